@@ -1,0 +1,177 @@
+"""Everything a checkpoint must say about the network: geometry, views, picture transforms, maps and drawing defaults."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+
+@dataclass(frozen=True)
+class VitGeometry:
+    """The picture tower (SigLIP). `num_layers` counts the layers that exist; `position_side` the side of its position table."""
+
+    hidden_size: int = 1152
+    num_layers: int = 26
+    num_attention_heads: int = 16
+    intermediate_size: int = 4304
+    patch_size: int = 14
+    position_side: int = 70
+    layer_norm_eps: float = 1e-6
+
+
+@dataclass(frozen=True)
+class VaeGeometry:
+    """The autoencoder. Defaults are FLUX's, which the published checkpoints imply."""
+
+    base_channels: int = 128
+    channel_multipliers: tuple[int, ...] = (1, 2, 4, 4)
+    blocks_per_level: int = 2
+    latent_channels: int = 16
+    scale: float = 0.3611
+    shift: float = 0.1159
+    norm_groups: int = 32
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channel_multipliers", tuple(self.channel_multipliers))
+
+    @property
+    def downsampling(self) -> int:
+        """Pixels per latent cell along one side."""
+        return 2 ** (len(self.channel_multipliers) - 1)
+
+
+@dataclass(frozen=True)
+class DrawingDefaults:
+    """How maps are drawn unless the caller says otherwise: Euler steps, timestep shift and guidance (published inference defaults)."""
+
+    num_timesteps: int = 30
+    timestep_shift: float = 3.0
+    text_scale: float = 4.0
+    image_scale: float = 2.0
+    interval: tuple[float, float] = (0.4, 1.0)
+    renorm: str = "global"
+    renorm_min: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "interval", tuple(self.interval))
+        if self.renorm not in ("global", "channel", "text_channel"):
+            raise ValueError(f"renorm is {self.renorm!r}; it must be global, channel or text_channel")
+        if self.num_timesteps < 2:
+            raise ValueError(f"num_timesteps is {self.num_timesteps}; at least 2 points make one step")
+
+
+def default_views() -> dict[str, list[str]]:
+    """Which views of an input picture and of a drawn map the model reads, in order (as published inference)."""
+    return {"input": ["vae", "vit"], "input_text_mode": ["vit"], "map": ["vit"]}
+
+
+def default_modalities() -> dict[str, dict[str, Any]]:
+    """The maps of the published checkpoints: depth relative to the training set's range, segmentation as raw colours."""
+    return {
+        "depth": {"near": 0.0, "far": 1.0, "metric": False},
+        "segmentation": {"codec": "colours", "names": []},
+    }
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """The four marks of a packed sequence, by their text in the tokenizer."""
+
+    bos: str = "<|im_start|>"
+    eos: str = "<|im_end|>"
+    image_start: str = "<|vision_start|>"
+    image_end: str = "<|vision_end|>"
+
+
+@dataclass(frozen=True)
+class Transforms:
+    """Picture sizes: (longest side, shortest side, stride) in pixels for both views.
+
+    `vit_after_vae`: the ViT view is made from the VAE-resized picture, as published inference does.
+    """
+
+    vae: tuple[int, int, int] = (1024, 512, 16)
+    vit: tuple[int, int, int] = (518, 224, 14)
+    vit_after_vae: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vae", tuple(self.vae))
+        object.__setattr__(self, "vit", tuple(self.vit))
+
+
+class CooperConfig(PreTrainedConfig):
+    """Configuration of the unified network, saved as `config.json` beside the weights.
+
+    The nested groups are plain dictionaries on disk and frozen dataclasses in use (`config.vit_geometry` and so on).
+    """
+
+    model_type = "cooper"
+    has_no_defaults_at_init = False
+
+    def __init__(  # noqa: PLR0913 - a checkpoint must say everything
+        self,
+        hidden_size: int = 3584,
+        num_hidden_layers: int = 28,
+        num_attention_heads: int = 28,
+        num_key_value_heads: int = 4,
+        intermediate_size: int = 18944,
+        vocab_size: int = 152064,
+        rope_theta: float = 1e6,
+        rms_norm_eps: float = 1e-6,
+        latent_patch_size: int = 2,
+        latent_side: int = 64,
+        vit_side: int = 70,
+        vit: dict[str, Any] | None = None,
+        vae: dict[str, Any] | None = None,
+        transforms: dict[str, Any] | None = None,
+        views: dict[str, list[str]] | None = None,
+        modalities: dict[str, dict[str, Any]] | None = None,
+        drawing: dict[str, Any] | None = None,
+        special_tokens: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.num_key_value_heads = num_key_value_heads
+        self.intermediate_size = intermediate_size
+        self.vocab_size = vocab_size
+        self.rope_theta = rope_theta
+        self.rms_norm_eps = rms_norm_eps
+        self.latent_patch_size = latent_patch_size
+        self.latent_side = latent_side
+        self.vit_side = vit_side
+        self.vit = asdict(VitGeometry(**(vit or {})))
+        self.vae = asdict(VaeGeometry(**(vae or {})))
+        self.transforms = asdict(Transforms(**(transforms or {})))
+        self.views = default_views() | (views or {})
+        self.modalities = modalities if modalities is not None else default_modalities()
+        self.drawing = asdict(DrawingDefaults(**(drawing or {})))
+        self.special_tokens = asdict(SpecialTokens(**(special_tokens or {})))
+        kwargs.setdefault("tie_word_embeddings", False)
+        super().__init__(**kwargs)
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def latent_token_width(self) -> int:
+        """Numbers in one latent token: patch x patch x channels."""
+        return self.latent_patch_size**2 * self.vae_geometry.latent_channels
+
+    @property
+    def vit_geometry(self) -> VitGeometry:
+        return VitGeometry(**self.vit)
+
+    @property
+    def vae_geometry(self) -> VaeGeometry:
+        return VaeGeometry(**self.vae)
+
+    @property
+    def drawing_defaults(self) -> DrawingDefaults:
+        return DrawingDefaults(**self.drawing)
+
+    @property
+    def picture_transforms(self) -> Transforms:
+        return Transforms(**self.transforms)
