@@ -1,0 +1,109 @@
+"""The picture autoencoder: diffusers' ``AutoencoderKL`` with the latent scale and shift of a checkpoint.
+
+Letters: B batch, C picture channels (3), H W picture height and width in pixels (multiples of ``stride``),
+Z latent channels, h w latent height and width (H / stride, W / stride).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import AutoencoderKL
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cooper.errors import CooperError
+
+
+@dataclass(frozen=True)
+class VaeGeometry:
+    """Sizes of an autoencoder; the defaults are those of the published checkpoints.
+
+    ``scale`` and ``shift`` turn a posterior mean into a latent, ``scale * (mean - shift)``. ``norm_groups`` divides
+    every channel count.
+    """
+
+    base_channels: int = 128
+    channel_multipliers: tuple[int, ...] = (1, 2, 4, 4)
+    blocks_per_level: int = 2
+    latent_channels: int = 16
+    scale: float = 0.3611
+    shift: float = 0.1159
+    norm_groups: int = 32
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channel_multipliers", tuple(self.channel_multipliers))
+        for width in self.widths:
+            if width % self.norm_groups:
+                raise CooperError(f"vae: norm_groups {self.norm_groups} does not divide {width} channels")
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each resolution level, finest first."""
+        return tuple(self.base_channels * multiplier for multiplier in self.channel_multipliers)
+
+    @property
+    def stride(self) -> int:
+        """Pixels along one side of a latent cell (8 with four levels)."""
+        return 2 ** (len(self.channel_multipliers) - 1)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and log-variance of the posterior, unscaled."""
+
+    mean: Float[Tensor, "B Z h w"]
+    logvar: Float[Tensor, "B Z h w"]
+
+    def sample(self, noise: Float[Tensor, "B Z h w"]) -> Float[Tensor, "B Z h w"]:
+        """One draw from the posterior, with the caller's standard normal noise."""
+        return self.mean + torch.exp(0.5 * self.logvar) * noise
+
+
+class Autoencoder(nn.Module):
+    """Pictures to latents and back. Pictures of one call share their size: nothing is padded."""
+
+    def __init__(self, geometry: VaeGeometry) -> None:
+        super().__init__()
+        levels = len(geometry.widths)
+        parts = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * levels,
+            up_block_types=("UpDecoderBlock2D",) * levels,
+            block_out_channels=geometry.widths,
+            layers_per_block=geometry.blocks_per_level,
+            latent_channels=geometry.latent_channels,
+            norm_num_groups=geometry.norm_groups,
+            use_quant_conv=False,
+            use_post_quant_conv=False,
+        )
+        self.geometry = geometry
+        self.encoder = parts.encoder
+        self.decoder = parts.decoder
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.encoder.conv_in.weight.dtype
+
+    def encode(self, pixels_BCHW: Float[Tensor, "B C H W"]) -> Moments:
+        """Posterior of pictures with values in [-1, 1]. Raises CooperError if a side is no multiple of the stride."""
+        height, width = pixels_BCHW.shape[-2:]
+        stride = self.geometry.stride
+        if height % stride or width % stride:
+            raise CooperError(f"vae: picture of {width}x{height} pixels, both sides must be multiples of {stride}")
+        mean, logvar = self.encoder(pixels_BCHW.to(self.dtype)).chunk(2, dim=1)
+        return Moments(mean, logvar)
+
+    def scaled(self, sample_BZhw: Float[Tensor, "B Z h w"]) -> Float[Tensor, "B Z h w"]:
+        """A posterior sample or mean as the latent that the transformer sees."""
+        return self.geometry.scale * (sample_BZhw - self.geometry.shift)
+
+    def latents(self, pixels_BCHW: Float[Tensor, "B C H W"]) -> Float[Tensor, "B Z h w"]:
+        """Latents of pictures in [-1, 1]: the posterior mean, scaled. Deterministic."""
+        return self.scaled(self.encode(pixels_BCHW).mean)
+
+    def reconstruct(self, latents_BZhw: Float[Tensor, "B Z h w"]) -> Float[Tensor, "B C H W"]:
+        """Pictures around [-1, 1] of scaled latents, not clamped: what a training loss compares."""
+        return self.decoder(latents_BZhw.to(self.dtype) / self.geometry.scale + self.geometry.shift)
+
+    def decode(self, latents_BZhw: Float[Tensor, "B Z h w"]) -> Float[Tensor, "B C H W"]:
+        """Pictures in [0, 1] of scaled latents."""
+        return (self.reconstruct(latents_BZhw) / 2 + 0.5).clamp(0, 1)
