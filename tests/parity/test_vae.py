@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.model.vae import Autoencoder, VaeGeometry
+from cooper.model.config import VaeGeometry
+from cooper.model.vae import Autoencoder
 from cooper.model.vae_layout import from_published, published_vae_name, to_published
 
 NANO = VaeGeometry(base_channels=32, channel_multipliers=(1, 2, 2, 4), blocks_per_level=1)
@@ -113,4 +114,4 @@ def test_wrong_sizes_are_refused() -> None:
     with pytest.raises(CooperError, match="multiples of 8"):
         Autoencoder(NANO).encode(torch.zeros(1, 3, 33, 40))
     with pytest.raises(CooperError, match="does not divide 48"):
-        VaeGeometry(base_channels=48)
+        Autoencoder(VaeGeometry(base_channels=48))

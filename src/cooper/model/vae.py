@@ -1,7 +1,7 @@
 """The picture autoencoder: diffusers' ``AutoencoderKL`` with the latent scale and shift of a checkpoint.
 
-Letters: B batch, C picture channels (3), H W picture height and width in pixels (multiples of ``stride``),
-Z latent channels, h w latent height and width (H / stride, W / stride).
+Letters: B batch, C picture channels (3), H W picture height and width in pixels (multiples of ``downsampling``),
+Z latent channels, h w latent height and width.
 """
 
 from dataclasses import dataclass
@@ -12,39 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cooper.errors import CooperError
-
-
-@dataclass(frozen=True)
-class VaeGeometry:
-    """Sizes of an autoencoder; the defaults are those of the published checkpoints.
-
-    ``scale`` and ``shift`` turn a posterior mean into a latent, ``scale * (mean - shift)``. ``norm_groups`` divides
-    every channel count.
-    """
-
-    base_channels: int = 128
-    channel_multipliers: tuple[int, ...] = (1, 2, 4, 4)
-    blocks_per_level: int = 2
-    latent_channels: int = 16
-    scale: float = 0.3611
-    shift: float = 0.1159
-    norm_groups: int = 32
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "channel_multipliers", tuple(self.channel_multipliers))
-        for width in self.widths:
-            if width % self.norm_groups:
-                raise CooperError(f"vae: norm_groups {self.norm_groups} does not divide {width} channels")
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Channels of each resolution level, finest first."""
-        return tuple(self.base_channels * multiplier for multiplier in self.channel_multipliers)
-
-    @property
-    def stride(self) -> int:
-        """Pixels along one side of a latent cell (8 with four levels)."""
-        return 2 ** (len(self.channel_multipliers) - 1)
+from cooper.model.config import VaeGeometry
 
 
 @dataclass(frozen=True)
@@ -64,11 +32,14 @@ class Autoencoder(nn.Module):
 
     def __init__(self, geometry: VaeGeometry) -> None:
         super().__init__()
-        levels = len(geometry.widths)
+        widths = tuple(geometry.base_channels * multiplier for multiplier in geometry.channel_multipliers)
+        for width in widths:
+            if width % geometry.norm_groups:
+                raise CooperError(f"vae: norm_groups {geometry.norm_groups} does not divide {width} channels")
         parts = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * levels,
-            up_block_types=("UpDecoderBlock2D",) * levels,
-            block_out_channels=geometry.widths,
+            down_block_types=("DownEncoderBlock2D",) * len(widths),
+            up_block_types=("UpDecoderBlock2D",) * len(widths),
+            block_out_channels=widths,
             layers_per_block=geometry.blocks_per_level,
             latent_channels=geometry.latent_channels,
             norm_num_groups=geometry.norm_groups,
@@ -84,9 +55,9 @@ class Autoencoder(nn.Module):
         return self.encoder.conv_in.weight.dtype
 
     def encode(self, pixels_BCHW: Float[Tensor, "B C H W"]) -> Moments:
-        """Posterior of pictures with values in [-1, 1]. Raises CooperError if a side is no multiple of the stride."""
+        """Posterior of pictures with values in [-1, 1]. Raises CooperError if a side is no multiple of ``downsampling``."""
         height, width = pixels_BCHW.shape[-2:]
-        stride = self.geometry.stride
+        stride = self.geometry.downsampling
         if height % stride or width % stride:
             raise CooperError(f"vae: picture of {width}x{height} pixels, both sides must be multiples of {stride}")
         mean, logvar = self.encoder(pixels_BCHW.to(self.dtype)).chunk(2, dim=1)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.model.vae import Autoencoder, VaeGeometry
+from cooper.model.config import VaeGeometry
+from cooper.model.vae import Autoencoder
 
 _ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 _RULES = (
@@ -51,7 +52,7 @@ def to_published(state: dict[str, Tensor], geometry: VaeGeometry) -> dict[str, T
     """Our state as published; values are untouched."""
     published = {}
     for ours, tensor in state.items():
-        name = published_vae_name(ours, len(geometry.widths))
+        name = published_vae_name(ours, len(geometry.channel_multipliers))
         published[name] = tensor.reshape(published_vae_shape(name, tensor.shape))
     return published
 
@@ -60,7 +61,7 @@ def from_published(state: dict[str, Tensor], geometry: VaeGeometry) -> dict[str,
     """A published state as ours. Raises CooperError naming the first missing, unexpected or misshapen tensor."""
     left, ours = dict(state), {}
     for name, shape in vae_shapes(geometry).items():
-        published = published_vae_name(name, len(geometry.widths))
+        published = published_vae_name(name, len(geometry.channel_multipliers))
         if published not in left:
             raise CooperError(f"autoencoder: tensor {published} is missing")
         tensor, wanted = left.pop(published), published_vae_shape(published, shape)
