@@ -30,8 +30,15 @@ class Reading:
 class Modality(Protocol):
     """One kind of map the model can draw. Pictures the network sees are float32 in [0, 1], shape [H, W, 3]."""
 
-    name: str  # how recipes and traces call it, e.g. "depth"
-    tag: str  # the element the model writes to ask for it, e.g. "depth-estimation"
+    @property
+    def name(self) -> str:
+        """How recipes and traces call it, e.g. "depth"."""
+        ...
+
+    @property
+    def tag(self) -> str:
+        """The element the model writes to ask for it, e.g. "depth-estimation"."""
+        ...
 
     def encode(self, truth: Reading) -> Drawn:
         """The picture the model learns to draw for this truth."""
