@@ -1,0 +1,118 @@
+"""Joint attention of both experts: one set of rules, three ways to compute it.
+
+L: packed tokens. B: rows. Q: longest row. n: query heads. K: key/value heads. d: head width. S: tokens of a shared
+beginning. T: tokens of a tail with the new ones. G: shared beginnings.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.nn.functional import scaled_dot_product_attention
+
+from cooper.model.cache import Cache
+from cooper.sequence.packed import PackedSequence
+
+Backend = Literal["sdpa", "flex"]
+FEW_QUERIES = 4  # up to this many new tokens, a shared beginning is multiplied once instead of copied per row
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionPlan:
+    """All that attention needs to know of one forward pass; made once, used by every layer."""
+
+    packed: PackedSequence
+    cache: Cache | None
+    backend: Backend = "sdpa"
+
+    @cached_property
+    def tail_mask_B1QT(self) -> Tensor:
+        splits = self.packed.splits
+        return (splits.mask_BQQ if self.cache is None else self.cache.tail_mask(splits))[:, None]
+
+    @cached_property
+    def beginning_mask_BS(self) -> Tensor | None:
+        return self.cache.beginning_mask() if self.cache and self.cache.beginnings else None
+
+    @cached_property
+    def full_mask_B1QS(self) -> Tensor:
+        """The mask over beginning and tail together."""
+        if self.beginning_mask_BS is None:
+            return self.tail_mask_B1QT
+        q = self.tail_mask_B1QT.shape[2]
+        before = self.beginning_mask_BS[:, None, None].expand(-1, 1, q, -1)
+        return torch.cat([before, self.tail_mask_B1QT], dim=-1)
+
+    @cached_property
+    def samples_per_group(self) -> int | None:
+        return self.cache.samples_per_group if self.cache else None
+
+    @cached_property
+    def block_mask(self) -> BlockMask:
+        """The same rule for FlexAttention over the packed list, no padding."""
+        splits, total = self.packed.splits, len(self.packed.position_L)
+        q = splits.slot_BQ.shape[1]
+        row_L, place_L = splits.place_L // q, splits.place_L % q
+
+        def sees(_b: Tensor, _h: Tensor, i: Tensor, j: Tensor) -> Tensor:
+            return (row_L[i] == row_L[j]) & splits.mask_BQQ[row_L[i], place_L[i], place_L[j]]
+
+        return create_block_mask(sees, None, None, total, total, device=str(self.packed.device))
+
+
+def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
+    """Attention of every packed token to all it may see, cached tokens included; returns [L, n * d]."""
+    if plan.backend == "flex" and plan.cache is None:
+        return _flex(q_Lnd, k_LKd, v_LKd, plan)
+    splits = plan.packed.splits
+    q, k, v = (rearrange(x[splits.slot_BQ], "b q h d -> b h q d") for x in (q_Lnd, k_LKd, v_LKd))
+    if plan.cache is not None:
+        k, v = plan.cache.write(layer, k, v)
+    beginnings = plan.cache.beginnings if plan.cache else None
+    if beginnings is None:
+        out = _sdpa(q, k, v, plan.tail_mask_B1QT)
+    elif plan.samples_per_group and q.shape[2] <= FEW_QUERIES:
+        out = _grouped(q, (beginnings.keys[layer], beginnings.values[layer]), (k, v), plan)
+    else:
+        assert plan.cache is not None
+        group_B = plan.cache.group_B
+        before = [_spread(x[layer], group_B) for x in (beginnings.keys, beginnings.values)]
+        out = _sdpa(q, torch.cat([before[0], k], dim=2), torch.cat([before[1], v], dim=2), plan.full_mask_B1QS)
+    return rearrange(out, "b n q d -> (b q) (n d)")[splits.place_L]
+
+
+def _spread(shared_GKSd: Tensor, group_B: Tensor) -> Tensor:
+    if shared_GKSd.shape[0] == 1:
+        return shared_GKSd.expand(len(group_B), -1, -1, -1)
+    return shared_GKSd[group_B]
+
+
+def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    return scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+
+
+def _flex(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan) -> Tensor:
+    q, k, v = (rearrange(x, "l h d -> 1 h l d") for x in (q_Lnd, k_LKd, v_LKd))
+    out = flex_attention(q, k, v, block_mask=plan.block_mask, enable_gqa=q.shape[1] != k.shape[1])
+    return rearrange(out, "1 n l d -> l (n d)")
+
+
+def _grouped(q_BnQd: Tensor, shared: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor], plan: AttentionPlan) -> Tensor:
+    """Few queries per row, equal groups: all rows of a group multiply the shared beginning together, without copies."""
+    k_GKSd, v_GKSd = shared
+    k_BKTd, v_BKTd = own
+    each, heads, queries = plan.samples_per_group, k_BKTd.shape[1], q_BnQd.shape[2]
+    q = rearrange(q_BnQd, "b (k r) q d -> b k (r q) d", k=heads) * q_BnQd.shape[-1] ** -0.5
+    folded = rearrange(q, "(g e) k m d -> g k (e m) d", e=each)
+    before = rearrange(folded @ k_GKSd.transpose(-1, -2), "g k (e m) s -> (g e) k m s", e=each)
+    after = q @ k_BKTd.transpose(-1, -2)
+    mask = plan.full_mask_B1QS.repeat(1, 1, q.shape[2] // queries, 1)
+    weights = torch.cat([before, after], dim=-1).float().masked_fill(~mask, float("-inf")).softmax(-1).to(q.dtype)
+    w_before, w_after = weights.split([k_GKSd.shape[2], k_BKTd.shape[2]], dim=-1)
+    shared_out = rearrange(w_before, "(g e) k m s -> g k (e m) s", e=each) @ v_GKSd
+    out = rearrange(shared_out, "g k (e m) d -> (g e) k m d", e=each) + w_after @ v_BKTd
+    return rearrange(out, "b k (r q) d -> b (k r) q d", q=queries)

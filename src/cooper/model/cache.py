@@ -1,0 +1,149 @@
+"""Keys and values of tokens read before, for many rows at once. A beginning shared by several rows is held once.
+
+B: rows. G: shared beginnings. K: key/value heads. S: tokens of a beginning. T: tokens of a tail. d: head width. Q: new tokens.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cooper.sequence.packed import Splits
+
+
+@dataclass(frozen=True, eq=False)
+class Beginnings:
+    """Shared beginnings: per layer keys and values [G, K, S, d]. Never written again once made."""
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """What one row has of its own: per layer keys and values [K, T, d]. Never written in place."""
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    @property
+    def length(self) -> int:
+        return self.keys[0].shape[1] if self.keys else 0
+
+
+class Cache:
+    """The cache of a batch of rows: row b continues the first `shared_B[b]` tokens of beginning `group_B[b]`, then its tail.
+
+    A forward pass writes the new keys and values behind each tail. They count only after `advance`, so a picture being
+    denoised is attended to and then simply written over: it never enters the cache.
+    """
+
+    def __init__(self, layers: int, tails: list[Tail | None], beginnings: Beginnings | None, group_B: Tensor, shared_B: Tensor):
+        self.beginnings = beginnings
+        self.group_B = group_B
+        self.shared_B = shared_B
+        self.keys: list[Tensor | None] = [None] * layers
+        self.values: list[Tensor | None] = [None] * layers
+        lengths = [tail.length if tail else 0 for tail in tails]
+        self.length_B = torch.tensor(lengths, dtype=torch.long, device=group_B.device)
+        self.longest = max(lengths, default=0)
+        if self.longest:
+            for layer in range(layers):
+                self.keys[layer] = _stack([t.keys[layer] if t and t.length else None for t in tails], self.longest)
+                self.values[layer] = _stack([t.values[layer] if t and t.length else None for t in tails], self.longest)
+
+    @property
+    def rows(self) -> int:
+        return len(self.group_B)
+
+    @property
+    def kv_length_B(self) -> Tensor:
+        """Cached tokens of each row."""
+        return self.shared_B + self.length_B
+
+    @property
+    def samples_per_group(self) -> int | None:
+        """G equal blocks of this many rows, in order; None when rows are laid out otherwise."""
+        if self.beginnings is None:
+            return None
+        groups = self.beginnings.keys[0].shape[0]
+        each, rest = divmod(self.rows, groups)
+        regular = torch.arange(groups, device=self.group_B.device).repeat_interleave(max(each, 1))
+        return each if rest == 0 and each and torch.equal(regular, self.group_B) else None
+
+    def write(self, layer: int, k_BKQd: Tensor, v_BKQd: Tensor) -> tuple[Tensor, Tensor]:
+        """Put new keys and values behind each tail; returns keys and values of tails with the new tokens [B, K, T + Q, d]."""
+        span = self.longest + k_BKQd.shape[2]
+        keys, values = _room(self.keys[layer], k_BKQd, span), _room(self.values[layer], v_BKQd, span)
+        place_BQ = self.length_B[:, None] + torch.arange(k_BKQd.shape[2], device=self.length_B.device)
+        row_B1 = torch.arange(self.rows, device=self.length_B.device)[:, None]
+        keys[row_B1, :, place_BQ] = k_BKQd.transpose(1, 2)
+        values[row_B1, :, place_BQ] = v_BKQd.transpose(1, 2)
+        self.keys[layer], self.values[layer] = keys, values
+        return keys[:, :, :span], values[:, :, :span]
+
+    def advance(self, count_B: Tensor) -> None:
+        """Let the first `count_B[b]` newly written tokens of each row count."""
+        self.length_B = self.length_B + count_B
+        self.longest = int(self.length_B.max())
+
+    def tail_mask(self, splits: Splits) -> Tensor:
+        """Who sees whom in the tails [B, Q, T + Q]: every old token, and new ones as `splits.mask_BQQ` says."""
+        rows, q = splits.slot_BQ.shape
+        slot_T = torch.arange(self.longest + q, device=self.length_B.device)
+        old_BT = slot_T < self.length_B[:, None]
+        new_BT = slot_T - self.length_B[:, None]
+        inside_BT = (new_BT >= 0) & (new_BT < q)
+        index_BQT = new_BT.clamp(0, q - 1)[:, None].expand(rows, q, -1)
+        return old_BT[:, None] | (inside_BT[:, None] & splits.mask_BQQ.gather(2, index_BQT))
+
+    def beginning_mask(self) -> Tensor:
+        """Which tokens of its beginning each row sees [B, S]."""
+        assert self.beginnings is not None
+        slots = torch.arange(self.beginnings.keys[0].shape[2], device=self.shared_B.device)
+        return slots < self.shared_B[:, None]
+
+    def tail(self, row: int) -> Tail:
+        """The tail of one row, as views."""
+        if self.keys[0] is None:
+            return Tail((), ())
+        n = int(self.length_B[row])
+        return Tail(tuple(k[row, :, :n] for k in self._full(self.keys)), tuple(v[row, :, :n] for v in self._full(self.values)))
+
+    def freeze(self) -> Beginnings:
+        """The tails of all rows as shared beginnings (only for a cache that has no beginnings itself)."""
+        assert self.beginnings is None
+        n = self.longest
+        return Beginnings(
+            tuple(k[:, :, :n] for k in self._full(self.keys)), tuple(v[:, :, :n] for v in self._full(self.values))
+        )
+
+    @staticmethod
+    def _full(layers: list[Tensor | None]) -> list[Tensor]:
+        return [layer for layer in layers if layer is not None]
+
+
+def empty_cache(layers: int, rows: int, device: torch.device | str = "cpu") -> Cache:
+    """A cache of rows that have read nothing yet."""
+    zeros = torch.zeros(rows, dtype=torch.long, device=device)
+    return Cache(layers, [None] * rows, None, zeros, zeros)
+
+
+def _stack(parts: list[Tensor | None], longest: int) -> Tensor:
+    some = next(part for part in parts if part is not None)
+    stacked = some.new_zeros(len(parts), some.shape[0], longest, some.shape[2])
+    for row, part in enumerate(parts):
+        if part is not None:
+            stacked[row, :, : part.shape[1]] = part
+    return stacked
+
+
+def _room(held: Tensor | None, new_BKQd: Tensor, span: int) -> Tensor:
+    """A buffer with room for `span` tokens, grown by half as much again so that decoding copies rarely."""
+    if held is not None and held.shape[2] >= span:
+        return held
+    b, heads, _, width = new_BKQd.shape
+    grown = new_BKQd.new_zeros(b, heads, span if held is None else max(span, held.shape[2] * 3 // 2, 32), width)
+    if held is not None:
+        grown[:, :, : held.shape[2]] = held
+    return grown

@@ -1,0 +1,122 @@
+"""The unified network: one transformer that reads text and pictures, writes text, and predicts the velocity of a map.
+
+L: packed tokens. U: understanding tokens. N: latent tokens. H: hidden width. V: vocabulary rows. D: width of a latent token.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from cooper.model.attention import AttentionPlan, Backend
+from cooper.model.cache import Cache
+from cooper.model.config import CooperConfig
+from cooper.model.experts import PerExpert
+from cooper.model.latents import PositionTable, TimeEmbedder
+from cooper.model.mot import MotLayer, RMSNorm, Rotation
+from cooper.model.rope import rotation
+from cooper.model.vae import Autoencoder
+from cooper.model.vit import Connector, Vit
+from cooper.sequence.packed import PackedSequence
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """Summed losses with the number of terms in each, so that a trainer can normalise over a whole global batch."""
+
+    ce_sum: Tensor
+    ce_count: int
+    mse_sum: Tensor
+    mse_count: int
+
+
+class CooperModel(PreTrainedModel):
+    """BAGEL-style mixture of transformers with its autoencoder and picture tower (spec sections 4 to 10)."""
+
+    config_class = CooperConfig
+    base_model_prefix = ""
+    main_input_name = "packed"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["MotLayer", "SiglipEncoderLayer", "Autoencoder"]
+    _supports_sdpa = True
+
+    def __init__(self, config: CooperConfig) -> None:
+        super().__init__(config)
+        hidden, width = config.hidden_size, config.latent_token_width
+        self.embed_tokens = nn.Embedding(config.vocab_size, hidden)
+        self.vit = Vit(config.vit_geometry)
+        self.connector = Connector(config.vit_geometry.hidden_size, hidden)
+        self.vit_pos = PositionTable(config.vit_side, hidden)
+        self.latent_in = nn.Linear(width, hidden)
+        self.latent_out = nn.Linear(hidden, width)
+        self.latent_pos = PositionTable(config.latent_side, hidden)
+        self.time_embedder = TimeEmbedder(hidden)
+        self.layers = nn.ModuleList(MotLayer(config, layer) for layer in range(config.num_hidden_layers))
+        self.norm = PerExpert(lambda: RMSNorm(hidden, eps=config.rms_norm_eps))
+        self.lm_head = nn.Linear(hidden, config.vocab_size, bias=False)
+        self.vae = Autoencoder(config.vae_geometry)
+        self.attention_backend: Backend = "sdpa"
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.embed_tokens
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def embed(self, packed: PackedSequence) -> Tensor:
+        """Embeddings [L, H] of all tokens, understanding tokens first."""
+        text, vit, latents = packed.text, packed.vit, packed.latents
+        words = self.embed_tokens(text.ids_T)
+        und_UH = words.new_zeros(packed.und, words.shape[-1]).index_copy(0, text.index_T, words)
+        if vit.lengths:
+            seen = self.connector(self.vit(vit.patches_PC.to(words.dtype), vit.position_P, vit.lengths))
+            seen = seen + self.vit_pos(vit.position_P).to(seen.dtype)
+            und_UH = und_UH.index_copy(0, vit.index_P, seen.to(und_UH.dtype))
+        if not len(latents.t_N):
+            return und_UH
+        gen_NH = self.latent_in(latents.tokens_ND.to(words.dtype)) + self.time_embedder(latents.t_N)
+        gen_NH = gen_NH + self.latent_pos(latents.position_N).to(gen_NH.dtype)
+        return torch.cat([und_UH, gen_NH.to(und_UH.dtype)])
+
+    def forward(self, packed: PackedSequence, cache: Cache | None = None) -> Tensor:
+        """Final hidden states [L, H], in packed order. With a cache, the rows continue what it holds and are added to it."""
+        x_LH = self.embed(packed)
+        plan = AttentionPlan(packed, cache, self.attention_backend)
+        turn = Rotation(*rotation(packed.position_L, self.config.head_dim, self.config.rope_theta))
+        for layer in self.layers:
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                x_LH = self._gradient_checkpointing_func(layer.__call__, x_LH, turn, plan)
+            else:
+                x_LH = layer(x_LH, turn, plan)
+        if cache is not None:
+            cache.advance(packed.splits.keep_B)
+        return self.norm(x_LH, packed.und)
+
+    def text_logits(self, hidden_LH: Tensor) -> Tensor:
+        """Next-token logits [L, V] of understanding tokens."""
+        return self.lm_head(hidden_LH)
+
+    def velocity(self, hidden_NH: Tensor) -> Tensor:
+        """Velocities noise - x_0 [N, D] of latent tokens."""
+        return self.latent_out(hidden_NH)
+
+    def losses(self, packed: PackedSequence) -> Losses:
+        """Cross-entropy on text targets and squared error on velocities (mean over a token's numbers), summed over tokens.
+
+        Where a batch has none of one kind, its sum is a zero that still touches the head, so that every rank has gradients.
+        """
+        hidden_LH = self(packed)
+        targets = packed.targets
+        logits_SV = self.text_logits(hidden_LH[targets.index_S])
+        ce = cross_entropy(logits_SV.float(), targets.ids_S, reduction="sum") if len(targets.ids_S) else logits_SV.sum()
+        drawn_MD = self.velocity(hidden_LH[packed.und :][targets.velocity_index_M])
+        mse = (drawn_MD.float() - targets.velocity_MD).pow(2).mean(-1).sum() if len(drawn_MD) else drawn_MD.sum()
+        return Losses(ce, len(targets.ids_S), mse, len(drawn_MD))
+
+
+AutoConfig.register("cooper", CooperConfig)
+AutoModel.register(CooperConfig, CooperModel)

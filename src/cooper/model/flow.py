@@ -1,0 +1,64 @@
+"""Rectified flow in pure functions: time schedules and guidance (spec sections 10 and 11). t = 1 is noise.
+
+N: latent tokens of one picture. D: width of a latent token. B: pictures.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cooper.model.config import DrawingDefaults
+
+
+def shifted(t: Tensor, shift: float) -> Tensor:
+    """Move times towards noise: t -> shift t / (1 + (shift - 1) t)."""
+    return shift * t / (1 + (shift - 1) * t)
+
+
+def schedule(num_timesteps: int, shift: float) -> Tensor:
+    """Times from 1 down to 0, ends included; `num_timesteps - 1` Euler steps lie between them.
+
+    >>> schedule(3, 3.0).tolist()
+    [1.0, 0.75, 0.0]
+    """
+    return shifted(torch.linspace(1, 0, num_timesteps), shift)
+
+
+def training_times(count: int, shift: float, generator: torch.Generator) -> Tensor:
+    """One time per target picture: logistic-normal, then shifted."""
+    return shifted(torch.randn(count, generator=generator).sigmoid(), shift)
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Which contexts a guided step needs beside the main one."""
+
+    text: bool
+    image: bool
+
+
+def branches(settings: DrawingDefaults, t: float) -> Branches:
+    """Guidance acts inside its interval only, and not at all without a text scale above 1 (as published)."""
+    low, high = settings.interval
+    inside = low < t <= high and settings.text_scale > 1
+    return Branches(inside, inside and settings.image_scale > 1)
+
+
+def guided(v_BND: Tensor, text_BND: Tensor, image_BND: Tensor | None, settings: DrawingDefaults) -> Tensor:
+    """Combine the velocities of the main context, the one without text, and the one without picture.
+
+    `global` renormalises over all tokens of one picture, `channel` per token, `text_channel` per token before the image step.
+    """
+    w = text_BND + settings.text_scale * (v_BND - text_BND)
+    if settings.renorm == "text_channel":
+        w = _renormalised(w, v_BND, settings.renorm_min, dims=(-1,))
+    out = w if image_BND is None else image_BND + settings.image_scale * (w - image_BND)
+    if settings.renorm == "global":
+        return _renormalised(out, v_BND, settings.renorm_min, dims=(-2, -1))
+    return _renormalised(out, v_BND, settings.renorm_min, dims=(-1,)) if settings.renorm == "channel" else out
+
+
+def _renormalised(x: Tensor, like: Tensor, lowest: float, dims: tuple[int, ...]) -> Tensor:
+    norm, target = (y.norm(dim=dims, keepdim=True) for y in (x, like))
+    return x * (target / (norm + 1e-8)).clamp(lowest, 1.0)

@@ -1,0 +1,103 @@
+"""A packed batch of rows as the network reads it: all tokens in one list, understanding tokens first, latents last.
+
+L: tokens. U: tokens of the understanding expert (text, ViT, start and end marks). N: latent tokens (L = U + N).
+T: text tokens. P: ViT patches. B: rows (independent sequences). Q: the longest row. S: scored text positions. M: noised latents.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Tensors:
+    """A group of tensors that moves between devices as one value."""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        """Move every tensor to `device`; floating tensors also to `dtype`, where one is given."""
+        moved = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensors):
+                moved[field.name] = value.to(device, dtype)
+            elif isinstance(value, Tensor):
+                moved[field.name] = value.to(device, dtype if value.is_floating_point() else None, non_blocking=True)
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, eq=False)
+class TextRows(Tensors):
+    """Ordinary embeddings: token ids and their place among the understanding tokens."""
+
+    ids_T: Tensor
+    index_T: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class VitRows(Tensors):
+    """Patches of all ViT pictures, their 2-D positions (row * side + column), places, and the patches of each picture."""
+
+    patches_PC: Tensor
+    position_P: Tensor
+    index_P: Tensor
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LatentRows(Tensors):
+    """Latent tokens in packed order: values, time (0 for clean pictures), 2-D positions (row * side + column)."""
+
+    tokens_ND: Tensor
+    t_N: Tensor
+    position_N: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Splits(Tensors):
+    """How tokens fall into rows. `slot_BQ` is the packed index of each row's q-th token (0 where padded).
+
+    `place_L` is the inverse: b * Q + q for each packed token. `mask_BQQ` says who sees whom; padding sees itself only.
+    `keep_B`: how many tokens of each row are written to a cache (noised rows write none).
+    """
+
+    lengths: tuple[int, ...]
+    slot_BQ: Tensor
+    place_L: Tensor
+    mask_BQQ: Tensor
+    keep_B: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Targets(Tensors):
+    """What is learned: next-token ids with the packed place that predicts them, and velocities with theirs.
+
+    `velocity_index_M` counts from the first latent token.
+    """
+
+    index_S: Tensor
+    ids_S: Tensor
+    velocity_index_M: Tensor
+    velocity_MD: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSequence(Tensors):
+    """The network's one input. `position_L` holds rope positions; `und` counts the understanding tokens."""
+
+    text: TextRows
+    vit: VitRows
+    latents: LatentRows
+    splits: Splits
+    targets: Targets
+    position_L: Tensor
+    und: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.splits.lengths)
+
+    @property
+    def device(self) -> torch.device:
+        return self.position_L.device
