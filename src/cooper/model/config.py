@@ -1,9 +1,14 @@
 """Everything a checkpoint must say about the network: geometry, views, picture transforms, maps and drawing defaults."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedConfig
+
+from cooper.sequence.images import ImageTransform
+from cooper.sequence.layout import Views
+from cooper.sequence.processor import Marks, Processor, Tables
 
 
 @dataclass(frozen=True)
@@ -60,27 +65,12 @@ class DrawingDefaults:
             raise ValueError(f"num_timesteps is {self.num_timesteps}; at least 2 points make one step")
 
 
-def default_views() -> dict[str, list[str]]:
-    """Which views of an input picture and of a drawn map the model reads, in order (as published inference)."""
-    return {"input": ["vae", "vit"], "input_text_mode": ["vit"], "map": ["vit"]}
-
-
 def default_modalities() -> dict[str, dict[str, Any]]:
     """The maps of the published checkpoints: depth relative to the training set's range, segmentation as raw colours."""
     return {
         "depth": {"near": 0.0, "far": 1.0, "metric": False},
         "segmentation": {"codec": "colours", "names": []},
     }
-
-
-@dataclass(frozen=True)
-class SpecialTokens:
-    """The four marks of a packed sequence, by their text in the tokenizer."""
-
-    bos: str = "<|im_start|>"
-    eos: str = "<|im_end|>"
-    image_start: str = "<|vision_start|>"
-    image_end: str = "<|vision_end|>"
 
 
 @dataclass(frozen=True)
@@ -144,10 +134,10 @@ class CooperConfig(PreTrainedConfig):
         self.vit = asdict(VitGeometry(**(vit or {})))
         self.vae = asdict(VaeGeometry(**(vae or {})))
         self.transforms = asdict(Transforms(**(transforms or {})))
-        self.views = default_views() | (views or {})
+        self.views = asdict(Views.of(views or {}))
         self.modalities = modalities if modalities is not None else default_modalities()
         self.drawing = asdict(DrawingDefaults(**(drawing or {})))
-        self.special_tokens = asdict(SpecialTokens(**(special_tokens or {})))
+        self.special_tokens = asdict(Marks(**(special_tokens or {})))
         kwargs.setdefault("tie_word_embeddings", False)
         super().__init__(**kwargs)
 
@@ -175,3 +165,25 @@ class CooperConfig(PreTrainedConfig):
     @property
     def picture_transforms(self) -> Transforms:
         return Transforms(**self.transforms)
+
+    @property
+    def view_rules(self) -> Views:
+        return Views.of(self.views)
+
+    def processor(self, directory: str | Path) -> Processor:
+        """The processor of a checkpoint whose tokenizer lies in `directory`. Raises CooperError where it is missing."""
+        transforms = self.picture_transforms
+        return Processor(
+            tokenizer_json=Processor.read_tokenizer(directory),
+            tables=Tables(
+                latent_patch=self.latent_patch_size,
+                latent_side=self.latent_side,
+                latent_width=self.latent_token_width,
+                vit_patch=self.vit_geometry.patch_size,
+                vit_side=self.vit_side,
+            ),
+            vae=ImageTransform(*transforms.vae),
+            vit=ImageTransform(*transforms.vit),
+            vit_after_vae=transforms.vit_after_vae,
+            marks=Marks(**self.special_tokens),
+        )
