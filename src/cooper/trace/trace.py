@@ -1,79 +1,19 @@
-"""The record of one chain of thought: a question, the steps that followed, and the answer they reached.
+"""The record of one chain of thought: a question, the steps that followed, and the answer they reached."""
 
-H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent token.
-"""
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from dataclasses import dataclass, field
-from typing import Literal
+from cooper.trace.grammar import ANSWER, answer_in, is_well_formed, unbox
+from cooper.trace.steps import Author, MapStep, Mode, Question, Record, Step, TextStep
+from cooper.trace.store import load_record, save_record
 
-import numpy as np
-from PIL import Image
-
-Mode = Literal["interleaved", "perception", "text", "direct", "depth", "segment"]
-Author = Literal["model", "prompt"]
-
-
-@dataclass(frozen=True)
-class Question:
-    """Pictures and texts in the order the model reads them, and the picture a map is drawn of.
-
-    `subject` counts pictures from 0; -1 is the last one, as published.
-    """
-
-    parts: tuple[Image.Image | str, ...]
-    subject: int = -1
-    id: str = ""
-
-    @property
-    def images(self) -> tuple[Image.Image, ...]:
-        return tuple(part for part in self.parts if not isinstance(part, str))
-
-    @property
-    def text(self) -> str:
-        return "\n".join(part for part in self.parts if isinstance(part, str))
-
-
-@dataclass(frozen=True)
-class TextStep:
-    """One turn of text. `token_ids` are the ids as sampled (the end token included, if it was sampled).
-
-    `logprobs` holds the log-probability of each of them under the sampler's own distribution (temperature and top-p
-    applied); it is empty for text that the model did not write. `truncated` marks a turn cut by the token limit.
-    """
-
-    text: str
-    token_ids: tuple[int, ...] = ()
-    logprobs: tuple[float, ...] = ()
-    author: Author = "model"
-    truncated: bool = False
-    seconds: float = 0.0
+__all__ = ["Author", "MapStep", "Mode", "Question", "Step", "TextStep", "Trace"]
 
 
 @dataclass(frozen=True, eq=False)
-class MapStep:
-    """One map the model drew: the raw picture, the rendering that it read back, and the latents behind them."""
-
-    modality: str
-    drawn: np.ndarray  # float32 [H, W, 3] in [0, 1], straight from the decoder
-    image: Image.Image  # the rendering, as read back and shown
-    latents: np.ndarray | None = None  # float32 [N, D], token form
-    seconds: float = 0.0
-
-
-Step = TextStep | MapStep
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
+class Trace(Record):
     """A question and what the model did with it. Frozen: every consumer sees the same value."""
-
-    question: Question
-    steps: tuple[Step, ...] = ()
-    mode: Mode = "interleaved"
-    model: str = ""
-    seed: int = 0
-    system: str = ""  # the system text that opened the context
-    settings: dict[str, object] = field(default_factory=dict)  # sampling and drawing settings, for the record
 
     @property
     def maps(self) -> tuple[MapStep, ...]:
@@ -83,3 +23,51 @@ class Trace:
     def turns(self) -> tuple[TextStep, ...]:
         """The texts the model itself wrote."""
         return tuple(step for step in self.steps if isinstance(step, TextStep) and step.author == "model")
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all steps."""
+        return sum(step.seconds for step in self.steps)
+
+    @property
+    def answer(self) -> str | None:
+        """What stands in the last answer element, without outer space, or None if the model gave no answer.
+
+        After a prompt that opened the answer (perception mode) all of the model's text up to `</answer>` is the answer.
+        """
+        for place in range(len(self.steps) - 1, -1, -1):
+            step = self.steps[place]
+            if not isinstance(step, TextStep) or step.author != "model":
+                continue
+            before = self.steps[place - 1] if place else None
+            if isinstance(before, TextStep) and before.author == "prompt" and _opens_answer(before.text):
+                return step.text.removeprefix(f"<{ANSWER}>").split(f"</{ANSWER}>")[0].strip()
+            found = answer_in(step.text)
+            if found is not None:
+                return found.strip()
+        return None
+
+    @property
+    def final(self) -> str | None:
+        r"""The answer without `\\boxed{...}` around it."""
+        return None if self.answer is None else unbox(self.answer)
+
+    def well_formed(self, tags: Sequence[str]) -> bool:
+        """Whether every turn of the model is one thought and one request, and the last one thought and one answer."""
+        turns = self.turns
+        return bool(turns) and all(
+            is_well_formed(turn.text, tags, final=place == len(turns) - 1) for place, turn in enumerate(turns)
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the trace as a folder of JSON, PNG and npy files; see `cooper.trace.store`."""
+        save_record(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Trace":
+        """Read a folder that `save` wrote. The trace is the same to the last bit."""
+        return load_record(folder, cls)
+
+
+def _opens_answer(text: str) -> bool:
+    return text.rstrip().endswith(f"<{ANSWER}>")

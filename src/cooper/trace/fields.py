@@ -1,0 +1,99 @@
+"""JSON objects read field by field; a fault names the file and the field."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, get_args
+
+from cooper.errors import CooperError
+from cooper.trace.steps import Author, Mode
+
+
+def read_fields(path: Path) -> "Fields":
+    """The object in a JSON file. Raises CooperError naming the file."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
+    except OSError as error:
+        raise CooperError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise CooperError(f"{path} is not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise CooperError(f"{path} must hold one JSON object")
+    return Fields(values, str(path))
+
+
+@dataclass(frozen=True)
+class Fields:
+    """One JSON object and where it stands, such as `DIR/trace.json, steps.2`. Every reader raises CooperError."""
+
+    values: dict[str, object]
+    where: str
+
+    def place(self, key: str) -> str:
+        return f"{self.where}: {key!r}" if key else self.where
+
+    def text(self, key: str) -> str:
+        value = self._value(key)
+        return value if isinstance(value, str) else self._refuse(key, "a text")
+
+    def integer(self, key: str) -> int:
+        value = self._value(key)
+        return value if isinstance(value, int) and not isinstance(value, bool) else self._refuse(key, "a whole number")
+
+    def number(self, key: str) -> float:
+        value = self._value(key)
+        return (
+            value if isinstance(value, int | float) and not isinstance(value, bool) else self._refuse(key, "a number")
+        )
+
+    def truth(self, key: str) -> bool:
+        value = self._value(key)
+        return value if isinstance(value, bool) else self._refuse(key, "true or false")
+
+    def integers(self, key: str) -> tuple[int, ...]:
+        value = self._value(key)
+        if isinstance(value, list) and all(isinstance(item, int) for item in value):
+            return tuple(value)
+        return self._refuse(key, "a list of whole numbers")
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        value = self._value(key)
+        if isinstance(value, list) and all(isinstance(item, int | float) for item in value):
+            return tuple(value)
+        return self._refuse(key, "a list of numbers")
+
+    def child(self, key: str) -> "Fields":
+        value = self._value(key)
+        return Fields(value, f"{self.where}, {key}") if isinstance(value, dict) else self._refuse(key, "an object")
+
+    def children(self, key: str) -> list["Fields"]:
+        value = self._value(key)
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            return self._refuse(key, "a list of objects")
+        return [Fields(item, f"{self.where}, {key}.{place}") for place, item in enumerate(value)]
+
+    def texts(self) -> dict[str, str]:
+        """All fields, every one a text."""
+        return {key: self.text(key) for key in self.values}
+
+    def mode(self, key: str) -> Mode:
+        value = self.text(key)
+        for mode in get_args(Mode):
+            if value == mode:
+                return mode
+        return self._refuse(key, f"one of {', '.join(get_args(Mode))}")
+
+    def author(self, key: str) -> Author:
+        value = self.text(key)
+        for author in get_args(Author):
+            if value == author:
+                return author
+        return self._refuse(key, f"one of {', '.join(get_args(Author))}")
+
+    def _value(self, key: str) -> object:
+        if key not in self.values:
+            raise CooperError(f"{self.where}: the field {key!r} is missing")
+        return self.values[key]
+
+    def _refuse(self, key: str, wanted: str) -> NoReturn:
+        raise CooperError(f"{self.place(key)} must be {wanted}, not {str(self.values[key])[:60]!r}")

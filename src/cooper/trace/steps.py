@@ -1,0 +1,81 @@
+"""What a trace is made of: the question, the steps, and the record of both.
+
+H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent token.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from cooper.perception.modality import Reading
+
+Mode = Literal["interleaved", "perception", "text", "direct", "depth", "segment"]
+Author = Literal["model", "prompt"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Pictures and texts in the order the model reads them, and the picture a map is drawn of.
+
+    `subject` counts pictures from 0; -1 is the last one, as published.
+    """
+
+    parts: tuple[Image.Image | str, ...]
+    subject: int = -1
+    id: str = ""
+
+    @property
+    def images(self) -> tuple[Image.Image, ...]:
+        return tuple(part for part in self.parts if not isinstance(part, str))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part for part in self.parts if isinstance(part, str))
+
+
+@dataclass(frozen=True)
+class TextStep:
+    """One turn of text. `token_ids` are the ids as sampled (the end token included, if it was sampled).
+
+    `logprobs` holds the log-probability of each of them under the sampler's own distribution (temperature and top-p
+    applied); it is empty for text that the model did not write. `truncated` marks a turn cut by the token limit.
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    author: Author = "model"
+    truncated: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class MapStep:
+    """One map the model drew: the raw picture, the rendering that it read back, the latents, and what the map means."""
+
+    modality: str
+    drawn: np.ndarray  # float32 [H, W, 3] in [0, 1], straight from the decoder
+    image: Image.Image  # the rendering, as read back and shown
+    latents: np.ndarray | None = None  # float32 [N, D], token form
+    seconds: float = 0.0
+    reading: Reading | None = None
+
+
+Step = TextStep | MapStep
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """A question, the steps that followed, and the circumstances: what a trace holds and a folder stores."""
+
+    question: Question
+    steps: tuple[Step, ...] = ()
+    mode: Mode = "interleaved"
+    model: str = ""
+    seed: int = 0
+    system: str = ""  # the system text that opened the context
+    settings: dict[str, object] = field(
+        default_factory=dict
+    )  # sampling and drawing settings: JSON values, for the record

@@ -1,0 +1,236 @@
+"""A trace as a folder: `trace.json`, pictures as PNG, and arrays as npy, to the last bit.
+
+    DIR/trace.json           version, circumstances, parts of the question, steps
+    DIR/input_0.png          pictures of the question, in order
+    DIR/step_1.png           the rendering of the map that is step 1
+    DIR/step_1.drawn.npy     the picture as drawn, its latents (step_1.latents.npy), and
+    DIR/step_1.reading_0.npy the arrays it was read as
+
+A folder appears whole or not at all: it is written under another name beside its place and then renamed.
+"""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from cooper.errors import CooperError
+from cooper.perception.modality import Reading
+from cooper.trace.fields import Fields, read_fields
+from cooper.trace.steps import MapStep, Question, Record, Step, TextStep
+
+VERSION = 1
+_OURS = re.compile(r"trace\.json|page\.html|input_\d+\.png|step_\d+\.(png|ply|(drawn|latents|reading_\d+)\.npy)")
+_PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
+_Record = TypeVar("_Record", bound=Record)
+
+
+def save_record(record: Record, folder: str | Path) -> None:
+    """Write a record as `folder`, which must be new, empty, or an earlier trace (which it replaces).
+
+    Raises CooperError naming the folder when it holds anything else, or when the disk is full or read-only; nothing is
+    left half-written then.
+    """
+    target = Path(folder).absolute()
+    _check_place(target)
+    draft = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        _write(record, draft)
+        draft.chmod(0o755)
+        _put(draft, target)
+    except OSError as error:
+        raise CooperError(f"cannot save the trace in {target}: {error.strerror or error}") from None
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def load_record(folder: str | Path, kind: type[_Record]) -> _Record:
+    """Read the folder of a record as a `kind`. Raises CooperError naming the file and the field at fault."""
+    folder = Path(folder)
+    fields = read_fields(folder / "trace.json")
+    version = fields.integer("version")
+    if version != VERSION:
+        raise CooperError(f"{folder / 'trace.json'} has version {version}; this program reads version {VERSION}")
+    question = fields.child("question")
+    parts = tuple(_read_part(folder, part) for part in question.children("parts"))
+    return kind(
+        question=Question(parts, question.integer("subject"), question.text("id")),
+        steps=tuple(_read_step(folder, step) for step in fields.children("steps")),
+        mode=fields.mode("mode"),
+        model=fields.text("model"),
+        seed=fields.integer("seed"),
+        system=fields.text("system"),
+        settings=fields.child("settings").values,
+    )
+
+
+def _check_place(target: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise CooperError(f"cannot save the trace in {target}: it is a file")
+    for path in target.iterdir():
+        if not _OURS.fullmatch(path.name):
+            raise CooperError(
+                f"cannot save the trace in {target}: the folder holds {path.name!r}, which is no part of a trace"
+            )
+
+
+def _put(draft: Path, target: Path) -> None:
+    """Rename `draft` to `target`; an earlier trace there is moved aside first and removed last."""
+    if not target.exists():
+        os.replace(draft, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    try:
+        os.replace(target, old / "trace")
+        try:
+            os.replace(draft, target)
+        except OSError:
+            os.replace(old / "trace", target)
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(record: Record, folder: Path) -> None:
+    parts = _write_parts(record.question.parts, folder)
+    fields = {
+        "version": VERSION,
+        "mode": record.mode,
+        "model": record.model,
+        "seed": record.seed,
+        "system": record.system,
+        "settings": record.settings,
+        "question": {"id": record.question.id, "subject": record.question.subject, "parts": parts},
+        "steps": [_write_step(step, folder, f"step_{place}") for place, step in enumerate(record.steps)],
+    }
+    try:
+        text = json.dumps(fields, indent=1, ensure_ascii=False)
+    except TypeError as error:
+        raise CooperError(f"the trace cannot be saved: its settings hold no JSON value ({error})") from None
+    (folder / "trace.json").write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
+
+
+def _write_parts(parts: Sequence[Image.Image | str], folder: Path) -> list[dict[str, str]]:
+    written = []
+    pictures = 0
+    for part in parts:
+        if isinstance(part, str):
+            written.append({"text": part})
+            continue
+        written.append({"image": f"input_{pictures}.png"})
+        _save_picture(part, folder / f"input_{pictures}.png")
+        pictures += 1
+    return written
+
+
+def _write_step(step: Step, folder: Path, name: str) -> dict[str, object]:
+    if isinstance(step, TextStep):
+        return {"kind": "text", **asdict(step)}
+    _save_picture(step.image, folder / f"{name}.png")
+    fields: dict[str, object] = {
+        "kind": "map",
+        "modality": step.modality,
+        "seconds": step.seconds,
+        "image": f"{name}.png",
+    }
+    fields["drawn"] = _save_array(step.drawn, folder / f"{name}.drawn.npy")
+    if step.latents is not None:
+        fields["latents"] = _save_array(step.latents, folder / f"{name}.latents.npy")
+    if step.reading is not None:
+        fields["reading"] = _write_reading(step.reading, folder, name)
+    return fields
+
+
+def _write_reading(reading: Reading, folder: Path, name: str) -> dict[str, object]:
+    arrays = {
+        key: _save_array(array, folder / f"{name}.reading_{place}.npy")
+        for place, (key, array) in enumerate(reading.arrays.items())
+    }
+    names = {str(label): text for label, text in reading.names.items()}
+    return {"arrays": arrays, "units": dict(reading.units), "names": names}
+
+
+def _save_array(array: np.ndarray, path: Path) -> str:
+    np.save(path, array, allow_pickle=False)
+    return path.name
+
+
+def _save_picture(image: Image.Image, path: Path) -> None:
+    image = image if image.mode in _PNG_MODES else image.convert("RGB")
+    image.save(path, compress_level=4)
+
+
+def _read_part(folder: Path, part: Fields) -> Image.Image | str:
+    return _load_picture(folder, part.text("image")) if "image" in part.values else part.text("text")
+
+
+def _read_step(folder: Path, step: Fields) -> Step:
+    kind = step.text("kind")
+    if kind == "text":
+        return TextStep(
+            text=step.text("text"),
+            token_ids=step.integers("token_ids"),
+            logprobs=step.numbers("logprobs"),
+            author=step.author("author"),
+            truncated=step.truth("truncated"),
+            seconds=step.number("seconds"),
+        )
+    if kind != "map":
+        raise CooperError(f"{step.place('kind')} must be 'text' or 'map', not {kind!r}")
+    return MapStep(
+        modality=step.text("modality"),
+        drawn=_load_array(folder, step.text("drawn")),
+        image=_load_picture(folder, step.text("image")),
+        latents=_load_array(folder, step.text("latents")) if "latents" in step.values else None,
+        seconds=step.number("seconds"),
+        reading=_read_reading(folder, step.child("reading")) if "reading" in step.values else None,
+    )
+
+
+def _read_reading(folder: Path, reading: Fields) -> Reading:
+    arrays = {name: _load_array(folder, file) for name, file in reading.child("arrays").texts().items()}
+    return Reading(arrays, reading.child("units").texts(), _labels(reading.child("names")))
+
+
+def _labels(names: Fields) -> Mapping[int, str]:
+    try:
+        return {int(label): text for label, text in names.texts().items()}
+    except ValueError:
+        raise CooperError(f"{names.place('')} must have whole numbers as keys") from None
+
+
+def _load_array(folder: Path, name: str) -> np.ndarray:
+    path = _inside(folder, name)
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise CooperError(f"cannot read the array {path}: {error}") from None
+
+
+def _load_picture(folder: Path, name: str) -> Image.Image:
+    path = _inside(folder, name)
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.copy()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise CooperError(f"cannot read the picture {path}: {error}") from None
+
+
+def _inside(folder: Path, name: str) -> Path:
+    if not _OURS.fullmatch(name):
+        raise CooperError(f"{folder / 'trace.json'} names the file {name!r}, which is no part of a trace")
+    return folder / name

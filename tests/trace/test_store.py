@@ -1,0 +1,171 @@
+import errno
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from cooper.errors import CooperError
+from cooper.perception.modality import Reading
+from cooper.trace.trace import MapStep, Question, TextStep, Trace
+
+random = np.random.default_rng(0)
+
+
+def picture(mode="RGB"):
+    return Image.fromarray(random.integers(0, 256, (6, 9, 3), dtype=np.uint8)).convert(mode)
+
+
+def full_trace():
+    depth = Reading({"depth": random.random((6, 9), dtype=np.float32)}, {"depth": "m"})
+    labels = random.integers(-1, 9, (6, 9), dtype=np.int32)
+    kinds = Reading(
+        {"labels": labels, "in/stances": labels}, {"labels": "class id", "in/stances": "id"}, {0: "floor", 7: "é"}
+    )
+    return Trace(
+        question=Question((picture(), "<b>Which?</b>\n", picture("RGBA"), "", picture("L")), subject=1, id="q-1"),
+        steps=(
+            TextStep("<think>é\x00 \r\n</think>", (3, 1, 2), (-0.1, -1e-17, -1 / 3), seconds=1.5),
+            MapStep("depth", random.random((6, 9, 3), dtype=np.float32), picture(), None, 0.25, depth),
+            MapStep("seg", random.random((6, 9, 3)).astype(np.float16), picture(), random.random((4, 8)), 2, kinds),
+            TextStep("Look.", author="prompt"),
+            TextStep("<answer>B", (5,), (-math.inf,), truncated=True),
+        ),
+        mode="perception",
+        model="nano",
+        seed=7,
+        system="S",
+        settings={"temperature": 0.7, "interval": [0.4, 1.0], "top_p": None},
+    )
+
+
+def same_pictures(a, b):
+    return a.mode == b.mode and a.size == b.size and a.tobytes() == b.tobytes()
+
+
+def assert_same(a, b):
+    for one, other in zip(a.question.parts, b.question.parts, strict=True):
+        assert one == other if isinstance(one, str) else same_pictures(one, other)
+    assert (a.question.subject, a.question.id) == (b.question.subject, b.question.id)
+    assert (a.mode, a.model, a.seed, a.system, a.settings) == (b.mode, b.model, b.seed, b.system, b.settings)
+    for one, other in zip(a.steps, b.steps, strict=True):
+        if isinstance(one, TextStep):
+            assert one == other
+        else:
+            assert_same_map(one, other)
+
+
+def assert_same_map(a, b):
+    assert (a.modality, a.seconds) == (b.modality, b.seconds) and same_pictures(a.image, b.image)
+    pairs = [(a.drawn, b.drawn)]
+    assert (a.latents is None, a.reading is None) == (b.latents is None, b.reading is None)
+    pairs += [] if a.latents is None else [(a.latents, b.latents)]
+    if a.reading is not None:
+        assert (a.reading.units, a.reading.names) == (b.reading.units, b.reading.names)
+        assert list(a.reading.arrays) == list(b.reading.arrays)
+        pairs += [(array, b.reading.arrays[name]) for name, array in a.reading.arrays.items()]
+    for one, other in pairs:
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+def test_round_trip_is_exact(tmp_path):
+    trace = full_trace()
+    trace.save(tmp_path / "runs" / "t")
+    again = Trace.load(tmp_path / "runs" / "t")
+    assert isinstance(again, Trace)
+    assert_same(trace, again)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["t"]
+
+
+@given(st.lists(st.tuples(st.text(), st.lists(st.tuples(st.integers(0, 2**31), st.floats(max_value=0)))), max_size=3))
+def test_any_text_and_number_round_trips(tmp_path_factory, turns):
+    steps = tuple(TextStep(text, tuple(i for i, _ in pairs), tuple(p for _, p in pairs)) for text, pairs in turns)
+    folder = tmp_path_factory.mktemp("trace")
+    Trace(Question(("q",)), steps).save(folder)
+    assert Trace.load(folder).steps == steps
+
+
+def test_an_earlier_trace_is_replaced(tmp_path):
+    full_trace().save(tmp_path / "t")
+    (tmp_path / "t" / "page.html").write_text("old")
+    Trace(Question(("q",))).save(tmp_path / "t")
+    assert [path.name for path in (tmp_path / "t").iterdir()] == ["trace.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_other_files_are_never_replaced(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(CooperError, match=r"thesis\.txt"):
+        full_trace().save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    with pytest.raises(CooperError, match="is a file"):
+        full_trace().save(tmp_path / "thesis.txt")
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize("call", ["numpy.save", "os.replace"])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, call, earlier):
+    if earlier:
+        replace(full_trace(), seed=99).save(tmp_path / "t")
+
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(call, full)
+    with pytest.raises(CooperError) as caught:
+        full_trace().save(tmp_path / "t")
+    assert str(tmp_path / "t") in str(caught.value) and "No space left" in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == (["t"] if earlier else [])
+    assert not earlier or Trace.load(tmp_path / "t").seed == 99
+
+
+def test_settings_that_are_no_json_are_refused(tmp_path):
+    with pytest.raises(CooperError, match="settings"):
+        Trace(Question(("q",)), settings={"x": object()}).save(tmp_path / "t")
+    assert not list(tmp_path.iterdir())
+
+
+def edited(tmp_path, edit):
+    full_trace().save(tmp_path / "t")
+    path = tmp_path / "t" / "trace.json"
+    fields = json.loads(path.read_text())
+    edit(fields)
+    path.write_text(json.dumps(fields))
+    with pytest.raises(CooperError) as caught:
+        Trace.load(tmp_path / "t")
+    assert "trace.json" in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_fault_names_file_and_field(tmp_path):
+    assert "version 9" in edited(tmp_path, lambda f: f.update(version=9))
+    assert "'mode'" in edited(tmp_path, lambda f: f.update(mode="dream"))
+    assert "'seed' is missing" in edited(tmp_path, lambda f: f.pop("seed"))
+    assert "steps.0: 'token_ids'" in edited(tmp_path, lambda f: f["steps"][0].update(token_ids="1"))
+    assert "steps.1: 'kind'" in edited(tmp_path, lambda f: f["steps"][1].update(kind="sound"))
+    assert "'author'" in edited(tmp_path, lambda f: f["steps"][0].update(author="me"))
+
+
+@pytest.mark.parametrize("name", ["../secret.npy", "/etc/passwd", "other.npy"])
+def test_a_trace_reads_only_its_own_files(tmp_path, name):
+    assert name in edited(tmp_path, lambda f: f["steps"][1].update(drawn=name))
+
+
+def test_missing_and_damaged_files_are_named(tmp_path):
+    with pytest.raises(CooperError, match="absent"):
+        Trace.load(tmp_path / "absent")
+    full_trace().save(tmp_path / "t")
+    (tmp_path / "t" / "step_1.drawn.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(CooperError, match=r"step_1\.drawn\.npy"):
+        Trace.load(tmp_path / "t")
+    np.save(tmp_path / "t" / "step_1.drawn.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(CooperError, match=r"step_1\.drawn\.npy"):
+        Trace.load(tmp_path / "t")
+    (tmp_path / "t" / "input_0.png").unlink()
+    with pytest.raises(CooperError, match=r"input_0\.png"):
+        Trace.load(tmp_path / "t")
