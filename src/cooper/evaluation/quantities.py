@@ -24,9 +24,7 @@ _VALUE = rf"{_LATEX}|{_FRACTION}|{_DIGITS}"
 _UNIT = "|".join(re.escape(unit) for unit in sorted(METRES, key=len, reverse=True) if unit.isalpha())
 _MARK = r"''|[\"'”’′″]"
 _NO_INCH = r"(?!(?:tall|high|long|wide|deep|away|apart|from|and|or|to)\b)[A-Za-z]"  # "4 in total" has no inches
-_LETTERED = (
-    rf"(?:\\[,;~ ]|[~\s]|-)*(?:\\(?:text|mathrm)\s*\{{\s*)?(?P<unit>{_UNIT})(?![A-Za-z])(?!(?<=in)\s+{_NO_INCH})\}}?"
-)
+_LETTERED = rf"(?:\\[,;~ ]|[~\s]|-)*(?:(?:\\(?:text|mathrm)\s*)?\{{\s*)?(?P<unit>{_UNIT})(?![A-Za-z])(?!(?<=in)\s+{_NO_INCH})\}}?"
 _NUMBER = re.compile(
     rf"(?P<sign>(?<![\w.)])[-+−–]\s?)?(?<![\w.])(?P<value>{_VALUE})(?:{_LETTERED}|(?P<mark>{_MARK}))?", re.IGNORECASE
 )
@@ -49,8 +47,7 @@ class Quantity:
 def quantities(text: str, lengths: bool = True) -> list[Quantity]:
     """All numbers of a text in reading order; `lengths` says whether units of length are read.
 
-    Number words up to twenty are read where the text has no digits.
-    `1,234.5` has a thousands separator, `1,5` a decimal comma, `1 1/2` is 1.5, `5 ft 11 in` and `5'11"` are one
+    Number words up to twenty are read where the text has no digits. `1,234.5` has a thousands separator, `1,5` a decimal comma, `1 1/2` is 1.5, `5 ft 11 in` and `5'11"` are one
     length, `2-3 m` and `2 to 3 m` are the middle, 2.5 m. Numbers beyond float range are left out.
     """
     found = [_read(match, lengths) for match in _NUMBER.finditer(text)]
