@@ -11,7 +11,11 @@ from typing import Literal
 import torch
 from einops import rearrange
 from torch import Tensor
-from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import (
+    BlockMask,
+    create_block_mask,
+    flex_attention,
+)
 from torch.nn.functional import scaled_dot_product_attention
 
 from cooper.model.cache import Cache
@@ -48,8 +52,9 @@ class AttentionPlan:
         return torch.cat([before, self.tail_mask_B1QT], dim=-1)
 
     @cached_property
-    def samples_per_group(self) -> int | None:
-        return self.cache.samples_per_group if self.cache else None
+    def fold(self) -> "Fold":
+        assert self.cache is not None and self.cache.beginnings is not None
+        return fold_rows(self.cache.group_B, self.cache.beginnings.keys[0].shape[0])
 
     @cached_property
     def block_mask(self) -> BlockMask:
@@ -64,6 +69,29 @@ class AttentionPlan:
         return create_block_mask(sees, None, None, total, total, device=str(self.packed.device))
 
 
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Rows gathered by their shared beginning. `row_GE`: the rows of each beginning, padded with row 0 to the largest number E;
+    `place_B`: where row b went (g * E + e)."""
+
+    row_GE: Tensor
+    place_B: Tensor
+
+
+def fold_rows(group_B: Tensor, groups: int) -> Fold:
+    """Worked example: rows of beginnings [1, 0, 1] give `row_GE` [[1, 0], [0, 2]] and `place_B` [2, 0, 3]."""
+    count_G = torch.bincount(group_B, minlength=groups)
+    each = int(count_G.max())
+    order_B = torch.argsort(group_B, stable=True)
+    first_G = count_G.cumsum(0) - count_G
+    place_B = torch.empty_like(group_B)
+    rank_B = torch.arange(len(group_B), device=group_B.device) - first_G[group_B[order_B]]
+    place_B[order_B] = group_B[order_B] * each + rank_B
+    row_GE = torch.zeros(groups * each, dtype=torch.long, device=group_B.device)
+    row_GE[place_B] = torch.arange(len(group_B), device=group_B.device)
+    return Fold(row_GE.view(groups, each), place_B)
+
+
 def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
     """Attention of every packed token to all it may see, cached tokens included; returns [L, n * d]."""
     if plan.backend == "flex" and plan.cache is None:
@@ -75,17 +103,23 @@ def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, lay
     beginnings = plan.cache.beginnings if plan.cache else None
     if beginnings is None:
         out = _sdpa(q, k, v, plan.tail_mask_B1QT)
-    elif plan.samples_per_group and q.shape[2] <= FEW_QUERIES:
+    elif q.shape[2] <= FEW_QUERIES:
         out = _grouped(q, (beginnings.keys[layer], beginnings.values[layer]), (k, v), plan)
     else:
         assert plan.cache is not None
         group_B = plan.cache.group_B
         before = [_spread(x[layer], group_B) for x in (beginnings.keys, beginnings.values)]
-        out = _sdpa(q, torch.cat([before[0], k], dim=2), torch.cat([before[1], v], dim=2), plan.full_mask_B1QS)
+        out = _sdpa(
+            q,
+            torch.cat([before[0], k], dim=2),
+            torch.cat([before[1], v], dim=2),
+            plan.full_mask_B1QS,
+        )
     return rearrange(out, "b n q d -> (b q) (n d)")[splits.place_L]
 
 
 def _spread(shared_GKSd: Tensor, group_B: Tensor) -> Tensor:
+    """Beginnings [G, K, S, d] one per row; a single one is expanded, not copied."""
     if shared_GKSd.shape[0] == 1:
         return shared_GKSd.expand(len(group_B), -1, -1, -1)
     return shared_GKSd[group_B]
@@ -101,18 +135,27 @@ def _flex(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan) -> T
     return rearrange(out, "1 n l d -> l (n d)")
 
 
-def _grouped(q_BnQd: Tensor, shared: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor], plan: AttentionPlan) -> Tensor:
-    """Few queries per row, equal groups: all rows of a group multiply the shared beginning together, without copies."""
-    k_GKSd, v_GKSd = shared
-    k_BKTd, v_BKTd = own
-    each, heads, queries = plan.samples_per_group, k_BKTd.shape[1], q_BnQd.shape[2]
+def _grouped(
+    q_BnQd: Tensor,
+    shared: tuple[Tensor, Tensor],
+    own: tuple[Tensor, Tensor],
+    plan: AttentionPlan,
+) -> Tensor:
+    """Few queries per row: all rows of a beginning multiply it together, so that it is read once and never copied."""
+    (k_GKSd, v_GKSd), (k_BKTd, v_BKTd), fold = shared, own, plan.fold
+    heads, queries = k_BKTd.shape[1], q_BnQd.shape[2]
     q = rearrange(q_BnQd, "b (k r) q d -> b k (r q) d", k=heads) * q_BnQd.shape[-1] ** -0.5
-    folded = rearrange(q, "(g e) k m d -> g k (e m) d", e=each)
-    before = rearrange(folded @ k_GKSd.transpose(-1, -2), "g k (e m) s -> (g e) k m s", e=each)
+    folded = rearrange(q[fold.row_GE], "g e k m d -> g k (e m) d")
+    before = _unfold(folded @ k_GKSd.transpose(-1, -2), fold)
     after = q @ k_BKTd.transpose(-1, -2)
     mask = plan.full_mask_B1QS.repeat(1, 1, q.shape[2] // queries, 1)
     weights = torch.cat([before, after], dim=-1).float().masked_fill(~mask, float("-inf")).softmax(-1).to(q.dtype)
     w_before, w_after = weights.split([k_GKSd.shape[2], k_BKTd.shape[2]], dim=-1)
-    shared_out = rearrange(w_before, "(g e) k m s -> g k (e m) s", e=each) @ v_GKSd
-    out = rearrange(shared_out, "g k (e m) d -> (g e) k m d", e=each) + w_after @ v_BKTd
+    w_folded = rearrange(w_before[fold.row_GE], "g e k m s -> g k (e m) s")
+    out = _unfold(w_folded @ v_GKSd, fold) + w_after @ v_BKTd
     return rearrange(out, "b k (r q) d -> b (k r) q d", q=queries)
+
+
+def _unfold(x_GKMx: Tensor, fold: Fold) -> Tensor:
+    """Grouped results [G, K, E * m, x] back to rows [B, K, m, x]."""
+    return rearrange(x_GKMx, "g k (e m) x -> (g e) k m x", e=fold.row_GE.shape[1])[fold.place_B]

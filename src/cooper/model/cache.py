@@ -38,7 +38,14 @@ class Cache:
     denoised is attended to and then simply written over: it never enters the cache.
     """
 
-    def __init__(self, layers: int, tails: list[Tail | None], beginnings: Beginnings | None, group_B: Tensor, shared_B: Tensor):
+    def __init__(
+        self,
+        layers: int,
+        tails: list[Tail | None],
+        beginnings: Beginnings | None,
+        group_B: Tensor,
+        shared_B: Tensor,
+    ):
         self.beginnings = beginnings
         self.group_B = group_B
         self.shared_B = shared_B
@@ -49,8 +56,14 @@ class Cache:
         self.longest = max(lengths, default=0)
         if self.longest:
             for layer in range(layers):
-                self.keys[layer] = _stack([t.keys[layer] if t and t.length else None for t in tails], self.longest)
-                self.values[layer] = _stack([t.values[layer] if t and t.length else None for t in tails], self.longest)
+                self.keys[layer] = _stack(
+                    [t.keys[layer] if t and t.length else None for t in tails],
+                    self.longest,
+                )
+                self.values[layer] = _stack(
+                    [t.values[layer] if t and t.length else None for t in tails],
+                    self.longest,
+                )
 
     @property
     def rows(self) -> int:
@@ -61,20 +74,28 @@ class Cache:
         """Cached tokens of each row."""
         return self.shared_B + self.length_B
 
-    @property
-    def samples_per_group(self) -> int | None:
-        """G equal blocks of this many rows, in order; None when rows are laid out otherwise."""
-        if self.beginnings is None:
-            return None
-        groups = self.beginnings.keys[0].shape[0]
-        each, rest = divmod(self.rows, groups)
-        regular = torch.arange(groups, device=self.group_B.device).repeat_interleave(max(each, 1))
-        return each if rest == 0 and each and torch.equal(regular, self.group_B) else None
+    def select(self, row_R: Tensor) -> "Cache":
+        """Some of the rows, in the order given. Beginnings stay shared; tails are copied."""
+        chosen = Cache(
+            len(self.keys),
+            [],
+            self.beginnings,
+            self.group_B[row_R],
+            self.shared_B[row_R],
+        )
+        chosen.length_B = self.length_B[row_R]
+        chosen.longest = int(chosen.length_B.max())
+        chosen.keys = [None if k is None else k[row_R] for k in self.keys]
+        chosen.values = [None if v is None else v[row_R] for v in self.values]
+        return chosen
 
     def write(self, layer: int, k_BKQd: Tensor, v_BKQd: Tensor) -> tuple[Tensor, Tensor]:
         """Put new keys and values behind each tail; returns keys and values of tails with the new tokens [B, K, T + Q, d]."""
         span = self.longest + k_BKQd.shape[2]
-        keys, values = _room(self.keys[layer], k_BKQd, span), _room(self.values[layer], v_BKQd, span)
+        keys, values = (
+            _room(self.keys[layer], k_BKQd, span),
+            _room(self.values[layer], v_BKQd, span),
+        )
         place_BQ = self.length_B[:, None] + torch.arange(k_BKQd.shape[2], device=self.length_B.device)
         row_B1 = torch.arange(self.rows, device=self.length_B.device)[:, None]
         keys[row_B1, :, place_BQ] = k_BKQd.transpose(1, 2)
@@ -108,14 +129,18 @@ class Cache:
         if self.keys[0] is None:
             return Tail((), ())
         n = int(self.length_B[row])
-        return Tail(tuple(k[row, :, :n] for k in self._full(self.keys)), tuple(v[row, :, :n] for v in self._full(self.values)))
+        return Tail(
+            tuple(k[row, :, :n] for k in self._full(self.keys)),
+            tuple(v[row, :, :n] for v in self._full(self.values)),
+        )
 
     def freeze(self) -> Beginnings:
         """The tails of all rows as shared beginnings (only for a cache that has no beginnings itself)."""
         assert self.beginnings is None
         n = self.longest
         return Beginnings(
-            tuple(k[:, :, :n] for k in self._full(self.keys)), tuple(v[:, :, :n] for v in self._full(self.values))
+            tuple(k[:, :, :n] for k in self._full(self.keys)),
+            tuple(v[:, :, :n] for v in self._full(self.values)),
         )
 
     @staticmethod

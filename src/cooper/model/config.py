@@ -98,7 +98,7 @@ class CooperConfig(PreTrainedConfig):
     model_type = "cooper"
     has_no_defaults_at_init = False
 
-    def __init__(  # noqa: PLR0913 - a checkpoint must say everything
+    def __init__(
         self,
         hidden_size: int = 3584,
         num_hidden_layers: int = 28,

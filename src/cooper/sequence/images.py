@@ -24,7 +24,13 @@ MIN_SIDE = 8  # px; nothing can be seen in less
 MAX_ASPECT = 50  # longer side over shorter side
 MAX_PIXELS = 89_478_485  # px in a file; Pillow's own limit against decompression bombs
 _MANY_FRAMES = 100
-_FAULTS = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # what Pillow raises for broken files
+_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+)  # what Pillow raises for broken files
 
 
 class Size(NamedTuple):

@@ -23,7 +23,11 @@ class Tensors:
             if isinstance(value, Tensors):
                 moved[field.name] = value.to(device, dtype)
             elif isinstance(value, Tensor):
-                moved[field.name] = value.to(device, dtype if value.is_floating_point() else None, non_blocking=True)
+                moved[field.name] = value.to(
+                    device,
+                    dtype if value.is_floating_point() else None,
+                    non_blocking=True,
+                )
         return replace(self, **moved)
 
 

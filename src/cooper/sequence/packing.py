@@ -9,8 +9,23 @@ import torch
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.sequence.packed import LatentRows, PackedSequence, Splits, Targets, TextRows, VitRows
-from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, latent_tokens, pixel_patches
+from cooper.sequence.packed import (
+    LatentRows,
+    PackedSequence,
+    Splits,
+    Targets,
+    TextRows,
+    VitRows,
+)
+from cooper.sequence.segments import (
+    LatentSegment,
+    NoisedSegment,
+    Segment,
+    TextSegment,
+    VitSegment,
+    latent_tokens,
+    pixel_patches,
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,10 @@ class _Columns:
         patch, side = self.geometry.latent_patch, self.geometry.latent_side
         if isinstance(segment, LatentSegment):
             tokens_ND, t = latent_tokens(segment.latent_zhw, patch), 0.0
-            grid = (segment.latent_zhw.shape[1] // patch, segment.latent_zhw.shape[2] // patch)
+            grid = (
+                segment.latent_zhw.shape[1] // patch,
+                segment.latent_zhw.shape[2] // patch,
+            )
         else:
             tokens_ND, t, grid = segment.tokens_ND, segment.t, segment.grid
         n = len(tokens_ND)
@@ -167,6 +185,34 @@ def pack(rows: list[Row], geometry: Geometry) -> PackedSequence:
     return _assemble(columns, rows, spans)
 
 
+def pack_tokens(ids_B: Tensor, rope_B: Tensor, keep_B: Tensor, geometry: Geometry) -> PackedSequence:
+    """One text token per row, bare (no marks): a step of decoding. `keep_B` is 0 for rows whose token is not to be cached."""
+    rows = len(ids_B)
+    place_B = torch.arange(rows, device=ids_B.device)
+    nothing = torch.empty(0, dtype=torch.long, device=ids_B.device)
+    empty_ND = torch.empty(0, geometry.latent_width, device=ids_B.device)
+    return PackedSequence(
+        text=TextRows(ids_B, place_B),
+        vit=VitRows(
+            torch.empty(0, 3 * geometry.vit_patch**2, device=ids_B.device),
+            nothing,
+            nothing,
+            (),
+        ),
+        latents=LatentRows(empty_ND, torch.empty(0, device=ids_B.device), nothing),
+        splits=Splits(
+            (1,) * rows,
+            place_B[:, None],
+            place_B,
+            place_B.new_ones(rows, 1, 1, dtype=torch.bool),
+            keep_B,
+        ),
+        targets=Targets(nothing, nothing, nothing, empty_ND),
+        position_L=rope_B,
+        und=rows,
+    )
+
+
 def _assemble(columns: _Columns, rows: list[Row], spans: list[list[int]]) -> PackedSequence:
     geometry, total = columns.geometry, columns.count
     latent_at_N = torch.cat(columns.latent_at) if columns.latent_at else torch.empty(0, dtype=torch.long)
@@ -178,7 +224,10 @@ def _assemble(columns: _Columns, rows: list[Row], spans: list[list[int]]) -> Pac
     patch_at_P = torch.cat(columns.patch_at) if columns.patch_at else torch.empty(0, dtype=torch.long)
     width = geometry.latent_width
     return PackedSequence(
-        text=TextRows(torch.tensor(columns.text_ids, dtype=torch.long), packed_L[torch.tensor(columns.text_at, dtype=torch.long)]),
+        text=TextRows(
+            torch.tensor(columns.text_ids, dtype=torch.long),
+            packed_L[torch.tensor(columns.text_at, dtype=torch.long)],
+        ),
         vit=VitRows(
             _cat(columns.patches, (0, 3 * geometry.vit_patch**2)),
             _cat(columns.patch_position, (0,), torch.long),
@@ -186,7 +235,9 @@ def _assemble(columns: _Columns, rows: list[Row], spans: list[list[int]]) -> Pac
             tuple(len(patches) for patches in columns.patches),
         ),
         latents=LatentRows(
-            _cat(columns.latents, (0, width)), _cat(columns.latent_t, (0,)), _cat(columns.latent_position, (0,), torch.long)
+            _cat(columns.latents, (0, width)),
+            _cat(columns.latent_t, (0,)),
+            _cat(columns.latent_position, (0,), torch.long),
         ),
         splits=_splits(rows, spans, packed_L),
         targets=Targets(
@@ -217,7 +268,10 @@ def _splits(rows: list[Row], spans: list[list[int]], packed_L: Tensor) -> Splits
         mask_BQQ[b, :length, :length] = visibility(row, span)
         start += length
     keep_B = torch.tensor(
-        [0 if any(isinstance(s, NoisedSegment) for s in row.segments) else n for row, n in zip(rows, lengths, strict=True)]
+        [
+            0 if any(isinstance(s, NoisedSegment) for s in row.segments) else n
+            for row, n in zip(rows, lengths, strict=True)
+        ]
     )
     return Splits(lengths, slot_BQ, place_L, mask_BQQ, keep_B)
 

@@ -77,7 +77,12 @@ class Processor:
     def geometry(self) -> Geometry:
         """What the packer must know. Raises CooperError if the tokenizer lacks a mark."""
         ids = []
-        for text in (self.marks.bos, self.marks.eos, self.marks.image_start, self.marks.image_end):
+        for text in (
+            self.marks.bos,
+            self.marks.eos,
+            self.marks.image_start,
+            self.marks.image_end,
+        ):
             token = self.tokenizer.token_to_id(text)
             if token is None:
                 raise CooperError(f"the tokenizer has no token {text!r}")

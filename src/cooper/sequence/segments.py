@@ -58,7 +58,14 @@ def latent_tokens(latent_zhw: Tensor, patch: int) -> Tensor:
 
 def tokens_latent(tokens_ND: Tensor, grid: tuple[int, int], patch: int) -> Tensor:
     """The inverse of `latent_tokens`: [N, patch * patch * z] on an (h, w) grid of tokens -> [z, h * patch, w * patch]."""
-    return rearrange(tokens_ND, "(h w) (p q z) -> z (h p) (w q)", h=grid[0], w=grid[1], p=patch, q=patch)
+    return rearrange(
+        tokens_ND,
+        "(h w) (p q z) -> z (h p) (w q)",
+        h=grid[0],
+        w=grid[1],
+        p=patch,
+        q=patch,
+    )
 
 
 def pixel_patches(pixels_CHW: Tensor, patch: int) -> Tensor:

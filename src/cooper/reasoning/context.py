@@ -1,0 +1,97 @@
+"""What one row has read so far: a shared beginning, its own tail, and the next rope position. Frozen, so a fork is a reference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from cooper.model.cache import Beginnings, Cache, Tail, empty_cache
+from cooper.model.cooper import CooperModel
+from cooper.sequence.packing import Geometry, Row, pack, rope_after
+from cooper.sequence.segments import Segment
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """The first `shared` tokens of beginning number `group`, then `tail`. `rope` is the next position."""
+
+    beginnings: Beginnings | None = None
+    group: int = 0
+    shared: int = 0
+    tail: Tail | None = None
+    rope: int = 0
+
+    @property
+    def kv_length(self) -> int:
+        """Tokens in the context."""
+        return self.shared + (self.tail.length if self.tail else 0)
+
+
+EMPTY = Context()
+
+
+def bind(model: CooperModel, contexts: Sequence[Context]) -> Cache:
+    """The contexts as one cache of rows. Their beginnings must come from one reading (or be empty)."""
+    beginnings = next(
+        (context.beginnings for context in contexts if context.beginnings is not None),
+        None,
+    )
+    assert all(c.beginnings is beginnings or c.shared == 0 for c in contexts), "contexts of different readings"
+    group_B, shared_B = (
+        torch.tensor(values, dtype=torch.long, device=model.device)
+        for values in (
+            [c.group if c.shared else 0 for c in contexts],
+            [c.shared for c in contexts],
+        )
+    )
+    layers = model.config.num_hidden_layers
+    return Cache(layers, [context.tail for context in contexts], beginnings, group_B, shared_B)
+
+
+def unbind(cache: Cache, contexts: Sequence[Context], ropes: Sequence[int]) -> list[Context]:
+    """The contexts after a cache has grown; `contexts` are those it was bound from."""
+    return [
+        Context(context.beginnings, context.group, context.shared, cache.tail(row), rope)
+        for row, (context, rope) in enumerate(zip(contexts, ropes, strict=True))
+    ]
+
+
+@torch.no_grad()
+def extend(
+    model: CooperModel,
+    geometry: Geometry,
+    contexts: Sequence[Context],
+    segments: Sequence[Sequence[Segment]],
+) -> list[Context]:
+    """Read further segments into each context, all rows in one forward pass. Rows without segments stay as they are."""
+    busy = [row for row, more in enumerate(segments) if more]
+    grown = list(contexts)
+    if not busy:
+        return grown
+    cache = bind(model, [contexts[row] for row in busy])
+    rows = [Row(tuple(segments[row]), start=contexts[row].rope) for row in busy]
+    model(pack(rows, geometry).to(model.device), cache)
+    ropes = [ropes_of(row.segments, row.start)[-1] for row in rows]
+    for row, context in zip(busy, unbind(cache, [contexts[row] for row in busy], ropes), strict=True):
+        grown[row] = context
+    return grown
+
+
+@torch.no_grad()
+def begin(model: CooperModel, geometry: Geometry, segments: Sequence[Sequence[Segment]]) -> list[Context]:
+    """Read the beginning of each row from nothing, as shared beginnings that any number of rows may continue."""
+    cache = empty_cache(model.config.num_hidden_layers, len(segments), model.device)
+    model(pack([Row(tuple(more)) for more in segments], geometry).to(model.device), cache)
+    beginnings, lengths = cache.freeze(), cache.length_B.tolist()
+    return [
+        Context(beginnings, group, lengths[group], None, ropes_of(more, 0)[-1]) for group, more in enumerate(segments)
+    ]
+
+
+def ropes_of(segments: Sequence[Segment], start: int) -> list[int]:
+    """The rope position after each segment of a chain."""
+    ropes = []
+    for segment in segments:
+        start = rope_after(segment, start)
+        ropes.append(start)
+    return ropes

@@ -1,0 +1,41 @@
+"""What the engine says while it works. `row` numbers the requests of one run."""
+
+from dataclasses import dataclass
+
+from cooper.trace.trace import Step, Trace
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """New characters of the turn that row `row` is writing."""
+
+    row: int
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class StepDone:
+    """A finished step of row `row`."""
+
+    row: int
+    step: Step
+
+
+@dataclass(frozen=True, eq=False)
+class TraceDone:
+    """The whole trace of row `row`."""
+
+    row: int
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class DrawingProgress:
+    """Euler steps done of the maps that `rows` are drawing."""
+
+    rows: tuple[int, ...]
+    done: int
+    total: int
+
+
+Event = TextDelta | StepDone | TraceDone | DrawingProgress

@@ -1,0 +1,188 @@
+"""Decoding turns of text for many rows at once.
+
+B: rows. V: vocabulary that may be sampled.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from cooper.model.cooper import CooperModel
+from cooper.reasoning.context import Context, bind, unbind
+from cooper.sequence.packing import Geometry, pack_tokens
+
+
+class Randomness(Protocol):
+    """One row's own source of random numbers, so that a row does not depend on its neighbours."""
+
+    def uniform(self) -> float: ...
+
+    def normal(self, tokens: int, width: int) -> Tensor: ...
+
+
+class Seeded:
+    """Random numbers of one row from a seed; made on the CPU, so the same on every device."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def uniform(self) -> float:
+        return float(torch.rand((), generator=self.generator, dtype=torch.float64))
+
+    def normal(self, tokens: int, width: int) -> Tensor:
+        return torch.randn(tokens, width, generator=self.generator)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen. Temperature 0 takes the likeliest; `max_tokens` limits one turn (the end token counts)."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise ValueError(f"temperature is {self.temperature}; it must not be negative")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; it must lie in (0, 1]")
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens is {self.max_tokens}; a turn needs at least one")
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A row about to write: where it stands, its random numbers, and tokens it must write instead of sampling."""
+
+    context: Context
+    random: Randomness
+    forced: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """One token of one row, as it comes."""
+
+    row: int
+    token: int
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """The finished turn of a row: sampled ids (end token included if sampled), their log-probabilities, and the context behind them.
+
+    Log-probabilities are those of the tempered distribution over the tokenizer's vocabulary, before top-p.
+    """
+
+    row: int
+    context: Context
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    truncated: bool
+
+
+@torch.no_grad()
+def write_turns(
+    model: CooperModel,
+    geometry: Geometry,
+    vocabulary: int,
+    writers: Sequence[Writer],
+    sampling: Sampling,
+) -> Iterator[NewToken | Written]:
+    """Decode one turn in every row until its end token or the limit; yields tokens as they come, and each finished turn.
+
+    Every token written, the end token included, is fed back, so each context holds exactly what was sampled.
+    """
+    total = len(writers)
+    ids: list[list[int]] = [[] for _ in range(total)]
+    logprobs: list[list[float]] = [[] for _ in range(total)]
+    contexts = [writer.context for writer in writers]
+    limits = [len(writer.forced) or sampling.max_tokens for writer in writers]
+    live = list(range(total))
+    cache = bind(model, contexts)
+    feed = [geometry.bos] * total
+    ropes = [writer.context.rope for writer in writers]
+    ended = [False] * total
+    while live:
+        token_B, rope_B = (torch.tensor([x[row] for row in live], device=model.device) for x in (feed, ropes))
+        hidden_BH = model(pack_tokens(token_B, rope_B, torch.ones_like(rope_B), geometry), cache)
+        for row in live:
+            ropes[row] += 1
+        finished = [place for place, row in enumerate(live) if ended[row] or len(ids[row]) == limits[row]]
+        if finished:
+            for place in finished:
+                row = live[place]
+                alone = cache.select(torch.tensor([place], device=model.device))
+                context = unbind(alone, [contexts[row]], [ropes[row]])[0]
+                yield Written(row, context, tuple(ids[row]), tuple(logprobs[row]), not ended[row])
+            going = [place for place in range(len(live)) if place not in set(finished)]
+            if not going:
+                break
+            keep = torch.tensor(going, device=model.device)
+            cache, hidden_BH, live = (
+                cache.select(keep),
+                hidden_BH[keep],
+                [live[place] for place in going],
+            )
+        choices = choose(
+            model.text_logits(hidden_BH)[:, :vocabulary],
+            [writers[row] for row in live],
+            ids,
+            live,
+            sampling,
+        )
+        for row, token, logprob in zip(live, choices.tokens, choices.logprobs, strict=True):
+            ids[row].append(token)
+            logprobs[row].append(logprob)
+            feed[row] = token
+            ended[row] = token == geometry.eos
+            yield NewToken(row, token)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One token per row and its log-probability."""
+
+    tokens: list[int]
+    logprobs: list[float]
+
+
+def choose(
+    logits_BV: Tensor,
+    writers: Sequence[Writer],
+    ids: Sequence[Sequence[int]],
+    live: Sequence[int],
+    sampling: Sampling,
+) -> Choices:
+    """Pick the next token of every row: forced, likeliest, or sampled by the row's own random number."""
+    scores_BV = (logits_BV.float() / (sampling.temperature or 1.0)).log_softmax(-1)
+    if sampling.temperature == 0:
+        token_B = scores_BV.argmax(-1)
+    else:
+        u_B = torch.tensor(
+            [w.random.uniform() for w in writers],
+            dtype=torch.float64,
+            device=logits_BV.device,
+        )
+        token_B = sample(scores_BV, u_B, sampling.top_p)
+    for place, (row, writer) in enumerate(zip(live, writers, strict=True)):
+        if writer.forced:
+            token_B[place] = writer.forced[len(ids[row])]
+    return Choices(token_B.tolist(), scores_BV.gather(1, token_B[:, None])[:, 0].tolist())
+
+
+def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: float) -> Tensor:
+    """Inverse-transform sampling from the smallest set of likeliest tokens whose mass exceeds `top_p` (the crossing one kept).
+
+    Probabilities [0.5, 0.3, 0.2], top_p 0.6: the set is {0, 1}; u = 0.7 falls behind 0.5 / 0.8, so token 1 is drawn.
+    """
+    p_BV, order_BV = logprobs_BV.double().exp().sort(dim=-1, descending=True, stable=True)
+    mass_BV = p_BV.cumsum(-1)
+    if top_p < 1:
+        p_BV = p_BV.masked_fill(mass_BV - p_BV > top_p, 0.0)
+        mass_BV = p_BV.cumsum(-1)
+    place_B = torch.searchsorted(mass_BV, (u_B * mass_BV[:, -1])[:, None], right=True)[:, 0]
+    return order_BV.gather(1, place_B.clamp(max=p_BV.shape[1] - 1)[:, None])[:, 0]
