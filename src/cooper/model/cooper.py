@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel
 
 from cooper.model.attention import AttentionPlan, Backend
 from cooper.model.cache import Cache
 from cooper.model.config import CooperConfig
 from cooper.model.experts import PerExpert
 from cooper.model.latents import PositionTable, TimeEmbedder
+from cooper.model.loading import ReadsBothLayouts
 from cooper.model.mot import MotLayer, RMSNorm, Rotation
 from cooper.model.rope import rotation
 from cooper.model.vae import Autoencoder
@@ -32,10 +33,9 @@ class Losses:
     mse_count: int
 
 
-class CooperModel(PreTrainedModel):
+class CooperModel(ReadsBothLayouts):
     """BAGEL-style mixture of transformers with its autoencoder and picture tower (spec sections 4 to 10)."""
 
-    config_class = CooperConfig
     base_model_prefix = ""
     main_input_name = "packed"
     supports_gradient_checkpointing = True

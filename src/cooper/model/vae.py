@@ -36,15 +36,17 @@ class Autoencoder(nn.Module):
         for width in widths:
             if width % geometry.norm_groups:
                 raise CooperError(f"vae: norm_groups {geometry.norm_groups} does not divide {width} channels")
-        parts = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * len(widths),
-            up_block_types=("UpDecoderBlock2D",) * len(widths),
-            block_out_channels=widths,
-            layers_per_block=geometry.blocks_per_level,
-            latent_channels=geometry.latent_channels,
-            norm_num_groups=geometry.norm_groups,
-            use_quant_conv=False,
-            use_post_quant_conv=False,
+        parts = AutoencoderKL.from_config(
+            {
+                "down_block_types": ("DownEncoderBlock2D",) * len(widths),
+                "up_block_types": ("UpDecoderBlock2D",) * len(widths),
+                "block_out_channels": widths,
+                "layers_per_block": geometry.blocks_per_level,
+                "latent_channels": geometry.latent_channels,
+                "norm_num_groups": geometry.norm_groups,
+                "use_quant_conv": False,
+                "use_post_quant_conv": False,
+            }
         )
         self.geometry = geometry
         self.encoder = parts.encoder
