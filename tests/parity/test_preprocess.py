@@ -65,6 +65,4 @@ def test_resampled_pictures(golden_dir, rules, tensors):
             (tiny["vit"].resize(resized), "vit_pixels"),
             (tiny["vit"].resize(image), "vit_pixels_direct"),
         ):
-            np.testing.assert_allclose(
-                pixels_CHW(picture), tensors[f"{name}.{key}"], atol=grey_levels, err_msg=f"{name}.{key}"
-            )
+            np.testing.assert_allclose(pixels_CHW(picture), tensors[f"{name}.{key}"], atol=grey_levels, err_msg=f"{name}.{key}")

@@ -12,9 +12,7 @@ from cooper.errors import CooperError
 from cooper.model.config import VitGeometry
 from cooper.model.vit import Connector, Vit
 
-SMALL = VitGeometry(
-    hidden_size=16, num_layers=2, num_attention_heads=2, intermediate_size=24, patch_size=2, position_side=8
-)
+SMALL = VitGeometry(hidden_size=16, num_layers=2, num_attention_heads=2, intermediate_size=24, patch_size=2, position_side=8)
 PREFIX = "vit_model.vision_model."
 
 

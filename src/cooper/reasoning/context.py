@@ -83,9 +83,7 @@ def begin(model: CooperModel, geometry: Geometry, segments: Sequence[Sequence[Se
     cache = empty_cache(model.config.num_hidden_layers, len(segments), model.device)
     model(pack([Row(tuple(more)) for more in segments], geometry).to(model.device), cache)
     beginnings, lengths = cache.freeze(), cache.length_B.tolist()
-    return [
-        Context(beginnings, group, lengths[group], None, ropes_of(more, 0)[-1]) for group, more in enumerate(segments)
-    ]
+    return [Context(beginnings, group, lengths[group], None, ropes_of(more, 0)[-1]) for group, more in enumerate(segments)]
 
 
 def ropes_of(segments: Sequence[Segment], start: int) -> list[int]:

@@ -333,9 +333,7 @@ class Engine:
         for i in on:
             more = self.layout.step(rows[i].steps[-1])
             last = not rows[i].wants
-            text = (
-                self.prompts.reflection if options.mode == "interleaved" else self.prompts.answer_prefix if last else ""
-            )
+            text = self.prompts.reflection if options.mode == "interleaved" else self.prompts.answer_prefix if last else ""
             if text:
                 rows[i].steps.append(TextStep(text, author="prompt"))
                 more += self.layout.step(rows[i].steps[-1])

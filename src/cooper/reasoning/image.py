@@ -96,9 +96,7 @@ def draw(
             batches[kinds] = _batch(model, geometry, drawers, kinds)
         copies = 1 + kinds.text + kinds.image
         v = batches[kinds].velocities(model, states * copies, times[step])
-        states = [
-            x - _combined(v[b :: len(states)], settings) * (times[step] - times[step + 1]) for b, x in enumerate(states)
-        ]
+        states = [x - _combined(v[b :: len(states)], settings) * (times[step] - times[step + 1]) for b, x in enumerate(states)]
         yield Progress(step + 1, len(times) - 1)
     yield Drawn(tuple(states))
 
