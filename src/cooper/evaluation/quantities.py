@@ -24,13 +24,12 @@ _VALUE = rf"{_LATEX}|{_FRACTION}|{_DIGITS}"
 _UNIT = "|".join(re.escape(unit) for unit in sorted(METRES, key=len, reverse=True) if unit.isalpha())
 _MARK = r"''|[\"'”’′″]"
 _NO_INCH = r"(?!(?:tall|high|long|wide|deep|away|apart|from|and|or|to)\b)[A-Za-z]"  # "4 in total" has no inches
-_LETTERED = rf"(?:\\[,;~ ]|[~\s]|-)*(?:(?:\\(?:text|mathrm)\s*)?\{{\s*)?(?P<unit>{_UNIT})(?![A-Za-z])(?!(?<=in)\s+{_NO_INCH})\}}?"
+_GAP = r"(?:\\[,;~ ]|[~\s]|-)*(?:(?:\\(?:text|mathrm)\s*)?\{\s*)?"
+_LETTERED = rf"{_GAP}(?P<unit>{_UNIT})(?![A-Za-z])(?!(?<=in)\s+{_NO_INCH})\}}?"
 _NUMBER = re.compile(
     rf"(?P<sign>(?<![\w.)])[-+−–]\s?)?(?<![\w.])(?P<value>{_VALUE})(?:{_LETTERED}|(?P<mark>{_MARK}))?", re.IGNORECASE
 )
-_WORD = re.compile(
-    rf"\b(?P<value>{'|'.join(WORDS)})\b(?:\s+(?P<unit>{_UNIT})\b(?!(?<=in)\s+{_NO_INCH}))?", re.IGNORECASE
-)
+_WORD = re.compile(rf"\b(?P<value>{'|'.join(WORDS)})\b(?:\s+(?P<unit>{_UNIT})\b(?!(?<=in)\s+{_NO_INCH}))?", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*(?:-|–|—|to)\s*", re.IGNORECASE)
 
 
@@ -47,8 +46,9 @@ class Quantity:
 def quantities(text: str, lengths: bool = True) -> list[Quantity]:
     """All numbers of a text in reading order; `lengths` says whether units of length are read.
 
-    Number words up to twenty are read where the text has no digits. `1,234.5` has a thousands separator, `1,5` a decimal comma, `1 1/2` is 1.5, `5 ft 11 in` and `5'11"` are one
-    length, `2-3 m` and `2 to 3 m` are the middle, 2.5 m. Numbers beyond float range are left out.
+    Number words up to twenty are read where the text has no digits. `1,234.5` has a thousands separator, `1,5` a
+    decimal comma, `1 1/2` is 1.5, `5 ft 11 in` and `5'11"` are one length, `2-3 m` and `2 to 3 m` are the middle,
+    2.5 m. Numbers beyond float range are left out.
     """
     found = [_read(match, lengths) for match in _NUMBER.finditer(text)]
     if not found:
@@ -103,9 +103,7 @@ def _joined(found: list[Quantity], text: str) -> list[Quantity]:
             joined[-1] = Quantity(last.value + quantity.value, True, last.start, quantity.end)
         elif _BETWEEN.fullmatch(text[last.end : quantity.start]) and (quantity.is_length or not last.is_length):
             unit = _unit_factor(quantity, text) if not last.is_length else 1.0
-            joined[-1] = Quantity(
-                (last.value * unit + quantity.value) / 2, quantity.is_length, last.start, quantity.end
-            )
+            joined[-1] = Quantity((last.value * unit + quantity.value) / 2, quantity.is_length, last.start, quantity.end)
         else:
             joined.append(quantity)
     return joined

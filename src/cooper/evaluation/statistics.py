@@ -89,11 +89,7 @@ class Difference:
 
 
 def paired_difference(
-    first: Sequence[bool],
-    second: Sequence[bool],
-    groups: Sequence[str] | None = None,
-    seed: int = 0,
-    resamples: int = 2000,
+    first: Sequence[bool], second: Sequence[bool], groups: Sequence[str] | None = None, seed: int = 0, resamples: int = 2000
 ) -> Difference:
     """Difference of two accuracies over the same rows in the same order, with its paired bootstrap interval.
 

@@ -19,9 +19,7 @@ class Alignment:
     shift: float
 
 
-def align(
-    predicted: Float[np.ndarray, "H W"], truth: Float[np.ndarray, "H W"], valid: Bool[np.ndarray, "H W"]
-) -> Alignment:
+def align(predicted: Float[np.ndarray, "H W"], truth: Float[np.ndarray, "H W"], valid: Bool[np.ndarray, "H W"]) -> Alignment:
     """Least-squares scale and shift over the valid pixels (the affine-invariant protocol).
 
     >>> align(np.array([[0.0, 1.0]]), np.array([[2.0, 5.0]]), np.array([[True, True]]))

@@ -112,9 +112,7 @@ def _certain(nearest: np.ndarray, count: int, speck: int) -> np.ndarray:
     """`nearest` where at least 5 of the 9 pixels around agree, in regions of at least `speck` pixels; else -1."""
     height, width = nearest.shape
     padded = np.pad(nearest, 1, mode="edge")
-    votes = sum(
-        (padded[dy : dy + height, dx : dx + width] == nearest).astype(np.int8) for dy in range(3) for dx in range(3)
-    )
+    votes = sum((padded[dy : dy + height, dx : dx + width] == nearest).astype(np.int8) for dy in range(3) for dx in range(3))
     core = np.where(np.asarray(votes) >= 5, nearest, -1)
     regions = connected(core)
     return np.where(sizes(regions)[regions] >= speck, core, -1)

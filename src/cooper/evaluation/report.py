@@ -1,0 +1,197 @@
+"""A report as Markdown, as one self-contained HTML page with charts, and as JSON."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
+from cooper.evaluation.rows import write_whole
+from cooper.evaluation.statistics import Difference, Estimate
+from cooper.evaluation.summary import GROUPS, Comparison, ModeFigures, Report
+
+MEAN_NAMES = {"spatial": "spatial mean", "general": "general mean"}
+FIGURE_NAMES = {
+    "abs_rel": "AbsRel, aligned",
+    "delta1": "delta1, aligned",
+    "delta2": "delta2, aligned",
+    "delta3": "delta3, aligned",
+    "rmse": "RMSE, aligned (m)",
+    "log10": "log10, aligned",
+    "silog": "SILog, aligned",
+    "abs_rel_metres": "AbsRel in metres, no alignment",
+    "delta1_metres": "delta1 in metres, no alignment",
+    "rmse_metres": "RMSE in metres, no alignment (m)",
+    "miou": "mIoU, over the data set",
+    "miou_per_image": "mIoU, mean over pictures",
+    "region_iou": "region IoU, class-agnostic",
+    "pq": "PQ",
+    "sq": "SQ",
+    "rq": "RQ",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a head; printed as Markdown or HTML."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        lines = [self.head, ["---"] + ["---:"] * (len(self.head) - 1), *self.rows]
+        return f"## {self.title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+    def html(self) -> str:
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in self.head)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows)
+        return f"<h2>{escape(self.title)}</h2><table><tr>{head}</tr>{body}</table>"
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write report.json, report.md and report.html into `folder`."""
+    write_whole(folder / "report.json", json.dumps(report_json(report), indent=1, allow_nan=False) + "\n")
+    write_whole(folder / "report.md", markdown(report))
+    write_whole(folder / "report.html", html(report))
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """The report as JSON values; a figure without rows is null."""
+    return _without_nan(asdict(report))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def markdown(report: Report) -> str:
+    """Settings and tables."""
+    settings = "\n".join(f"- {name}: {value}" for name, value in report.settings.items())
+    return f"# {_title(report)}\n\n{settings}\n\n" + "\n".join(table.markdown() for table in tables(report))
+
+
+def html(report: Report) -> str:
+    """Charts, then the tables of the Markdown report."""
+    settings = "".join(f"<li>{escape(str(name))}: {escape(str(value))}</li>" for name, value in report.settings.items())
+    style = (
+        "body{font:14px sans-serif;max-width:60em;margin:2em auto;color:#222}table{border-collapse:collapse}"
+        "td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}"
+        "td:first-child,th:first-child{text-align:left}svg{max-width:100%}"
+    )
+    body = "".join([*charts(report), *(table.html() for table in tables(report))])
+    title = escape(_title(report))
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
+        f"<h1>{title}</h1><ul>{settings}</ul>{body}</html>\n"
+    )
+
+
+def _title(report: Report) -> str:
+    return f"{report.settings.get('model', 'model')} on {report.settings.get('benchmark', 'benchmark')}"
+
+
+def tables(report: Report) -> list[Table]:
+    """All tables that have rows."""
+    found = []
+    if report.modes:
+        found += [_accuracy(report.modes), _numbers(report.modes), _usage(report.modes), _health(report.modes)]
+    found += [_comparison(comparison) for comparison in report.comparisons]
+    found += [_figures("Depth", report.depth), _figures("Segmentation", report.segmentation)]
+    return [table for table in found if table.rows]
+
+
+def _accuracy(modes: Sequence[ModeFigures]) -> Table:
+    rows = [["rows", *(str(mode.rows) for mode in modes)]]
+    filled = [group for group in GROUPS if any(mode.means[group].rows for mode in modes)]
+    rows += [[MEAN_NAMES[group], *(_percent(mode.means[group]) for mode in modes)] for group in filled]
+    for place, category in enumerate(modes[0].categories):
+        cells = [_percent(mode.categories[place].accuracy) for mode in modes]
+        rows.append([f"{category.category} ({category.accuracy.rows})", *cells])
+    return Table("Accuracy, % with 95 % interval", ["category (rows)", *(mode.mode for mode in modes)], rows)
+
+
+def _numbers(modes: Sequence[ModeFigures]) -> Table:
+    rows = []
+    for place, category in enumerate(modes[0].categories):
+        values = [mode.categories[place].relative_accuracy for mode in modes]
+        if any(value is not None for value in values):
+            rows.append([category.category, *("-" if value is None else f"{100 * value:.1f}" for value in values)])
+    return Table("Mean relative accuracy of numbers, %", ["category", *(mode.mode for mode in modes)], rows)
+
+
+def _usage(modes: Sequence[ModeFigures]) -> Table:
+    names = sorted({name for mode in modes for name in mode.usage.drew})
+    rows = []
+    for mode in modes:
+        parts = [("all", mode.usage), *((part.category, part.usage) for part in mode.categories)]
+        for label, usage in parts:
+            shares = [f"{100 * usage.drew.get(name, 0.0):.0f}" for name in names]
+            rows.append([f"{mode.mode}: {label}", *shares, f"{100 * usage.none:.0f}", f"{usage.maps:.2f}"])
+    return Table("Map usage, % of rows", ["mode: category", *names, "no map", "maps per row"], rows)
+
+
+def _health(modes: Sequence[ModeFigures]) -> Table:
+    rows = [
+        [mode.mode, str(mode.rows), str(mode.unanswered), str(mode.unreadable), str(mode.truncated), f"{mode.seconds:.2f}"]
+        for mode in modes
+    ]
+    head = ["mode", "rows", "without answer element", "unreadable", "truncated", "seconds per row"]
+    return Table("How the runs went", head, rows)
+
+
+def _comparison(comparison: Comparison) -> Table:
+    named = [(MEAN_NAMES[group], comparison.means[group]) for group in GROUPS] + list(comparison.categories.items())
+    rows = [[name, *_difference(difference)] for name, difference in named if difference.estimate.rows]
+    head = ["category", "points", "95 % interval", "rows", "only first right", "only second right", "McNemar p"]
+    return Table(f"{comparison.first} minus {comparison.second}, paired", head, rows)
+
+
+def _difference(difference: Difference) -> list[str]:
+    estimate = difference.estimate
+    interval = f"{100 * estimate.low:+.1f} .. {100 * estimate.high:+.1f}"
+    counts = [str(estimate.rows), str(difference.only_first), str(difference.only_second)]
+    return [f"{100 * estimate.mean:+.1f}", interval, *counts, f"{difference.p_value:.3g}"]
+
+
+def _figures(title: str, figures: Mapping[str, Estimate]) -> Table:
+    rows = [
+        [FIGURE_NAMES[name], f"{figure.mean:.4f}", f"{figure.low:.4f} .. {figure.high:.4f}", str(figure.rows)]
+        for name, figure in figures.items()
+    ]
+    return Table(title, ["figure", "value", "95 % interval", "pictures"], rows)
+
+
+def _percent(estimate: Estimate) -> str:
+    if not estimate.rows:
+        return "-"
+    return f"{100 * estimate.mean:.1f} ({100 * estimate.low:.1f} .. {100 * estimate.high:.1f})"
+
+
+def charts(report: Report) -> list[str]:
+    """Accuracy per category and mode, and map usage per category of every mode that drew."""
+    if not report.modes:
+        return []
+    means = [
+        BarGroup(MEAN_NAMES[group], tuple(mode.means[group] for mode in report.modes))
+        for group in GROUPS
+        if report.modes[0].means[group].rows
+    ]
+    parts = [
+        BarGroup(category.category, tuple(mode.categories[place].accuracy for mode in report.modes))
+        for place, category in enumerate(report.modes[0].categories)
+    ]
+    found = ["<h2>Accuracy</h2>", bar_chart([mode.mode for mode in report.modes], [*means, *parts])]
+    for mode in report.modes:
+        names = sorted(mode.usage.drew)
+        if names:
+            shares = [(part.category, [part.usage.drew.get(name, 0.0) for name in names]) for part in mode.categories]
+            found += [f"<h2>Maps drawn, {escape(mode.mode)}</h2>", share_chart(shares, names)]
+    return found

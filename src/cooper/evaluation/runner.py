@@ -1,0 +1,146 @@
+"""Puts questions to a model and writes one row for each, so that a run can stop and go on at any time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from cooper.errors import CooperError
+from cooper.evaluation.answers import QuestionType, score
+from cooper.evaluation.progress import progress
+from cooper.evaluation.rows import append_rows, batches, read_rows
+from cooper.perception.modality import Modality
+from cooper.trace.trace import MapStep, Mode, Question, Trace
+
+ANSWER_MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
+
+
+class Reasoner(Protocol):
+    """What evaluation needs of a model; `cooper.reasoning.cooper.Cooper` has it."""
+
+    @property
+    def modalities(self) -> Mapping[str, Modality]:
+        """The maps it can draw, by name."""
+        ...
+
+    def batch(self, questions: Sequence[Question], *, mode: Mode, seed: int = 0, samples: int = 1) -> Sequence[Sequence[Trace]]:
+        """`samples` traces for each question."""
+        ...
+
+    def draw(self, images: Sequence[Image.Image], modality: str, seed: int = 0) -> Sequence[MapStep]:
+        """One map of each picture."""
+        ...
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of a benchmark. `group` is "spatial" or "general"; `truth` and `choices` as `answers.score` has them."""
+
+    id: str
+    category: str
+    group: str
+    question: Question
+    type: QuestionType
+    truth: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """One question answered in one mode. `maps`: the maps drawn, in order; `answered`: an answer element was there."""
+
+    id: str
+    mode: str
+    category: str
+    group: str
+    type: str
+    truth: str
+    reply: str
+    extracted: str
+    correct: bool
+    value: float
+    maps: tuple[str, ...]
+    answered: bool
+    truncated: bool
+    turns: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run goes: modes, seed, rows put to the model at once, folder, and how many traces per mode are kept."""
+
+    modes: tuple[Mode, ...]
+    seed: int
+    batch: int
+    out: Path
+    traces: int = 0
+    quiet: bool = False
+
+
+def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
+    """The modes as written, each once. CooperError names an unknown one."""
+    known = {str(mode): mode for mode in ANSWER_MODES}
+    for mode in modes:
+        if mode not in known:
+            raise CooperError(f"unknown mode {mode!r}; known: {', '.join(ANSWER_MODES)}")
+    if not modes:
+        raise CooperError(f"no mode named; known: {', '.join(ANSWER_MODES)}")
+    return tuple(known[mode] for mode in dict.fromkeys(modes))
+
+
+def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
+    """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds.
+
+    The rows come back in the order of `plan.modes` and `items`. CooperError: two items of one id.
+    """
+    if len({item.id for item in items}) < len(items):
+        raise CooperError("two questions of the benchmark have one id")
+    path = plan.out / "rows.jsonl"
+    done = {(row["mode"], row["id"]) for row in read_rows(path)}
+    with progress(len(items) * len(plan.modes), "questions", plan.quiet) as advance:
+        for mode in plan.modes:
+            kept = [item.id for item in items[: plan.traces]]
+            open_items = [item for item in items if (mode, item.id) not in done]
+            advance(len(items) - len(open_items))
+            for chunk in batches(open_items, plan.batch):
+                traces = model.batch([item.question for item in chunk], mode=mode, seed=plan.seed, samples=1)
+                for item, samples in zip(chunk, traces, strict=True):
+                    if item.id in kept:
+                        samples[0].save(plan.out / "traces" / mode / item.id)
+                rows = [answer_row(item, mode, samples[0]) for item, samples in zip(chunk, traces, strict=True)]
+                append_rows(path, [asdict(row) for row in rows])
+                advance(len(chunk))
+    return _in_order(path, items, plan.modes)
+
+
+def _in_order(path: Path, items: Sequence[Item], modes: Sequence[str]) -> list[AnswerRow]:
+    found = {(row["mode"], row["id"]): row for row in read_rows(path)}
+    rows = [found[mode, item.id] for mode in modes for item in items]
+    return [AnswerRow(**{**row, "maps": tuple(row["maps"])}) for row in rows]
+
+
+def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:
+    """Score one trace: its answer element, or, without one, the last text the model wrote."""
+    last = trace.turns[-1].text if trace.turns else ""
+    reply = last if trace.answer is None else trace.answer
+    scored = score(reply, item.type, item.truth, item.choices)
+    return AnswerRow(
+        id=item.id,
+        mode=mode,
+        category=item.category,
+        group=item.group,
+        type=item.type,
+        truth=item.truth,
+        reply=reply,
+        extracted=scored.extracted,
+        correct=scored.correct,
+        value=scored.value,
+        maps=tuple(step.modality for step in trace.maps),
+        answered=trace.answer is not None,
+        truncated=any(turn.truncated for turn in trace.turns),
+        turns=len(trace.turns),
+        seconds=round(trace.seconds, 4),
+    )

@@ -1,0 +1,141 @@
+"""Rows to figures: accuracy per category with intervals, means over categories, map usage, paired differences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from cooper.evaluation.runner import AnswerRow
+from cooper.evaluation.statistics import Difference, Estimate, grouped_mean, paired_difference, wilson
+
+GROUPS = ("spatial", "general")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Shares of rows: `drew` each modality at least once, by name; `none`: no map. `maps`: maps per row."""
+
+    drew: Mapping[str, float]
+    none: float
+    maps: float
+
+
+@dataclass(frozen=True)
+class CategoryFigures:
+    """One category in one mode. `relative_accuracy`: mean relative accuracy of its Number rows, None without any."""
+
+    category: str
+    group: str
+    accuracy: Estimate
+    relative_accuracy: float | None
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class ModeFigures:
+    """One mode. `means`: by group, the mean over its categories. Counts of rows: no answer element, nothing readable,
+    a turn cut by the token limit."""
+
+    mode: str
+    categories: tuple[CategoryFigures, ...]
+    means: Mapping[str, Estimate]
+    usage: Usage
+    rows: int
+    unanswered: int
+    unreadable: int
+    truncated: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Accuracy of `first` minus `second` over the same rows: means over categories by group, and each category."""
+
+    first: str
+    second: str
+    means: Mapping[str, Difference]
+    categories: Mapping[str, Difference]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All figures of a run; `settings` says how it was made."""
+
+    settings: Mapping[str, Any]
+    modes: tuple[ModeFigures, ...]
+    comparisons: tuple[Comparison, ...]
+    depth: Mapping[str, Estimate] = field(default_factory=dict)
+    segmentation: Mapping[str, Estimate] = field(default_factory=dict)
+
+
+def usage_of(rows: Sequence[AnswerRow]) -> Usage:
+    """How often which map was drawn."""
+    names = sorted({name for row in rows for name in row.maps})
+    drew = {name: float(np.mean([name in row.maps for row in rows])) for name in names}
+    maps = float(np.mean([len(row.maps) for row in rows])) if rows else 0.0
+    return Usage(drew, float(np.mean([not row.maps for row in rows])) if rows else 0.0, maps)
+
+
+def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
+    """Figures of the rows of one category and one mode."""
+    numbers = [row.value for row in rows if row.type == "Number"]
+    return CategoryFigures(
+        category=rows[0].category,
+        group=rows[0].group,
+        accuracy=wilson(sum(row.correct for row in rows), len(rows)),
+        relative_accuracy=float(np.mean(numbers)) if numbers else None,
+        usage=usage_of(rows),
+    )
+
+
+def mode_figures(rows: Sequence[AnswerRow], seed: int = 0) -> ModeFigures:
+    """Figures of the rows of one mode; categories by group, then by name."""
+    parts: dict[tuple[int, str], list[AnswerRow]] = {}
+    for row in rows:
+        parts.setdefault((GROUPS.index(row.group), row.category), []).append(row)
+    return ModeFigures(
+        mode=rows[0].mode,
+        categories=tuple(category_figures(parts[key]) for key in sorted(parts)),
+        means={group: _group_mean([row for row in rows if row.group == group], seed) for group in GROUPS},
+        usage=usage_of(rows),
+        rows=len(rows),
+        unanswered=sum(not row.answered for row in rows),
+        unreadable=sum(row.extracted == "" for row in rows),
+        truncated=sum(row.truncated for row in rows),
+        seconds=float(np.mean([row.seconds for row in rows])),
+    )
+
+
+def _group_mean(rows: Sequence[AnswerRow], seed: int) -> Estimate:
+    return grouped_mean([float(row.correct) for row in rows], [row.category for row in rows], seed)
+
+
+def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow], seed: int = 0) -> Comparison:
+    """Two modes over the rows that both have."""
+    others = {row.id: row for row in second}
+    pairs = [(row, others[row.id]) for row in first if row.id in others]
+    names = {row.category: GROUPS.index(row.group) for row, _ in pairs}
+
+    def difference(kept: list[tuple[AnswerRow, AnswerRow]]) -> Difference:
+        right = ([row.correct for row, _ in kept], [other.correct for _, other in kept])
+        return paired_difference(right[0], right[1], [row.category for row, _ in kept], seed)
+
+    return Comparison(
+        first=first[0].mode,
+        second=second[0].mode,
+        means={group: difference([pair for pair in pairs if pair[0].group == group]) for group in GROUPS},
+        categories={
+            name: difference([pair for pair in pairs if pair[0].category == name])
+            for name in sorted(names, key=lambda name: (names[name], name))
+        },
+    )
+
+
+def summarise(rows: Sequence[AnswerRow], settings: Mapping[str, Any], seed: int = 0) -> Report:
+    """Figures of every mode in the order of the rows, and of every pair of modes."""
+    parts = {mode: [row for row in rows if row.mode == mode] for mode in dict.fromkeys(row.mode for row in rows)}
+    modes = tuple(mode_figures(part, seed) for part in parts.values())
+    comparisons = tuple(compare(parts[first], parts[second], seed) for first, second in combinations(parts, 2))
+    return Report(settings, modes, comparisons)

@@ -1,0 +1,79 @@
+"""Figures of a made run, and the three forms of its report."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from cooper.evaluation.maps import draw_depth, draw_segmentation
+from cooper.evaluation.perception import depth_figures, segmentation_figures
+from cooper.evaluation.report import write_report
+from cooper.evaluation.runner import Plan, answer_all
+from cooper.evaluation.summary import Report, summarise
+
+
+@pytest.fixture
+def report(cooper, items, truths, conventions, tmp_path) -> Report:
+    plan = Plan(("interleaved", "perception", "direct"), 0, 8, tmp_path, quiet=True)
+    rows = answer_all(cooper, items, plan)
+    summary = summarise(rows, {"benchmark": "scenes", "model": "nano <b>", "seed": 0})
+    depth = depth_figures(draw_depth(cooper, truths, conventions, plan))
+    maps = segmentation_figures(draw_segmentation(cooper, truths, conventions, plan), 5)
+    return replace(summary, depth=depth, segmentation=maps)
+
+
+def test_accuracy_and_means(report):
+    interleaved, perception, direct = report.modes
+    accuracy = {part.category: part.accuracy for part in interleaved.categories}
+    assert [part.category for part in interleaved.categories] == ["distance", "existence", "left_right", "colour"]
+    assert (accuracy["distance"].mean, accuracy["left_right"].mean) == (1.0, 0.0)
+    assert accuracy["distance"].rows == 6 and accuracy["colour"].rows == 5
+    assert interleaved.means["spatial"].mean == pytest.approx(2 / 3)
+    assert interleaved.means["general"].mean == 0.0 and perception.means["general"].mean == 1.0
+    assert interleaved.categories[0].relative_accuracy == pytest.approx(0.9)
+    assert interleaved.categories[1].relative_accuracy is None
+    assert direct.unanswered == 22 and interleaved.unanswered == 0
+
+
+def test_map_usage(report):
+    interleaved, perception, direct = report.modes
+    assert interleaved.usage.drew == {"depth": 0.5} and interleaved.usage.none == 0.5
+    assert perception.usage.drew == {"depth": 1.0, "segmentation": 1.0} and perception.usage.maps == 2.0
+    assert direct.usage.none == 1.0
+    assert {part.category: part.usage.none for part in interleaved.categories}["left_right"] == 0.0
+
+
+def test_paired_differences(report):
+    pairs = {(comparison.first, comparison.second): comparison for comparison in report.comparisons}
+    assert len(pairs) == 3
+    lost = pairs["interleaved", "perception"]
+    assert lost.means["spatial"].estimate.mean == pytest.approx(-1 / 3)
+    assert lost.categories["left_right"].estimate.mean == -1.0
+    assert lost.categories["left_right"].only_second == 6
+    same = pairs["interleaved", "direct"]
+    assert same.means["spatial"].estimate.mean == 0 and same.means["spatial"].p_value == 1.0
+
+
+def test_three_forms(report, tmp_path):
+    write_report(report, tmp_path)
+    stored = json.loads((tmp_path / "report.json").read_text())
+    assert stored["modes"][0]["means"]["spatial"]["mean"] == pytest.approx(2 / 3)
+    assert stored["depth"]["abs_rel_metres"]["rows"] == 7 and stored["segmentation"]["pq"]["mean"] == 1.0
+    text = (tmp_path / "report.md").read_text()
+    assert "| spatial mean | 66.7 (" in text and "AbsRel in metres" in text and "McNemar" in text
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") == 3 and "nano &lt;b&gt;" in page and "nano <b>" not in page
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_report_of_maps_alone(report, tmp_path):
+    write_report(replace(report, modes=(), comparisons=()), tmp_path)
+    assert "## Depth" in (tmp_path / "report.md").read_text()
+
+
+def test_figures_without_rows_are_null(cooper, items, tmp_path):
+    spatial = [item for item in items if item.group == "spatial"]
+    rows = answer_all(cooper, spatial, Plan(("direct",), 0, 8, tmp_path, quiet=True))
+    write_report(summarise(rows, {}), tmp_path)
+    stored = json.loads((tmp_path / "report.json").read_text())
+    assert stored["modes"][0]["means"]["general"]["mean"] is None
