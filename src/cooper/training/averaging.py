@@ -1,0 +1,65 @@
+"""Averaged weights: after each update, average <- decay * average + (1 - decay) * weight."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cooper.errors import CooperError
+
+FILE_NAME = "ema.safetensors"
+
+
+class Average:
+    """The average of a module's trainable weights, in float32.
+
+    The first updates use the smaller decay (1 + n) / (10 + n), so that random initial weights fade at once.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.weights = {
+            name: weight.detach().float().clone() for name, weight in module.named_parameters() if weight.requires_grad
+        }
+
+    def decay_now(self) -> float:
+        return min(self.decay, (1 + self.updates) / (10 + self.updates))
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        decay = self.decay_now()
+        self.updates += 1
+        for name, weight in module.named_parameters():
+            if name in self.weights:
+                self.weights[name].lerp_(weight.detach().float(), 1 - decay)
+
+    def save(self, folder: Path) -> None:
+        save_file(self.weights, folder / FILE_NAME, metadata={"updates": str(self.updates)})
+
+    def load(self, folder: Path, updates: int, device: torch.device) -> None:
+        """Read what `save` wrote after so many updates. CooperError names the tensor that does not fit."""
+        stored = load_file(folder / FILE_NAME)
+        if stored.keys() != self.weights.keys():
+            odd = sorted(stored.keys() ^ self.weights.keys())[0]
+            raise CooperError(f"{folder / FILE_NAME} belongs to another model: {odd} is not in both")
+        self.weights = {name: weight.to(device) for name, weight in stored.items()}
+        self.updates = updates
+
+    @contextmanager
+    def applied(self, module: nn.Module) -> Iterator[None]:
+        """The module with averaged weights; its own come back afterwards."""
+        own: dict[str, Tensor] = {}
+        for name, weight in module.named_parameters():
+            if name in self.weights:
+                own[name] = weight.data
+                weight.data = self.weights[name].to(weight.dtype)
+        try:
+            yield
+        finally:
+            for name, weight in module.named_parameters():
+                if name in own:
+                    weight.data = own[name]

@@ -1,0 +1,227 @@
+"""transformers.Trainer for our batches: summed losses, each normalised by its own count over the whole global batch.
+
+K: terms of the loss.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import SaveStrategy
+
+from cooper.data.batches import Batches, Share
+from cooper.errors import CooperError
+from cooper.training.averaging import FILE_NAME as AVERAGE_FILE
+from cooper.training.averaging import Average
+from cooper.training.recipe import Optimiser, Record
+
+WEIGHTS_FILE = "model.safetensors"
+STATE_FILE = "trainer_state.json"  # written last, so a folder with it is complete
+
+
+class Objective(nn.Module):
+    """A model with its loss. `terms` names the K parts of the loss; `weights` says how they add up."""
+
+    terms: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+
+    def counts(self, batch: Any) -> Tensor:
+        """How much of each term one batch holds, [K]."""
+        raise NotImplementedError
+
+    def forward(self, batch: Any) -> Tensor:
+        """The terms, each summed over the batch, [K]; with gradients for every trainable weight."""
+        raise NotImplementedError
+
+
+class Movable(Protocol):
+    def to(self, device: torch.device) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Interrupted(Exception):
+    """A run that was stopped by a signal, after writing a checkpoint."""
+
+    step: int
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"stopped at step {self.step}; start the same command again to continue from {self.folder}"
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a trainer runs: an objective, where its batches come from, how weights move, and what is left behind."""
+
+    objective: Objective
+    make_batch: Callable[[range], Movable]
+    optimiser: Optimiser
+    record: Record
+    folder: Path
+    seed: int
+
+
+class PackedTrainer(Trainer):
+    """Trains an `Objective`. Batches come from our own stateless loader, so nothing is sharded or skipped behind our back."""
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, plan: Plan, callbacks: Sequence[TrainerCallback] = ()) -> None:
+        self.plan = plan
+        super().__init__(model=plan.objective, args=_arguments(plan), callbacks=[_Averaging(self), _Stop(), *callbacks])
+        for default in (PrinterCallback, ProgressCallback):
+            self.remove_callback(default)
+        self.average = Average(plan.objective, plan.optimiser.ema)
+        self._terms = torch.zeros(len(plan.objective.terms))
+
+    def get_train_dataloader(self) -> Iterable[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        optimiser = self.plan.optimiser
+        share = Share(optimiser.batch, optimiser.accumulation, self.args.process_index, self.args.world_size)
+        return Batches(self.plan.make_batch, share, optimiser.steps, lambda: self.state.global_step)
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
+        total = torch.zeros(len(self.plan.objective.terms), device=device)
+        for batch in batch_samples:
+            total += self.plan.objective.counts(batch).to(device)
+        if self.args.world_size > 1:
+            torch.distributed.all_reduce(total)
+        return total
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        return inputs.to(self.args.device)
+
+    def compute_loss(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
+    ) -> Tensor:
+        assert num_items_in_batch is not None
+        bf16 = self.plan.optimiser.precision == "bf16"
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=bf16):
+            sums = model(inputs)
+        parts = sums / num_items_in_batch.clamp(min=1) * self.args.world_size
+        if not torch.isfinite(parts).all():
+            step = self.state.global_step + 1
+            raise CooperError(
+                f"the loss is not a number at step {step}: {self._named(parts)}; lower optimiser.learning_rate and resume"
+            )
+        self._terms += parts.detach().cpu() / self.args.world_size
+        return (parts * torch.tensor(self.plan.objective.weights, device=parts.device)).sum()
+
+    def _named(self, parts: Tensor) -> str:
+        return ", ".join(f"{name} {float(part):.4g}" for name, part in zip(self.plan.objective.terms, parts, strict=True))
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Adds the terms, averaged over the steps since the last line (of this process)."""
+        if "loss" in logs:
+            steps = max(1, self.state.global_step - self._last_logged)
+            logs = logs | {name: float(part) / steps for name, part in zip(self.plan.objective.terms, self._terms, strict=True)}
+            self._terms.zero_()
+            self._last_logged = self.state.global_step
+        super().log(logs, start_time)
+
+    _last_logged = 0
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = {name: weight for name, weight in self.plan.objective.named_parameters() if weight.requires_grad}
+        save_file({name: weight.detach().contiguous() for name, weight in trained.items()}, folder / WEIGHTS_FILE)
+        self.average.save(folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        folder = Path(resume_from_checkpoint)
+        stored = load_file(folder / WEIGHTS_FILE)
+        trained = {name: weight for name, weight in self.plan.objective.named_parameters() if weight.requires_grad}
+        if stored.keys() != trained.keys():
+            odd = sorted(stored.keys() ^ trained.keys())[0]
+            raise CooperError(f"{folder} belongs to another model: {odd} is not in both")
+        with torch.no_grad():
+            for name, weight in trained.items():
+                weight.copy_(stored[name])
+        state = TrainerState.load_from_json(str(folder / STATE_FILE))
+        self.average.load(folder, state.global_step, self.args.device)
+        self._last_logged = state.global_step
+
+    def run(self) -> None:
+        """Train from the last complete checkpoint of the run folder, or from the start. Raises Interrupted on a signal."""
+        last = last_checkpoint(self.plan.folder)
+        self.train(resume_from_checkpoint=str(last) if last else None)
+        step = self.state.global_step
+        if step < self.plan.optimiser.steps:
+            raise Interrupted(step, self.plan.folder / f"checkpoint-{step}")
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The complete checkpoint with the most steps."""
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}") if (path.parent / AVERAGE_FILE).exists()]
+    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def _arguments(plan: Plan) -> TrainingArguments:
+    optimiser, record = plan.optimiser, plan.record
+    return TrainingArguments(
+        output_dir=str(plan.folder),
+        max_steps=optimiser.steps,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=optimiser.accumulation,
+        learning_rate=optimiser.learning_rate,
+        warmup_steps=optimiser.warmup,
+        lr_scheduler_type="cosine" if optimiser.schedule == "cosine" else "constant_with_warmup",
+        weight_decay=optimiser.weight_decay,
+        adam_beta1=0.9,
+        adam_beta2=0.95,
+        max_grad_norm=optimiser.clip,
+        logging_steps=record.log_every,
+        logging_nan_inf_filter=False,
+        save_strategy=SaveStrategy.STEPS,
+        save_steps=record.save_every,
+        save_total_limit=record.keep,
+        ignore_data_skip=True,  # the loader starts at the right step by itself
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to=[],
+        seed=plan.seed,
+        use_cpu=not torch.cuda.is_available(),
+    )
+
+
+class _Averaging(TrainerCallback):
+    def __init__(self, trainer: PackedTrainer) -> None:
+        self._trainer = trainer
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._trainer.average.update(self._trainer.plan.objective)
+
+
+class _Stop(TrainerCallback):
+    """Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint. A second signal ends it at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self._asked:
+            signal.signal(number, self._before[number])
+            os.kill(os.getpid(), number)
+        self._asked = True
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self._asked:
+            control.should_save = True
+            control.should_training_stop = True
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
