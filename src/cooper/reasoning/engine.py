@@ -39,21 +39,24 @@ from cooper.trace.grammar import Answer, Perceive, parse_turn
 from cooper.trace.prompts import Prompts
 from cooper.trace.trace import MapStep, Mode, Question, Step, TextStep, Trace
 
-FORCED: Mapping[str, tuple[str, ...]] = {
-    "perception": ("depth", "segmentation"),
-    "depth": ("depth",),
-    "segment": ("segmentation",),
-}
-
 
 @dataclass(frozen=True)
 class Options:
-    """How a batch of questions is answered. `max_turns`: turns of text the model may write (published: 3)."""
+    """How a batch of questions is answered. `max_turns`: turns of text the model may write (published: 3).
+
+    `draws` names the maps drawn first where the caller decides: mode "perception", and "map", which draws and writes nothing.
+    """
 
     mode: Mode = "interleaved"
     sampling: Sampling = Sampling()
     drawing: DrawingDefaults = DrawingDefaults()
     max_turns: int = 3
+    draws: tuple[str, ...] = ("depth", "segmentation")
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """The maps drawn before the model writes anything."""
+        return self.draws if self.mode in ("perception", "map") else ()
 
     @property
     def guided(self) -> bool:
@@ -125,7 +128,7 @@ class Engine:
     ) -> list[_Row]:
         """Read every question once and fork a row per request."""
         mode = options.mode
-        for name in FORCED.get(mode, ()):
+        for name in options.maps:
             self._modality(name)
         system = self.prompts.system.get(mode, "")
         chains = [self.layout.question(question, mode, system) for question in questions]
@@ -133,7 +136,7 @@ class Engine:
         words = [[s for s in chain if isinstance(s, TextSegment)] for chain in chains]
         guided_by_image = options.guided and options.drawing.image_scale > 1
         blind = self._extend([EMPTY] * len(chains), words) if guided_by_image else [EMPTY] * len(chains)
-        turns = 0 if mode in ("depth", "segment") else options.max_turns
+        turns = 0 if mode == "map" else options.max_turns
         return [
             _Row(
                 r,
@@ -141,7 +144,7 @@ class Engine:
                 mains[q],
                 blind[q],
                 deque(r.script),
-                deque(FORCED.get(mode, ())),
+                deque(options.maps),
                 turns,
             )
             for r, q in ((r, r.question) for r in requests)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cooper.perception.modality import Reading
 
-Mode = Literal["interleaved", "perception", "text", "direct", "depth", "segment"]
+Mode = Literal["interleaved", "perception", "text", "direct", "map"]
 Author = Literal["model", "prompt"]
 
 
