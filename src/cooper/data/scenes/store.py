@@ -1,0 +1,197 @@
+"""Scenes on disk: `OUT/dataset.json` and `OUT/shard-00000.parquet`, ..., with pictures as PNG bytes (docs/scenes.md)."""
+
+import io
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cooper.data.scenes.render import SceneRecord
+from cooper.data.scenes.scene import scene_from_json
+from cooper.errors import CooperError
+
+FORMAT = 1
+SHARD = 100  # scenes in a whole shard
+COLUMNS = ("rgb", "depth", "labels", "instances", "scene")
+OPEN_SHARDS = 4  # shards a reader keeps in memory
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """What `dataset.json` says: how the set was rendered."""
+
+    count: int
+    seed: int
+    split: str
+    size: int
+    spp: int
+    shard: int = SHARD
+    format: int = FORMAT
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:05d}.parquet"
+
+
+def write_shard(path: Path, records: Sequence[SceneRecord]) -> None:
+    """Write one shard whole or not at all: to a neighbour file first, which then takes its name."""
+    pyarrow, parquet = _arrow()
+    rows = [_encode(record) for record in records]
+    columns = {name: [row[name] for row in rows] for name in COLUMNS}
+    kinds = [(name, pyarrow.string() if name == "scene" else pyarrow.binary()) for name in COLUMNS]
+    table = pyarrow.table(columns, schema=pyarrow.schema(kinds))
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="none", use_dictionary=False)
+    write_whole(path, buffer.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees all of it or none of it."""
+    waiting = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        waiting.write_bytes(content)
+        os.replace(waiting, path)
+    except OSError as error:
+        waiting.unlink(missing_ok=True)
+        raise CooperError(f"{path}: could not be written ({error.strerror})") from error
+
+
+def write_info(folder: Path, info: SetInfo) -> None:
+    text = json.dumps(asdict(info), indent=2, sort_keys=True) + "\n"
+    write_whole(folder / "dataset.json", text.encode())
+
+
+def read_info(folder: Path) -> SetInfo:
+    """The settings of a set. CooperError when the file is missing, not JSON, or of another format."""
+    path = folder / "dataset.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        info = SetInfo(**found)
+    except FileNotFoundError as error:
+        raise CooperError(f"{path}: not found, so {folder} is no rendered scene set") from error
+    except (OSError, TypeError, ValueError) as error:
+        raise CooperError(f"{path}: not the settings of a scene set ({error})") from error
+    if info.format != FORMAT:
+        raise CooperError(f"{path}: field format is {info.format}, this version reads {FORMAT}")
+    return info
+
+
+def shard_is_whole(path: Path, scenes: int) -> bool:
+    """Whether the file is there, is a readable parquet file, and has that many scenes."""
+    pyarrow, parquet = _arrow()
+    if not path.exists():
+        return False
+    try:
+        return parquet.read_metadata(path).num_rows == scenes
+    except (OSError, pyarrow.ArrowException):
+        return False
+
+
+class SceneSet:
+    """A rendered set as a sequence of `SceneRecord`; shards are read when a scene of theirs is asked for.
+
+    Scenes that are still being rendered are not counted: `len` covers the whole shards found from the first on.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.info = read_info(self.folder)
+        self._length = 0
+        for number in range(-(-self.info.count // self.info.shard)):
+            if not shard_path(self.folder, number).exists():
+                break
+            self._length = min(self.info.count, (number + 1) * self.info.shard)
+        if not self._length:
+            raise CooperError(f"{shard_path(self.folder, 0)}: not found, nothing was rendered yet")
+        self._shards: OrderedDict[int, Any] = OrderedDict()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> SceneRecord:
+        if not 0 <= index < self._length:
+            raise IndexError(f"{self.folder}: scene {index} is not in 0..{self._length - 1}")
+        number, row = divmod(index, self.info.shard)
+        table = self._shard(number)
+        cells = {name: table.column(name)[row].as_py() for name in COLUMNS}
+        return _decode(cells, f"{shard_path(self.folder, number)} row {row}")
+
+    def _shard(self, number: int) -> Any:
+        if number in self._shards:
+            self._shards.move_to_end(number)
+            return self._shards[number]
+        table = _read_shard(shard_path(self.folder, number))
+        wanted = min(self.info.shard, self.info.count - number * self.info.shard)
+        if table.num_rows != wanted:
+            path = shard_path(self.folder, number)
+            raise CooperError(f"{path}: has {table.num_rows} scenes instead of {wanted}; render the set again")
+        self._shards[number] = table
+        if len(self._shards) > OPEN_SHARDS:
+            self._shards.popitem(last=False)
+        return table
+
+
+def _read_shard(path: Path) -> Any:
+    pyarrow, parquet = _arrow()
+    try:
+        table = parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise CooperError(f"{path}: truncated or no parquet file; delete it and render again to resume") from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise CooperError(f"{path}: column {missing[0]!r} is missing")
+    return table
+
+
+def _encode(record: SceneRecord) -> dict[str, bytes | str]:
+    millimetres = np.round(record.depth_m * 1000).astype(np.uint16)
+    return {
+        "rgb": _png(record.rgb),
+        "depth": _png(millimetres),
+        "labels": _png(record.labels),
+        "instances": _png(record.instances),
+        "scene": record.scene.to_json(),
+    }
+
+
+def _decode(cells: dict[str, Any], source: str) -> SceneRecord:
+    pictures = {name: _pixels(cells[name], f"{source}, column {name}") for name in COLUMNS[:4]}
+    return SceneRecord(
+        rgb=pictures["rgb"],
+        depth_m=pictures["depth"].astype(np.float32) / np.float32(1000),
+        labels=pictures["labels"],
+        instances=pictures["instances"],
+        scene=scene_from_json(cells["scene"], source),
+    )
+
+
+def _png(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def _pixels(content: bytes | None, source: str) -> np.ndarray:
+    if content is None:
+        raise CooperError(f"{source}: empty cell where a PNG picture should be")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return np.array(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise CooperError(f"{source}: not a readable PNG picture ({error})") from error
+
+
+def _arrow() -> tuple[ModuleType, ModuleType]:
+    try:
+        import pyarrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise CooperError("scene sets need pyarrow: pip install 'cooper[scenes]'") from error
+    return pyarrow, parquet
