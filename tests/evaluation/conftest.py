@@ -53,11 +53,14 @@ class FakeCooper:
             {"depth": {"near": 0.5, "far": 5.0, "metric": True}, "segmentation": {"codec": "scenes", "names": list(NAMES)}}
         )
 
-    def batch(self, questions: Sequence[Question], *, mode: Mode, seed: int = 0, samples: int = 1) -> Sequence[Sequence[Trace]]:
-        self.calls.append((mode, len(questions)))
+    def options(self, mode: Mode) -> Mode:
+        return mode
+
+    def batch(self, questions: Sequence[Question], options: Mode = "interleaved", seed: int = 0, samples: int = 1):
+        self.calls.append((options, len(questions)))
         if len(self.calls) > self.stop_after:
             raise KeyboardInterrupt
-        return [[self._trace(question, mode)] * samples for question in questions]
+        return [[self._trace(question, options)] * samples for question in questions]
 
     def _trace(self, question: Question, mode: Mode) -> Trace:
         index = int(question.id[1:])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -25,8 +25,14 @@ class Reasoner(Protocol):
         """The maps it can draw, by name."""
         ...
 
-    def batch(self, questions: Sequence[Question], *, mode: Mode, seed: int = 0, samples: int = 1) -> Sequence[Sequence[Trace]]:
-        """`samples` traces for each question."""
+    def options(self, mode: Mode) -> Any:
+        """How it answers in a mode; handed back to `batch` as it is."""
+        ...
+
+    def batch(
+        self, questions: Sequence[Question], options: Any = None, seed: int = 0, samples: int = 1
+    ) -> Sequence[Sequence[Trace]]:
+        """`samples` traces for each question. An answer must not depend on the other questions of the call."""
         ...
 
     def draw(self, images: Sequence[Image.Image], modality: str, seed: int = 0) -> Sequence[MapStep]:
@@ -82,7 +88,7 @@ class Plan:
 
 def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
     """The modes as written, each once. CooperError names an unknown one."""
-    known = {str(mode): mode for mode in ANSWER_MODES}
+    known: dict[str, Mode] = {mode: mode for mode in ANSWER_MODES}
     for mode in modes:
         if mode not in known:
             raise CooperError(f"unknown mode {mode!r}; known: {', '.join(ANSWER_MODES)}")
@@ -102,11 +108,12 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
     done = {(row["mode"], row["id"]) for row in read_rows(path)}
     with progress(len(items) * len(plan.modes), "questions", plan.quiet) as advance:
         for mode in plan.modes:
+            options = model.options(mode)
             kept = [item.id for item in items[: plan.traces]]
             open_items = [item for item in items if (mode, item.id) not in done]
             advance(len(items) - len(open_items))
             for chunk in batches(open_items, plan.batch):
-                traces = model.batch([item.question for item in chunk], mode=mode, seed=plan.seed, samples=1)
+                traces = model.batch([item.question for item in chunk], options, plan.seed)
                 for item, samples in zip(chunk, traces, strict=True):
                     if item.id in kept:
                         samples[0].save(plan.out / "traces" / mode / item.id)

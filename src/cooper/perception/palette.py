@@ -16,6 +16,11 @@ from cooper.perception.components import connected, sizes
 VARIANTS = 3  # colours per countable class, so that neighbours of one class differ
 LEVELS = range(0, 256, 15)  # channel values the palette chooses from
 
+# Found on rendered scenes, blurred and with noise: the best mean IoU and panoptic quality over all of them.
+NEAR = 0.6  # of the palette's separation: a pixel farther from every colour is a blend
+TRUE = 0.3  # of the separation: mean distance of a thin region that is no blend
+SOLID = 2  # pixels whose 3x3 neighbourhood is of one colour that a region must have
+
 
 @dataclass(frozen=True)
 class Swatch:
@@ -92,15 +97,15 @@ def paint(maps: LabelMaps, palette: Sequence[Swatch]) -> UInt8[np.ndarray, "H W 
 def read(drawn: Float32[np.ndarray, "H W 3"], palette: Sequence[Swatch], speck: int) -> LabelMaps:
     """Classes and instances of a drawn picture in [0, 1].
 
-    A pixel that agrees with most of its 3x3 neighbourhood on its nearest colour is certain. Certain regions of fewer
-    than `speck` pixels are dropped; the rest grows over the uncertain pixels, each taking the closest colour among
-    those within two pixels, so that the blend between two regions is not read as a third.
+    Only regions that are certain (see `_certain`) keep their colour. They grow over all other pixels, each taking the
+    closest colour among those within two pixels, so that the blend between two regions is not read as a third.
     """
     colours = np.array([swatch.rgb for swatch in palette], dtype=np.float32)
     pixels = drawn.astype(np.float32) * np.float32(255)
     cost = np.stack([((pixels - colour) ** 2).sum(axis=2) for colour in colours])
     nearest = cost.argmin(axis=0).astype(np.int32)
-    index = _grow(_certain(nearest, len(palette), speck), cost, reach=2)
+    error = np.sqrt(cost.min(axis=0)) / separation(palette)
+    index = _grow(_certain(nearest, error, speck), cost, reach=2)
     small = sizes(connected(index)) < speck
     index = _grow(np.where(small[connected(index)], -1, index), cost, reach=1)
     index = np.where(index < 0, nearest, index)
@@ -108,14 +113,35 @@ def read(drawn: Float32[np.ndarray, "H W 3"], palette: Sequence[Swatch], speck: 
     return LabelMaps(labels, _instances(index, palette))
 
 
-def _certain(nearest: np.ndarray, count: int, speck: int) -> np.ndarray:
-    """`nearest` where at least 5 of the 9 pixels around agree, in regions of at least `speck` pixels; else -1."""
-    height, width = nearest.shape
-    padded = np.pad(nearest, 1, mode="edge")
-    votes = sum((padded[dy : dy + height, dx : dx + width] == nearest).astype(np.int8) for dy in range(3) for dx in range(3))
-    core = np.where(np.asarray(votes) >= 5, nearest, -1)
+def separation(palette: Sequence[Swatch]) -> float:
+    """The least distance between two colours of a palette, in RGB steps of 0..255."""
+    colours = np.array([swatch.rgb for swatch in palette], dtype=np.float64)
+    gaps = np.linalg.norm(colours[:, None] - colours[None], axis=2)
+    return float(gaps[~np.eye(len(colours), dtype=bool)].min(initial=255.0))
+
+
+def _certain(nearest: Int32[np.ndarray, "H W"], error: Float32[np.ndarray, "H W"], speck: int) -> Int32[np.ndarray, "H W"]:
+    """`nearest` where it can be trusted, else -1. `error`: distance to that colour in units of the palette's separation.
+
+    A pixel must lie near its colour and agree with at least 5 of the 9 pixels around it. Its region must have `speck`
+    pixels and a solid inside, or else colours so true that they are no blend: thin parts of a ring or an arch.
+    """
+    near = np.where(error < NEAR, nearest, -1)
+    core = np.where(_agreeing(near) >= 5, near, -1)
     regions = connected(core)
-    return np.where(sizes(regions)[regions] >= speck, core, -1)
+    area = sizes(regions)
+    solid = np.bincount(regions[_agreeing(regions) == 9], minlength=len(area))
+    blur = np.bincount(regions.ravel(), error.ravel()) / area
+    kept = (area >= speck) & ((solid >= SOLID) | ((area >= 2 * speck) & (blur < TRUE)))
+    return np.where(kept[regions], core, -1)
+
+
+def _agreeing(index: Int[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
+    """How many of the 3x3 pixels around each pixel, itself included, are equal to it; edges repeat."""
+    height, width = index.shape
+    padded = np.pad(index, 1, mode="edge")
+    around = [padded[row : row + height, column : column + width] for row in range(3) for column in range(3)]
+    return np.sum([part == index for part in around], axis=0)
 
 
 def _grow(index: np.ndarray, cost: np.ndarray, reach: int) -> np.ndarray:
