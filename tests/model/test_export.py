@@ -1,0 +1,63 @@
+"""`export` writes whole files or says why not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from cooper.errors import CooperError
+from cooper.model import weights
+from cooper.model.checkpoint import open_checkpoint
+from cooper.model.cooper import CooperModel
+from cooper.model.export import checkpoint_of, export
+
+
+def test_a_directory_exports_without_building_the_model(tiny_model: CooperModel, ours: Path, tmp_path: Path) -> None:
+    (ours / "prompts.json").write_text('{"reflection": "Look."}')
+    export(ours, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        "ae.safetensors",
+        "config.json",
+        "ema.safetensors",
+        "llm_config.json",
+        "prompts.json",
+        "tokenizer.json",
+        "vit_config.json",
+    }
+    state = open_checkpoint(tmp_path / "out").state
+    assert all(torch.equal(tensor, state[name]) for name, tensor in tiny_model.state_dict().items())
+
+
+def test_companions_of_a_model_in_memory(tiny_model: CooperModel, tmp_path: Path) -> None:
+    (tmp_path / "prompts.json").write_text("{}")
+    export(checkpoint_of(tiny_model, (tmp_path / "prompts.json",)), tmp_path / "out")
+    assert (tmp_path / "out" / "prompts.json").read_text() == "{}"
+
+
+def test_shards_and_index(tiny_model: CooperModel, tmp_path: Path) -> None:
+    files = export(tiny_model, tmp_path / "out", max_shard_bytes=20_000)
+    assert (tmp_path / "out" / "ema.safetensors.index.json").is_file()
+    assert len(files) > 3
+    state = open_checkpoint(tmp_path / "out").state
+    assert all(torch.equal(tensor, state[name]) for name, tensor in tiny_model.state_dict().items())
+
+
+def test_occupied_directory(tiny_model: CooperModel, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(CooperError, match="is not empty"):
+        export(tiny_model, tmp_path)
+    with pytest.raises(CooperError, match="cannot be made"):
+        export(tiny_model, tmp_path / "mine.txt" / "below")
+
+
+def test_full_disk_leaves_no_half_file(tiny_model: CooperModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+        path.write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(weights, "save_file", full)
+    with pytest.raises(CooperError, match=r"ema.safetensors could not be written: .*No space left"):
+        export(tiny_model, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
