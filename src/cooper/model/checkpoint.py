@@ -196,9 +196,13 @@ def open_checkpoint(directory: Path, base: Path | None = None) -> Checkpoint:
     )
 
 
-def verify_ours(directory: Path) -> None:
-    """Check a directory of our layout against its configuration, from headers alone. Raises CooperError."""
-    require_exact(compare(own_entries(own_config(directory)), read_headers(directory, OWN_STEM)), directory)
+def verify_ours(directory: Path) -> dict[str, Stored]:
+    """The headers of a directory of our layout, checked against its configuration. Raises CooperError."""
+    if not (directory / "config.json").is_file():
+        raise CooperError(f"{directory} is not a checkpoint: it holds no config.json of ours and no published weights")
+    headers = read_headers(directory, OWN_STEM)
+    require_exact(compare(own_entries(own_config(directory)), headers), directory)
+    return headers
 
 
 def own_config(directory: Path) -> CooperConfig:
@@ -210,8 +214,7 @@ def own_config(directory: Path) -> CooperConfig:
 
 
 def _open_ours(directory: Path) -> Checkpoint:
-    verify_ours(directory)
-    state = read_tensors(read_headers(directory, OWN_STEM))
+    state = read_tensors(verify_ours(directory))
     return Checkpoint(own_config(directory), state, companions(Places(directory)))
 
 

@@ -44,9 +44,9 @@ class Places:
         """As `find`. Raises CooperError naming the directories if no place holds the file."""
         path = self.find(name)
         if path is None:
-            where = f"{self.weights} nor {self.base}" if self.base else f"{self.weights}"
-            hint = "" if self.base else "; name the base BAGEL directory, which holds it"
-            raise CooperError(f"{name} lies {'neither in' if self.base else 'not in'} {where}{hint}")
+            if self.base is not None:
+                raise CooperError(f"neither {self.weights} nor {self.base} holds {name}")
+            raise CooperError(f"{self.weights} holds no {name}; name the base BAGEL directory, which does")
         return path
 
     def network_headers(self) -> dict[str, Stored]:

@@ -48,6 +48,7 @@ class Autoencoder(nn.Module):
                 "use_post_quant_conv": False,
             }
         )
+        assert isinstance(parts, AutoencoderKL)
         self.geometry = geometry
         self.encoder = parts.encoder
         self.decoder = parts.decoder
@@ -57,7 +58,10 @@ class Autoencoder(nn.Module):
         return self.encoder.conv_in.weight.dtype
 
     def encode(self, pixels_BCHW: Float[Tensor, "B C H W"]) -> Moments:
-        """Posterior of pictures with values in [-1, 1]. Raises CooperError if a side is no multiple of ``downsampling``."""
+        """Posterior of pictures with values in [-1, 1].
+
+        Raises CooperError if a side is no multiple of ``downsampling``.
+        """
         height, width = pixels_BCHW.shape[-2:]
         stride = self.geometry.downsampling
         if height % stride or width % stride:

@@ -32,14 +32,16 @@ class Vit(nn.Module):
 
     def __init__(self, geometry: VitGeometry) -> None:
         super().__init__()
-        layer_config = SiglipVisionConfig(
-            hidden_size=geometry.hidden_size,
-            intermediate_size=geometry.intermediate_size,
-            num_attention_heads=geometry.num_attention_heads,
-            layer_norm_eps=geometry.layer_norm_eps,
-            hidden_act="gelu_pytorch_tanh",
+        layer_config = SiglipVisionConfig.from_dict(
+            {
+                "hidden_size": geometry.hidden_size,
+                "intermediate_size": geometry.intermediate_size,
+                "num_attention_heads": geometry.num_attention_heads,
+                "layer_norm_eps": geometry.layer_norm_eps,
+                "hidden_act": "gelu_pytorch_tanh",
+            },
+            attn_implementation="sdpa",
         )
-        layer_config._attn_implementation = "sdpa"
         width = geometry.hidden_size
         self.patch_embedding = nn.Linear(PICTURE_CHANNELS * geometry.patch_size**2, width)
         self.position_embedding = nn.Embedding(geometry.position_side**2, width)
