@@ -56,6 +56,8 @@ YES_NO_REPLIES = [
     ("It is true", "yes"),
     ("Nothing known", ""),
     ("maybe", ""),
+    ("no idea", ""),
+    ("There is no way to tell.", ""),
     ("It could be yes or it could be no but no", "no"),
     (r"\boxed{Yes}", "yes"),
 ]
@@ -185,4 +187,4 @@ def test_no_reply_breaks_the_reader(reply):
 @pytest.mark.parametrize("piece", ["9", "-", "1/", "(A) ", "<answer>", " ", "yes no ", "1,", "\\boxed{"])
 def test_long_replies_are_read_quickly(piece):
     for question_type, truth in (("MCQ", "A"), ("YN", "yes"), ("Number", "1")):
-        score(piece * (20_000 // len(piece)), question_type, truth, CHOICES)
+        score(piece * (8_000 // len(piece)), question_type, truth, CHOICES)

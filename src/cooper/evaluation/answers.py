@@ -20,6 +20,7 @@ _ANNOUNCED = re.compile(
 )
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _DECORATION = re.compile(r"[*`$_]|\\(?:text|mathrm|textbf|left|right)\b")
+_IGNORANCE = re.compile(r"\bno (?:idea|clue|answer|information|way to (?:tell|know|say)|telling)\b", re.IGNORECASE)
 _YES = frozenset({"yes", "true", "yeah", "yep"})
 _NO = frozenset({"no", "false", "nope"})
 
@@ -131,7 +132,7 @@ def read_number(reply: str, lengths: bool = True) -> float | None:
 def read_yes_no(reply: str) -> str:
     """ "yes", "no", or "" when the reply says neither or both."""
     for text in _candidates(reply):
-        words = re.findall(r"[a-z]+", text.lower())
+        words = re.findall(r"[a-z]+", _IGNORANCE.sub("", text).lower())
         sides = ["yes" if word in _YES else "no" for word in words if word in _YES | _NO]
         if words and words[0] in _YES | _NO:
             return sides[0]

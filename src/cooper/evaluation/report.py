@@ -11,9 +11,9 @@ from typing import Any
 from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
 from cooper.evaluation.rows import write_whole
 from cooper.evaluation.statistics import Difference, Estimate
-from cooper.evaluation.summary import GROUPS, Comparison, ModeFigures, Report
+from cooper.evaluation.summary import Comparison, ModeFigures, Report
 
-MEAN_NAMES = {"spatial": "spatial mean", "general": "general mean"}
+MEAN_NAMES = {"spatial": "spatial mean", "distance_size": "distance and size mean", "general": "general mean"}
 FIGURE_NAMES = {
     "abs_rel": "AbsRel, aligned",
     "delta1": "delta1, aligned",
@@ -110,7 +110,7 @@ def tables(report: Report) -> list[Table]:
 
 def _accuracy(modes: Sequence[ModeFigures]) -> Table:
     rows = [["rows", *(str(mode.rows) for mode in modes)]]
-    filled = [group for group in GROUPS if any(mode.means[group].rows for mode in modes)]
+    filled = [group for group in MEAN_NAMES if any(mode.means[group].rows for mode in modes)]
     rows += [[MEAN_NAMES[group], *(_percent(mode.means[group]) for mode in modes)] for group in filled]
     for place, category in enumerate(modes[0].categories):
         cells = [_percent(mode.categories[place].accuracy) for mode in modes]
@@ -148,7 +148,7 @@ def _health(modes: Sequence[ModeFigures]) -> Table:
 
 
 def _comparison(comparison: Comparison) -> Table:
-    named = [(MEAN_NAMES[group], comparison.means[group]) for group in GROUPS] + list(comparison.categories.items())
+    named = [(MEAN_NAMES[group], comparison.means[group]) for group in MEAN_NAMES] + list(comparison.categories.items())
     rows = [[name, *_difference(difference)] for name, difference in named if difference.estimate.rows]
     head = ["category", "points", "95 % interval", "rows", "only first right", "only second right", "McNemar p"]
     return Table(f"{comparison.first} minus {comparison.second}, paired", head, rows)
@@ -181,7 +181,7 @@ def charts(report: Report) -> list[str]:
         return []
     means = [
         BarGroup(MEAN_NAMES[group], tuple(mode.means[group] for mode in report.modes))
-        for group in GROUPS
+        for group in MEAN_NAMES
         if report.modes[0].means[group].rows
     ]
     parts = [

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import QuestionType, score
+from cooper.evaluation.answers import TOLERANCE, QuestionType, score
 from cooper.evaluation.progress import progress
 from cooper.evaluation.rows import append_rows, batches, read_rows
 from cooper.perception.modality import Modality
 from cooper.trace.trace import MapStep, Mode, Question, Trace
 
+GROUPS = ("spatial", "distance_size", "general")
 ANSWER_MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
 
 
@@ -42,7 +43,7 @@ class Reasoner(Protocol):
 
 @dataclass(frozen=True)
 class Item:
-    """One question of a benchmark. `group` is "spatial" or "general"; `truth` and `choices` as `answers.score` has them."""
+    """One question. `group` is one of `GROUPS`; `truth`, `choices` and `tolerance` as `answers.score` has them."""
 
     id: str
     category: str
@@ -51,6 +52,7 @@ class Item:
     type: QuestionType
     truth: str
     choices: tuple[str, ...] = ()
+    tolerance: float = TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:
     """Score one trace: its answer element, or, without one, the last text the model wrote."""
     last = trace.turns[-1].text if trace.turns else ""
     reply = last if trace.answer is None else trace.answer
-    scored = score(reply, item.type, item.truth, item.choices)
+    scored = score(reply, item.type, item.truth, item.choices, item.tolerance)
     return AnswerRow(
         id=item.id,
         mode=mode,

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from cooper.evaluation.runner import AnswerRow
+from cooper.evaluation.runner import GROUPS, AnswerRow
 from cooper.evaluation.statistics import Difference, Estimate, grouped_mean, paired_difference, wilson
 
-GROUPS = ("spatial", "general")
+MEANS = {"spatial": ("spatial", "distance_size"), "distance_size": ("distance_size",), "general": ("general",)}
+"""Which groups of categories each mean covers: distances and sizes are spatial too, and have a mean of their own."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class CategoryFigures:
 
 @dataclass(frozen=True)
 class ModeFigures:
-    """One mode. `means`: by group, the mean over its categories. Counts of rows: no answer element, nothing readable,
+    """One mode. `means`: by name in `MEANS`, the mean over its categories. Counts of rows: no answer element, nothing readable,
     a turn cut by the token limit."""
 
     mode: str
@@ -51,7 +52,7 @@ class ModeFigures:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Accuracy of `first` minus `second` over the same rows: means over categories by group, and each category."""
+    """Accuracy of `first` minus `second` over the same rows: means over categories as in `MEANS`, and each category."""
 
     first: str
     second: str
@@ -98,7 +99,7 @@ def mode_figures(rows: Sequence[AnswerRow], seed: int = 0) -> ModeFigures:
     return ModeFigures(
         mode=rows[0].mode,
         categories=tuple(category_figures(parts[key]) for key in sorted(parts)),
-        means={group: _group_mean([row for row in rows if row.group == group], seed) for group in GROUPS},
+        means={name: _mean([row for row in rows if row.group in groups], seed) for name, groups in MEANS.items()},
         usage=usage_of(rows),
         rows=len(rows),
         unanswered=sum(not row.answered for row in rows),
@@ -108,7 +109,7 @@ def mode_figures(rows: Sequence[AnswerRow], seed: int = 0) -> ModeFigures:
     )
 
 
-def _group_mean(rows: Sequence[AnswerRow], seed: int) -> Estimate:
+def _mean(rows: Sequence[AnswerRow], seed: int) -> Estimate:
     return grouped_mean([float(row.correct) for row in rows], [row.category for row in rows], seed)
 
 
@@ -125,7 +126,7 @@ def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow], seed: int =
     return Comparison(
         first=first[0].mode,
         second=second[0].mode,
-        means={group: difference([pair for pair in pairs if pair[0].group == group]) for group in GROUPS},
+        means={name: difference([pair for pair in pairs if pair[0].group in groups]) for name, groups in MEANS.items()},
         categories={
             name: difference([pair for pair in pairs if pair[0].category == name])
             for name in sorted(names, key=lambda name: (names[name], name))

@@ -1,0 +1,156 @@
+"""The scenes benchmark: questions, depth and segmentation over rendered rooms with exact truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cooper.data.scenes.catalogue import CLASS_IDS, CLASS_NAMES, SHAPES
+from cooper.data.scenes.production import RenderSettings, render_scenes
+from cooper.data.scenes.questions import balanced_questions
+from cooper.data.scenes.render import FAR, NEAR, SceneRecord
+from cooper.data.scenes.scene import Scene
+from cooper.data.scenes.store import SceneSet
+from cooper.errors import CooperError
+from cooper.evaluation.maps import draw_depth, draw_segmentation
+from cooper.evaluation.perception import Conventions, Truth, depth_figures, segmentation_figures
+from cooper.evaluation.progress import progress
+from cooper.evaluation.report import write_report
+from cooper.evaluation.rows import open_run
+from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
+from cooper.evaluation.summary import Report, summarise
+from cooper.trace.trace import Question
+
+QUESTIONS_PER_SCENE = 4
+GREY = 127  # what a model that is not allowed to look is shown
+CONVENTIONS = Conventions(NEAR, FAR, CLASS_NAMES, frozenset(CLASS_IDS[shape] for shape in SHAPES), CLASS_IDS["void"])
+
+
+@dataclass(frozen=True)
+class ScenesSettings:
+    """One run. `limit`: questions. `data`: a rendered set; without it the test split of `seed` is rendered under `out`.
+
+    `maps`: pictures whose depth and segmentation are drawn, None for all. `blind`: questions come with a grey picture.
+    """
+
+    model: str
+    modes: tuple[str, ...]
+    out: Path
+    seed: int = 0
+    limit: int = 400
+    data: Path | None = None
+    split: str = "test"
+    batch: int = 16
+    maps: int | None = None
+    traces: int = 0
+    blind: bool = False
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        check_modes(self.modes)
+        for field, value in (("limit", self.limit), ("batch", self.batch)):
+            if value < 1:
+                raise CooperError(f"{field} must be at least 1, got {value}")
+        for field, value in (("maps", self.maps), ("traces", self.traces), ("seed", self.seed)):
+            if value is not None and value < 0:
+                raise CooperError(f"{field} must not be negative, got {value}")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What makes two runs the same run. Modes may be added to one; batch size and kept traces may change."""
+        return {
+            "benchmark": "scenes",
+            "model": self.model,
+            "seed": self.seed,
+            "limit": self.limit,
+            "data": None if self.data is None else str(self.data),
+            "split": self.split,
+            "maps": self.maps,
+            "blind": self.blind,
+        }
+
+
+def evaluate_scenes(model: Reasoner, settings: ScenesSettings) -> Report:
+    """Run what is missing of the benchmark and write report.json, report.md and report.html into `settings.out`.
+
+    Rows are kept in rows.jsonl, depth.jsonl and segmentation.jsonl, so an interrupted run goes on where it stopped.
+    CooperError: `out` holds another run, or the data cannot be read.
+    """
+    open_run(settings.out, settings.record)
+    records = _records(settings)
+    plan = Plan(check_modes(settings.modes), settings.seed, settings.batch, settings.out, settings.traces, settings.quiet)
+    rows = answer_all(model, items_of(records, settings), plan)
+    report = summarise(rows, {**settings.record, "modes": ", ".join(plan.modes)}, settings.seed)
+    truths = [] if settings.blind else [truth_of(record) for record in records[: settings.maps]]
+    depth, segmentation = [], []
+    if truths and "depth" in model.modalities:
+        depth = draw_depth(model, truths, CONVENTIONS, plan)
+    if truths and "segmentation" in model.modalities:
+        segmentation = draw_segmentation(model, truths, CONVENTIONS, plan)
+    whole = replace(
+        report,
+        depth=depth_figures(depth, settings.seed),
+        segmentation=segmentation_figures(segmentation, len(CLASS_NAMES), settings.seed),
+    )
+    write_report(whole, settings.out)
+    return whole
+
+
+def items_of(records: Sequence[SceneRecord], settings: ScenesSettings) -> list[Item]:
+    """At most `limit` questions, as even over the categories as the scenes allow."""
+    per_scene = max(QUESTIONS_PER_SCENE, -(-settings.limit // len(records)))
+    found = balanced_questions((record.scene for record in records), settings.seed, per_scene)
+    pictures = {scene_id(record.scene): _shown(record, settings.blind) for record in records}
+    return [
+        Item(
+            id=question.id,
+            category=question.category,
+            group=question.group,
+            question=Question((pictures[question.id.rsplit("-", 2)[0]], question.prompt), id=question.id),
+            type=question.type,
+            truth=question.answer,
+            choices=question.choices,
+            tolerance=question.tolerance,
+        )
+        for question in found[: settings.limit]
+    ]
+
+
+def scene_id(scene: Scene) -> str:
+    """The name of a scene, with which the ids of its questions begin."""
+    return f"{scene.split}-{scene.seed}"
+
+
+def _shown(record: SceneRecord, blind: bool) -> Image.Image:
+    return Image.fromarray(np.full_like(record.rgb, GREY) if blind else record.rgb)
+
+
+def truth_of(record: SceneRecord) -> Truth:
+    """What the picture of a scene really shows."""
+    labels, instances = record.labels.astype(np.int32), record.instances.astype(np.int32)
+    return Truth(scene_id(record.scene), Image.fromarray(record.rgb), record.depth_m, labels, instances)
+
+
+def _records(settings: ScenesSettings) -> list[SceneRecord]:
+    """The first scenes of the set, as many as the questions need."""
+    scenes = SceneSet(settings.data) if settings.data is not None else _rendered(settings)
+    count = -(-settings.limit // QUESTIONS_PER_SCENE)
+    return [scenes[index] for index in range(min(count, len(scenes)))]
+
+
+def _rendered(settings: ScenesSettings) -> SceneSet:
+    count = -(-settings.limit // QUESTIONS_PER_SCENE)
+    folder = settings.out / "scenes"
+    with progress(count, "scenes rendered", settings.quiet) as advance:
+        seen = 0
+
+        def tell(done: int, _count: int) -> None:
+            nonlocal seen
+            advance(done - seen)
+            seen = done
+
+        render_scenes(RenderSettings(count, settings.seed, settings.split, folder), tell)
+    return SceneSet(folder)
