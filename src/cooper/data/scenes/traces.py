@@ -1,0 +1,84 @@
+"""Teacher traces: the chain of thought that the geometry of a scene dictates, in each of the four modes."""
+
+from collections.abc import Mapping
+
+from PIL import Image
+
+from cooper.data.scenes.observations import HELPS, REASONS, observation
+from cooper.data.scenes.question import SceneQuestion
+from cooper.data.scenes.render import SceneRecord
+from cooper.errors import CooperError
+from cooper.perception.modality import Modality, Reading
+from cooper.trace.prompts import Prompts
+from cooper.trace.steps import MapStep, Mode, Question, Step, TextStep
+from cooper.trace.trace import Trace
+
+ALL_MAPS = ("depth", "segmentation")
+
+
+def teacher_trace(
+    question: SceneQuestion, record: SceneRecord, mode: Mode, prompts: Prompts, modalities: Mapping[str, Modality]
+) -> Trace:
+    """How a perfect reader of `record` answers `question`.
+
+    interleaved: a thought and a request, the true map, the reflection, a thought and the answer; without the map where
+    it does not bear on the question. perception: every map first, then the answer. text: a thought and the answer.
+    direct: the answer. Maps are the true ones. CooperError: another mode, or a map that `modalities` or `prompts` lack.
+    """
+    thought = f"<think>{observation(question, record.scene)}</think>"
+    answer = f"<answer>{question.solution}</answer>"
+    steps: list[Step] = []
+    if mode == "interleaved":
+        wanted = HELPS.get(question.category, "")
+        if wanted:
+            request = f"<think>{REASONS[wanted]}</think>{_request(prompts, wanted)}"
+            steps += [TextStep(request), true_map(record, wanted, modalities)]
+            steps.append(TextStep(prompts.reflection, author="prompt"))
+        steps.append(TextStep(thought + answer))
+    elif mode == "perception":
+        for name in ALL_MAPS:
+            steps += [TextStep(_request(prompts, name), author="prompt"), true_map(record, name, modalities)]
+        if prompts.answer_prefix:
+            steps.append(TextStep(prompts.answer_prefix, author="prompt"))
+        opened = prompts.answer_prefix.rstrip().endswith("<answer>")  # then the model has only to go on
+        steps.append(TextStep(answer.removeprefix("<answer>") if opened else answer))
+    elif mode == "text":
+        steps.append(TextStep(thought + answer))
+    elif mode == "direct":
+        steps.append(TextStep(answer))
+    else:
+        raise CooperError(f"mode {mode!r} has no teacher; choose interleaved, perception, text or direct")
+    return Trace(
+        question=picture_question(question, record),
+        steps=tuple(steps),
+        mode=mode,
+        model="teacher",
+        system=prompts.system.get(mode, ""),
+    )
+
+
+def picture_question(question: SceneQuestion, record: SceneRecord) -> Question:
+    """The picture, then the question with its choices."""
+    return Question(parts=(Image.fromarray(record.rgb), question.prompt), id=question.id)
+
+
+def truth_of(record: SceneRecord) -> Reading:
+    """Everything that is known of each pixel: depth in metres, class ids and instance ids."""
+    return Reading(
+        arrays={"depth": record.depth_m, "labels": record.labels, "instances": record.instances},
+        units={"depth": "m", "labels": "class id", "instances": "instance id"},
+    )
+
+
+def true_map(record: SceneRecord, name: str, modalities: Mapping[str, Modality]) -> MapStep:
+    """The map as a perfect model would draw it."""
+    if name not in modalities:
+        raise CooperError(f"modality {name!r} is needed for a teacher trace; given: {', '.join(modalities) or 'none'}")
+    drawn = modalities[name].encode(truth_of(record))
+    return MapStep(modality=name, drawn=drawn, image=modalities[name].render(drawn))
+
+
+def _request(prompts: Prompts, name: str) -> str:
+    if name not in prompts.requests:
+        raise CooperError(f"prompts have no request for modality {name!r}")
+    return prompts.requests[name]
