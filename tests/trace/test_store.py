@@ -23,9 +23,7 @@ def picture(mode="RGB"):
 def full_trace():
     depth = Reading({"depth": random.random((6, 9), dtype=np.float32)}, {"depth": "m"})
     labels = random.integers(-1, 9, (6, 9), dtype=np.int32)
-    kinds = Reading(
-        {"labels": labels, "in/stances": labels}, {"labels": "class id", "in/stances": "id"}, {0: "floor", 7: "é"}
-    )
+    kinds = Reading({"labels": labels, "in/stances": labels}, {"labels": "class id", "in/stances": "id"}, {0: "floor", 7: "é"})
     return Trace(
         question=Question((picture(), "<b>Which?</b>\n", picture("RGBA"), "", picture("L")), subject=1, id="q-1"),
         steps=(

@@ -28,7 +28,8 @@ from cooper.trace.fields import Fields, read_fields
 from cooper.trace.steps import MapStep, Question, Record, Step, TextStep
 
 VERSION = 1
-_OURS = re.compile(r"trace\.json|page\.html|input_\d+\.png|step_\d+\.(png|ply|(drawn|latents|reading_\d+)\.npy)")
+_PARTS = re.compile(r"trace\.json|input_\d+\.png|step_\d+\.(png|(drawn|latents|reading_\d+)\.npy)")
+_BESIDE = re.compile(r"page\.html|map\.png|map_\w+\.npy|points\.ply")  # what the command line puts beside a trace
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 _Record = TypeVar("_Record", bound=Record)
 
@@ -81,10 +82,8 @@ def _check_place(target: Path) -> None:
     if not target.is_dir():
         raise CooperError(f"cannot save the trace in {target}: it is a file")
     for path in target.iterdir():
-        if not _OURS.fullmatch(path.name):
-            raise CooperError(
-                f"cannot save the trace in {target}: the folder holds {path.name!r}, which is no part of a trace"
-            )
+        if not (_PARTS.fullmatch(path.name) or _BESIDE.fullmatch(path.name)):
+            raise CooperError(f"cannot save the trace in {target}: the folder holds {path.name!r}, which is no part of a trace")
 
 
 def _put(draft: Path, target: Path) -> None:
@@ -231,6 +230,6 @@ def _load_picture(folder: Path, name: str) -> Image.Image:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    if not _OURS.fullmatch(name):
+    if not _PARTS.fullmatch(name):
         raise CooperError(f"{folder / 'trace.json'} names the file {name!r}, which is no part of a trace")
     return folder / name
