@@ -94,9 +94,9 @@ def test_up_levels_count_from_the_finest() -> None:
 def test_faults_name_the_tensor() -> None:
     state = to_published(Autoencoder(NANO).state_dict(), NANO)
     missing = {name: tensor for name, tensor in state.items() if name != "decoder.conv_in.bias"}
-    with pytest.raises(CooperError, match="decoder.conv_in.bias is missing"):
+    with pytest.raises(CooperError, match=r"decoder.conv_in.bias is missing"):
         from_published(missing, NANO)
-    with pytest.raises(CooperError, match="quant_conv.weight is not part"):
+    with pytest.raises(CooperError, match=r"quant_conv.weight is not part"):
         from_published(state | {"quant_conv.weight": torch.zeros(1)}, NANO)
     with pytest.raises(CooperError, match=r"decoder.conv_in.bias has shape \[3\]"):
         from_published(state | {"decoder.conv_in.bias": torch.zeros(3)}, NANO)

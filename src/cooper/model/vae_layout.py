@@ -9,7 +9,13 @@ from cooper.errors import CooperError
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
 
-_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+_ATTENTION = {
+    "group_norm": "norm",
+    "to_q": "q",
+    "to_k": "k",
+    "to_v": "v",
+    "to_out.0": "proj_out",
+}
 _RULES = (
     (r"(encoder|decoder)\.conv_norm_out", r"\1.norm_out"),
     (r"encoder\.down_blocks\.(\d+)\.resnets\.", r"encoder.down.\1.block."),
