@@ -37,7 +37,7 @@ class RenderSettings:
 
     @property
     def info(self) -> SetInfo:
-        return SetInfo(count=self.count, seed=self.seed, split=self.split, size=self.size, spp=self.spp)
+        return SetInfo(self.count, self.seed, self.split, self.size, self.spp, shard=SHARD)
 
 
 @dataclass(frozen=True)
