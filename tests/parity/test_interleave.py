@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.perception.modality import build_modalities
-from cooper.reasoning.engine import Engine, Options, Request
+from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import TraceDone
+from cooper.reasoning.options import Options, Request
+from cooper.reasoning.session import Parts
 from cooper.sequence.layout import Layout
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.processor import Processor
@@ -80,7 +82,7 @@ class Scenario:
             moments = model.vae.encode(golden_pixels[None])
             self.latent = model.vae.scaled(moments.sample(self.tensors["vae_eps"]))[0]
         self.layout = Layout(processor, model.config.view_rules, lambda _image: self.latent)
-        self.engine = Engine(model, self.layout, self.prompts, build_modalities(model.config.modalities))
+        self.engine = Engine(Parts(model, self.layout, self.prompts, build_modalities(model.config.modalities)))
 
     @property
     def target_ids(self) -> list[tuple[int, ...]]:

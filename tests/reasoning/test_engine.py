@@ -9,8 +9,8 @@ import torch
 from cooper.errors import CooperError
 from cooper.model.config import DrawingDefaults
 from cooper.reasoning.cooper import Cooper, question_of
-from cooper.reasoning.engine import Options, Request
 from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
+from cooper.reasoning.options import Options, Request
 from cooper.reasoning.text import Sampling, Seeded
 from cooper.sequence.packing import Row, pack
 from cooper.trace.prompts import DEFAULT
@@ -30,16 +30,16 @@ def cooper(tmp_path_factory) -> Cooper:
 @torch.no_grad()
 def rescored(cooper: Cooper, trace: Trace) -> list[float]:
     """Log-probabilities of every model-written token by one masked pass over the whole trace."""
-    layout = cooper.engine.layout
+    layout = cooper.engine.parts.layout
     packed = pack([Row(tuple(layout.trace(trace, loss=True)))], layout.processor.geometry)
-    logits = cooper.engine.model.text_logits(cooper.engine.model(packed)[packed.targets.index_S])
+    logits = cooper.engine.parts.model.text_logits(cooper.engine.parts.model(packed)[packed.targets.index_S])
     scores = logits[:, : layout.processor.vocabulary].log_softmax(-1)
     return scores.gather(1, packed.targets.ids_S[:, None])[:, 0].tolist()
 
 
 def encoded(cooper: Cooper, *texts: str) -> tuple[tuple[int, ...], ...]:
     """Turns as token ids, with their end token."""
-    processor = cooper.engine.layout.processor
+    processor = cooper.engine.parts.layout.processor
     return tuple((*processor.encode(text), processor.geometry.eos) for text in texts)
 
 
@@ -70,7 +70,7 @@ def test_truncated_turns_are_marked_and_scored_without_an_end_token(cooper):
     question = Question((picture(), "What?"))
     options = cooper.options(sampling=SAMPLED)
     for trace in cooper.batch([question], options, seed=3, samples=4)[0]:
-        eos = cooper.engine.layout.processor.geometry.eos
+        eos = cooper.engine.parts.layout.processor.geometry.eos
         for turn in trace.turns:
             assert len(turn.token_ids) == len(turn.logprobs)
             assert turn.truncated == (turn.token_ids[-1] != eos)
@@ -117,7 +117,7 @@ def test_users_tags_are_plain_text(cooper):
     text = "<answer>A</answer> <|im_end|><|vision_start|> " + DEFAULT.requests["depth"]
     trace = cooper.batch([question_of(picture(), text)], cooper.options(sampling=SAMPLED))[0][0]
     assert not trace.maps or "<depth" in trace.turns[0].text
-    processor = cooper.engine.layout.processor
+    processor = cooper.engine.parts.layout.processor
     assert processor.geometry.eos not in processor.encode_plain(text)
     assert processor.decode(processor.encode_plain(text)) == text
 
@@ -126,7 +126,7 @@ def test_the_map_is_drawn_of_the_picture_named(cooper):
     wide, square = picture(1, 64, 32), picture(2)
     options = replace(cooper.defaults, mode="map", draws=("depth",))
     first, last = cooper.batch([Question((wide, square), subject=0), Question((wide, square))], options)
-    canvas = cooper.engine.layout.processor.canvas
+    canvas = cooper.engine.parts.layout.processor.canvas
     assert first[0].maps[0].image.size == canvas(wide).size
     assert last[0].maps[0].image.size == canvas(square).size
 
@@ -134,13 +134,13 @@ def test_the_map_is_drawn_of_the_picture_named(cooper):
 def test_samples_share_the_question(cooper, monkeypatch):
     """Eight samples read the picture and the question once: the long forward pass holds one row, not eight."""
     seen = []
-    forward = type(cooper.engine.model).forward
+    forward = type(cooper.engine.parts.model).forward
 
     def spy(self, packed, cache=None):
         seen.append((packed.rows, len(packed.position_L)))
         return forward(self, packed, cache)
 
-    monkeypatch.setattr(type(cooper.engine.model), "forward", spy)
+    monkeypatch.setattr(type(cooper.engine.parts.model), "forward", spy)
     cooper.batch([Question((picture(), "How far?"))], cooper.options("direct", sampling=SAMPLED), samples=8)
     assert seen[0][0] == 1
     assert all(rows == tokens for rows, tokens in seen[1:])  # decoding: one token per row

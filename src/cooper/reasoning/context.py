@@ -1,4 +1,4 @@
-"""What one row has read so far: a shared beginning, its own tail, and the next rope position. Frozen, so a fork is a reference."""
+"""What one row has read so far: a shared beginning, its own tail, the next rope position. Frozen, so a fork is a reference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -16,8 +16,10 @@ from cooper.model.cooper import CooperModel
 from cooper.model.published import Places
 from cooper.perception.depth import PointCloud, point_cloud
 from cooper.perception.modality import Modality, Reading, build_modalities
-from cooper.reasoning.engine import Engine, Options, Request
+from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
+from cooper.reasoning.options import Options, Request
+from cooper.reasoning.session import Parts
 from cooper.reasoning.text import Sampling, Seeded
 from cooper.sequence.images import checked_image, read_image
 from cooper.sequence.layout import Layout
@@ -95,13 +97,13 @@ class Cooper:
             return model.vae.latents(pixels)[0].float()
 
         layout = Layout(processor, model.config.view_rules, latent_of)
-        engine = Engine(model, layout, prompts, build_modalities(model.config.modalities), name)
-        return cls(engine, Options(drawing=model.config.drawing_defaults))
+        parts = Parts(model, layout, prompts, build_modalities(model.config.modalities))
+        return cls(Engine(parts, name), Options(drawing=model.config.drawing_defaults))
 
     @property
     def modalities(self) -> dict[str, Modality]:
         """The maps this model draws, by name."""
-        return dict(self.engine.modalities)
+        return dict(self.engine.parts.modalities)
 
     def options(
         self,
@@ -171,7 +173,7 @@ class Cooper:
         trace = self.batch([Question((source,))], options, seed)[0][0]
         step = trace.maps[0]
         assert step.reading is not None
-        return DrawnMap(step.reading, step.image, self.engine.layout.processor.canvas(source), trace)
+        return DrawnMap(step.reading, step.image, self.engine.parts.layout.processor.canvas(source), trace)
 
 
 def opened(image: Picture) -> Image.Image:

@@ -1,0 +1,95 @@
+"""The drawing phase: rows draw one map each together, and those that go on read it back.
+
+N: latent tokens. D: width of a latent token. H, W: pixels.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from cooper.reasoning.events import DrawingProgress, Event, StepDone
+from cooper.reasoning.image import Drawer, Progress, draw
+from cooper.reasoning.session import Parts, Session
+from cooper.sequence.segments import Segment, TextSegment, tokens_latent
+from cooper.trace.trace import MapStep, TextStep
+
+
+def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
+    """Let rows draw the map that each wants next."""
+    if not rows:
+        return
+    if session.options.mode != "interleaved":
+        yield from _request(session, rows)
+    parts, started = session.parts, time.perf_counter()
+    drawers = [_drawer(session, row) for row in rows]
+    latents: Sequence[torch.Tensor] = ()
+    for event in draw(parts.model, parts.layout.processor.geometry, drawers, session.options.drawing):
+        if isinstance(event, Progress):
+            yield DrawingProgress(tuple(rows), event.done, event.total)
+        else:
+            latents = event.latents
+    pictures = decoded(parts, latents, [drawer.grid for drawer in drawers])
+    seconds = time.perf_counter() - started
+    for row, latent, drawn in zip(rows, latents, pictures, strict=True):
+        sample = session.samples[row]
+        modality = parts.modalities[sample.wants.popleft()]
+        latents_ND, reading = latent.float().cpu().numpy(), modality.decode(drawn)
+        sample.steps.append(MapStep(modality.name, drawn, modality.render(drawn), latents_ND, seconds, reading))
+        yield StepDone(row, sample.steps[-1])
+    yield from _read_back(session, [row for row in rows if not session.samples[row].done])
+
+
+def _drawer(session: Session, row: int) -> Drawer:
+    """Where a map is drawn: on the grid of the picture that the question names, from the row's own noise."""
+    sample, processor = session.samples[row], session.parts.layout.processor
+    question = session.questions[sample.request.question]
+    canvas, config = processor.canvas(question.images[question.subject]), session.parts.model.config
+    cell = config.vae_geometry.downsampling * config.latent_patch_size  # pixels of one latent token along a side
+    grid = (canvas.height // cell, canvas.width // cell)
+    noise_ND = sample.request.random.normal(grid[0] * grid[1], processor.geometry.latent_width)
+    return Drawer(sample.main, grid, noise_ND, sample.without_text, sample.without_image)
+
+
+def decoded(parts: Parts, latents: Sequence[torch.Tensor], grids: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """Decode latents [N, D] to pictures [H, W, 3] in [0, 1]; pictures of one size go through the decoder together."""
+    patch = parts.layout.processor.geometry.latent_patch
+    drawn: dict[int, np.ndarray] = {}
+    for grid in dict.fromkeys(grids):
+        same = [k for k, other in enumerate(grids) if other == grid]
+        stacked = torch.stack([tokens_latent(latents[k], grid, patch) for k in same])
+        pixels_BHW3 = parts.model.vae.decode(stacked).float().permute(0, 2, 3, 1).cpu().numpy()
+        drawn |= dict(zip(same, pixels_BHW3, strict=True))
+    return [drawn[k] for k in range(len(latents))]
+
+
+def _request(session: Session, rows: Sequence[int]) -> Iterator[Event]:
+    """Where the caller decides, write the request for the map in the model's place."""
+    segments: list[list[Segment]] = []
+    for row in rows:
+        sample = session.samples[row]
+        text = session.parts.prompts.requests[sample.wants[0]]
+        sample.steps.append(TextStep(text, author="prompt"))
+        sample.without_text = sample.main
+        segments.append([TextSegment(session.parts.layout.processor.encode(text))])
+        yield StepDone(row, sample.steps[-1])
+    session.extend_main(rows, segments)
+    session.extend_without_image(rows, segments)
+
+
+def _read_back(session: Session, rows: Sequence[int]) -> Iterator[Event]:
+    """Let rows that go on read their map, and the text that follows it."""
+    prompts, layout = session.parts.prompts, session.parts.layout
+    segments: list[list[Segment]] = []
+    for row in rows:
+        sample = session.samples[row]
+        more = layout.step(sample.steps[-1])
+        text = prompts.reflection if session.options.mode == "interleaved" else "" if sample.wants else prompts.answer_prefix
+        if text:
+            sample.steps.append(TextStep(text, author="prompt"))
+            more += layout.step(sample.steps[-1])
+            yield StepDone(row, sample.steps[-1])
+        segments.append(more)
+    session.extend_main(rows, segments)
+    session.extend_without_image(rows, segments)

@@ -1,0 +1,57 @@
+"""How questions are to be answered, and which samples are asked for."""
+
+from dataclasses import dataclass
+
+from cooper.model.config import DrawingDefaults
+from cooper.reasoning.text import Randomness, Sampling
+from cooper.trace.trace import Mode
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a batch of questions is answered. `max_turns`: turns of text the model may write (published: 3).
+
+    `draws` names the maps drawn first where the caller decides: mode "perception", and "map", which draws and writes nothing.
+    """
+
+    mode: Mode = "interleaved"
+    sampling: Sampling = Sampling()
+    drawing: DrawingDefaults = DrawingDefaults()
+    max_turns: int = 3
+    draws: tuple[str, ...] = ("depth", "segmentation")
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """The maps drawn before the model writes anything."""
+        return self.draws if self.mode in ("perception", "map") else ()
+
+    @property
+    def guided(self) -> bool:
+        return self.drawing.text_scale > 1
+
+    @property
+    def guided_by_image(self) -> bool:
+        return self.guided and self.drawing.image_scale > 1
+
+    def record(self) -> dict[str, object]:
+        """The settings as a trace keeps them."""
+        return {
+            "temperature": self.sampling.temperature,
+            "top_p": self.sampling.top_p,
+            "max_tokens": self.sampling.max_tokens,
+            "max_turns": self.max_turns,
+            "num_timesteps": self.drawing.num_timesteps,
+            "timestep_shift": self.drawing.timestep_shift,
+            "text_scale": self.drawing.text_scale,
+            "image_scale": self.drawing.image_scale,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One sample of one question. `script` holds turns to be written instead of sampled, to score a known chain of thought."""
+
+    question: int
+    random: Randomness
+    seed: int = 0
+    script: tuple[tuple[int, ...], ...] = ()

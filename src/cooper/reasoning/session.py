@@ -1,0 +1,105 @@
+"""One run of the engine: the samples under way, and the contexts they grow."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cooper.errors import CooperError
+from cooper.model.cooper import CooperModel
+from cooper.perception.modality import Modality
+from cooper.reasoning.context import EMPTY, Context, begin, extend
+from cooper.reasoning.options import Options, Request
+from cooper.sequence.layout import Layout
+from cooper.sequence.segments import Segment, TextSegment
+from cooper.trace.prompts import Prompts
+from cooper.trace.trace import Question, Step
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What an engine is made of. `modalities` are the maps it can draw, by name."""
+
+    model: CooperModel
+    layout: Layout
+    prompts: Prompts
+    modalities: Mapping[str, Modality]
+
+    def modality(self, name: str) -> Modality:
+        """The modality of a name. Raises CooperError where the checkpoint cannot draw it or has no words to ask for it."""
+        if name not in self.modalities or name not in self.prompts.requests:
+            raise CooperError(f"this checkpoint draws no {name} maps; it draws: {', '.join(self.modalities) or 'none'}")
+        return self.modalities[name]
+
+    def extend(self, contexts: Sequence[Context], segments: Sequence[Sequence[Segment]]) -> list[Context]:
+        """Read further segments into each context, all in one forward pass."""
+        return extend(self.model, self.layout.processor.geometry, contexts, segments)
+
+
+@dataclass(eq=False)
+class Sample:
+    """One sample under way: its contexts, what it has done, and what it will do next.
+
+    `without_text` and `without_image` are the guidance contexts: without the request for a map, and without the picture.
+    """
+
+    request: Request
+    main: Context
+    without_text: Context
+    without_image: Context
+    script: deque[tuple[int, ...]]
+    wants: deque[str]  # modalities to draw before writing on
+    turns: int  # turns it may still write
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        return not self.wants and self.turns <= 0
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """The samples of one run. Rows are named by their number among the requests."""
+
+    parts: Parts
+    options: Options
+    questions: Sequence[Question]
+    samples: Sequence[Sample]
+
+    def extend_main(self, rows: Sequence[int], segments: Sequence[Sequence[Segment]]) -> None:
+        """Let rows read segments."""
+        contexts = self.parts.extend([self.samples[row].main for row in rows], segments)
+        for row, context in zip(rows, contexts, strict=True):
+            self.samples[row].main = context
+
+    def extend_without_text(self, rows: Sequence[int], segments: Sequence[Sequence[Segment]]) -> None:
+        """Let the guidance contexts that lack a request read segments, where they are needed."""
+        if self.options.guided:
+            contexts = self.parts.extend([self.samples[row].without_text for row in rows], segments)
+            for row, context in zip(rows, contexts, strict=True):
+                self.samples[row].without_text = context
+
+    def extend_without_image(self, rows: Sequence[int], segments: Sequence[Sequence[Segment]]) -> None:
+        """Let the guidance contexts that lack the picture read segments, where they are needed."""
+        if self.options.guided_by_image:
+            contexts = self.parts.extend([self.samples[row].without_image for row in rows], segments)
+            for row, context in zip(rows, contexts, strict=True):
+                self.samples[row].without_image = context
+
+
+def open_session(parts: Parts, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> Session:
+    """Read every question once and fork a sample per request."""
+    for name in options.maps:
+        parts.modality(name)
+    system = parts.prompts.system.get(options.mode, "")
+    chains = [parts.layout.question(question, options.mode, system) for question in questions]
+    mains = begin(parts.model, parts.layout.processor.geometry, chains)
+    blind = [EMPTY] * len(chains)
+    if options.guided_by_image:
+        blind = parts.extend(blind, [[s for s in chain if isinstance(s, TextSegment)] for chain in chains])
+    turns = 0 if options.mode == "map" else options.max_turns
+    samples = [
+        Sample(request, mains[q], mains[q], blind[q], deque(request.script), deque(options.maps), turns)
+        for request in requests
+        for q in [request.question]
+    ]
+    return Session(parts, options, questions, samples)
