@@ -45,7 +45,13 @@ def tiny_config(**changes: object) -> CooperConfig:
             "intermediate_size": 32,
             "position_side": 4,
         },
-        "vae": {"base_channels": 8, "channel_multipliers": (1, 1, 1, 1), "blocks_per_level": 1, "latent_channels": 4, "norm_groups": 4},
+        "vae": {
+            "base_channels": 8,
+            "channel_multipliers": (1, 1, 1, 1),
+            "blocks_per_level": 1,
+            "latent_channels": 4,
+            "norm_groups": 4,
+        },
         "transforms": {"vae": (32, 32, 16), "vit": (28, 28, 14)},
         "drawing": {"num_timesteps": 4, "text_scale": 1.0, "image_scale": 1.0},
         "modalities": {

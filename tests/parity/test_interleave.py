@@ -22,6 +22,7 @@ from cooper.sequence.packing import Row, pack
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import Prompts
 from cooper.trace.trace import Question, TextStep, Trace
+from tests.parity.golden import text_of
 
 EXACT, AFTER_A_MAP = 1e-4, 1e-3
 
@@ -49,10 +50,10 @@ class Scenario:
         self.tensors = load_file(golden_dir / f"09_interleave_{name}.safetensors")
         self.model, self.processor = model, processor
         outputs, params = self.record["output_list"], self.record["params"]
-        texts = [entry["text"] for entry in outputs if entry["type"] == "text"]
-        self.turns = [event["text"] for event in self.record["events"] if event["op"] == "gen_text"]
+        texts = [text_of(entry, processor) for entry in outputs if entry["type"] == "text"]
+        self.turns = [text_of(event, processor) for event in self.record["events"] if event["op"] == "gen_text"]
         fixed = [text for text in texts if text not in self.turns]
-        question = self.record["inputs"][1]
+        question = text_of(self.record["inputs"][1], processor)
         reflection = next((text for text in fixed[1:] if text != question), "")
         self.prompts = Prompts(
             system={"interleaved": fixed[0], "perception": "", "text": "", "direct": ""},

@@ -16,6 +16,7 @@ from cooper.reasoning.text import Sampling, Seeded, Writer, Written, write_turns
 from cooper.sequence.packing import Row, pack, pack_tokens
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, tokens_latent
+from tests.parity.golden import ids_of
 
 TOLERANCE = 1e-4
 
@@ -31,14 +32,13 @@ def chain(golden_dir: Path, prefill: dict, model: CooperModel, processor: Proces
     pixels, noise = load_file(golden_dir / "02_preprocess.safetensors"), load_file(golden_dir / "05_prefill.safetensors")
     segments: list[Segment] = []
     for entry in prefill["segments"]:
-        name = entry["content"]
         if entry["kind"] == "text":
-            segments.append(TextSegment(processor.encode(name)))
+            segments.append(TextSegment(ids_of(entry, processor, "content")))
         elif entry["kind"] == "vit_image":
-            segments.append(VitSegment(pixels[f"{name}.vit_pixels"]))
+            segments.append(VitSegment(pixels[f"{entry['content']}.vit_pixels"]))
         else:
             with torch.no_grad():
-                moments = model.vae.encode(pixels[f"{name}.vae_pixels"][None])
+                moments = model.vae.encode(pixels[f"{entry['content']}.vae_pixels"][None])
                 segments.append(LatentSegment(model.vae.scaled(moments.sample(noise["vae_eps"]))[0]))
     return segments
 
@@ -81,7 +81,7 @@ def next_logits(model: CooperModel, processor: Processor, context: Context) -> t
     return model.text_logits(model(packed, bind(model, [context])))[0]
 
 
-def write(model, processor, context, sampling=Sampling(), forced=()) -> Written:
+def write(model, processor, context, sampling, forced=()) -> Written:
     events = write_turns(model, processor.geometry, processor.vocabulary, [Writer(context, Seeded(0), forced)], sampling)
     return next(event for event in events if isinstance(event, Written))
 
@@ -105,7 +105,7 @@ def test_logits_of_every_step(golden_dir, model, processor, chain):
 
 def test_scores_of_a_given_text(golden_dir, model, processor, contexts):
     golden = load_file(golden_dir / "06_generate_text.safetensors")
-    written = write(model, processor, contexts["main"], forced=tuple(golden["score_target_ids"].tolist()))
+    written = write(model, processor, contexts["main"], Sampling(), forced=tuple(golden["score_target_ids"].tolist()))
     wide = torch.tensor(written.logprobs)
     # the golden scores normalise over all rows of the embedding, ours over the tokenizer's vocabulary
     packed_scores = full_vocabulary_scores(model, processor, contexts["main"], golden["score_target_ids"])
