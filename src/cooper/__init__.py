@@ -1,0 +1,42 @@
+"""COOPER: a unified model that draws depth and segmentation maps while it reasons about a picture.
+
+`Cooper`, `Trace`, `stream` and `__version__` are the door. They are found when first used, so that importing this package
+loads no torch.
+"""
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cooper.reasoning.cooper import Cooper, Picture
+    from cooper.reasoning.events import Event
+    from cooper.trace.trace import Mode, Trace
+
+    __version__: str
+
+__all__ = ["Cooper", "Trace", "__version__", "stream"]
+
+_PLACES = {"Cooper": "cooper.reasoning.cooper", "Trace": "cooper.trace.trace"}
+
+
+def stream(
+    image: "Picture | Sequence[Picture]", question: str, model: str = "nano", mode: "Mode" = "interleaved", seed: int = 0
+) -> "Iterator[Event]":
+    """Load a model and yield its text, maps and steps as they come; see `Cooper.stream` for a model that stays loaded."""
+    from cooper.reasoning.cooper import Cooper
+
+    return Cooper.from_pretrained(model).stream(image, question, mode, seed)
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return version("cooper")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'cooper' has no attribute {name!r}")
+    return vars(import_module(_PLACES[name]))[name]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

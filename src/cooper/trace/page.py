@@ -3,15 +3,12 @@
 import base64
 import io
 import re
-from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.perception.modality import Reading
 from cooper.trace.grammar import ANSWER, THINK, TurnStream
 from cooper.trace.steps import MapStep, Step, TextStep
 from cooper.trace.style import STYLE
@@ -117,23 +114,8 @@ def _map(trace: Trace, step: MapStep) -> str:
         seen = _picture(pictures[trace.question.subject], "the picture")
         beside = f"<figure>{seen}<figcaption>the picture</figcaption></figure>"
     drawn = _picture(step.image, f"{step.modality} map")
-    caption = escape("; ".join([f"{step.modality} as drawn", *_facts(step.reading)]))
+    caption = escape("; ".join([f"{step.modality} as drawn", *step.facts]))
     return f"<div class=pair>{beside}<figure>{drawn}<figcaption>{caption}</figcaption></figure></div>"
-
-
-def _facts(reading: Reading | None) -> Iterable[str]:
-    """What a reading says in words: the range of measured values, the names of the labels that occur."""
-    if reading is None:
-        return
-    for name, array in reading.arrays.items():
-        unit = reading.units.get(name, "")
-        if np.issubdtype(array.dtype, np.floating):
-            finite = array[np.isfinite(array)]
-            if finite.size:
-                yield f"{name} {finite.min():.2f} to {finite.max():.2f} {unit}"
-        elif unit == "class id" and reading.names:
-            present = [reading.names[int(label)] for label in np.unique(array) if int(label) in reading.names]
-            yield ", ".join(present)
 
 
 def _answer(trace: Trace) -> str:

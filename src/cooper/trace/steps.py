@@ -3,6 +3,7 @@
 H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent token.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -62,6 +63,11 @@ class MapStep:
     seconds: float = 0.0
     reading: Reading | None = None
 
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What the map says in words: `"depth 0.80 to 6.10 m"`, or the names of the classes that occur."""
+        return () if self.reading is None else tuple(_facts(self.reading))
+
 
 Step = TextStep | MapStep
 
@@ -76,6 +82,16 @@ class Record:
     model: str = ""
     seed: int = 0
     system: str = ""  # the system text that opened the context
-    settings: dict[str, object] = field(
-        default_factory=dict
-    )  # sampling and drawing settings: JSON values, for the record
+    settings: dict[str, object] = field(default_factory=dict)  # sampling and drawing settings: JSON values, for the record
+
+
+def _facts(reading: Reading) -> Iterator[str]:
+    for name, array in reading.arrays.items():
+        unit = reading.units.get(name, "")
+        if np.issubdtype(array.dtype, np.floating):
+            finite = array[np.isfinite(array)]
+            if finite.size:
+                yield f"{name} {finite.min():.2f} to {finite.max():.2f} {unit}".rstrip()
+        elif unit == "class id" and reading.names:
+            present = [reading.names[int(label)] for label in np.unique(array) if int(label) in reading.names]
+            yield ", ".join(present)

@@ -1,0 +1,146 @@
+"""`cooper ask`, `cooper depth` and `cooper segment`: a picture in, a trace out."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cooper.errors import CooperError
+
+if TYPE_CHECKING:
+    from cooper.reasoning.cooper import Cooper, DrawnMap
+    from cooper.trace.trace import Question, Trace
+
+
+class AskMode(StrEnum):
+    """How the model works: it draws when it wants to, it looks first, it uses words only, or it answers at once."""
+
+    INTERLEAVED = "interleaved"
+    PERCEPTION = "perception"
+    TEXT = "text"
+    DIRECT = "direct"
+
+
+ModelOption = Annotated[str, typer.Option("--model", help="nano, a directory, or a hub id.")]
+BaseOption = Annotated[Path | None, typer.Option("--base", help="Directory with what bare published weights lack.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, ...; the CPU by default.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the trace and its page.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+PictureArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")]
+
+
+def ask(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="One or more picture files.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in quotation marks.")],
+    model: ModelOption = "nano",
+    mode: Annotated[AskMode, typer.Option(help="How the model works.")] = AskMode.INTERLEAVED,
+    seed: SeedOption = 0,
+    subject: Annotated[int, typer.Option(help="The picture that maps are drawn of, from 0; -1 is the last.")] = -1,
+    base: BaseOption = None,
+    device: DeviceOption = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a question about a picture, drawing maps on the way."""
+    from cooper.cli.results import save_trace, trace_json
+    from cooper.reasoning.cooper import question_of
+
+    asked = question_of(images, question, subject)  # a bad question is refused before a model is loaded
+    loaded = _load(model, base, device)
+    if as_json:
+        trace = loaded.ask(list(asked.images), question, mode.value, seed, subject)
+    else:
+        trace = _stream(loaded, asked, mode, seed)
+    if out is not None:
+        save_trace(trace, out)
+    if as_json:
+        typer.echo(json.dumps(trace_json(trace, out), ensure_ascii=False))
+    elif out is not None:
+        typer.echo(f"Page: {out / 'page.html'}")
+
+
+def depth(
+    image: PictureArgument,
+    model: ModelOption = "nano",
+    seed: SeedOption = 0,
+    view: Annotated[float, typer.Option(help="Horizontal field of view in degrees, for the point cloud.")] = 60.0,
+    base: BaseOption = None,
+    device: DeviceOption = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw the depth of a picture; --out also gets the array and a coloured point cloud."""
+    from cooper.cli.results import save_map
+    from cooper.reasoning.cooper import opened
+
+    if not 0 < view < 180:
+        raise CooperError(f"--view is {view:g} degrees; it must lie between 0 and 180")
+    picture = opened(image)
+    drawn = _load(model, base, device).depth(picture, seed)
+    if out is not None:
+        save_map(drawn.trace, out, drawn.point_cloud(view))
+    _show_map(drawn, out, as_json)
+
+
+def segment(
+    image: PictureArgument,
+    model: ModelOption = "nano",
+    seed: SeedOption = 0,
+    base: BaseOption = None,
+    device: DeviceOption = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw the segmentation of a picture; --out also gets label and instance arrays."""
+    from cooper.cli.results import save_map
+    from cooper.reasoning.cooper import opened
+
+    picture = opened(image)
+    drawn = _load(model, base, device).segment(picture, seed)
+    if out is not None:
+        save_map(drawn.trace, out, None)
+    _show_map(drawn, out, as_json)
+
+
+def _load(model: str, base: Path | None, device: str | None) -> "Cooper":
+    from cooper.reasoning.cooper import Cooper
+
+    return Cooper.from_pretrained(model, base=base, device_map=device)
+
+
+def _stream(model: "Cooper", asked: "Question", mode: AskMode, seed: int) -> "Trace":
+    from rich.console import Console
+
+    from cooper.cli.printing import TracePrinter
+    from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
+
+    printer = TracePrinter(Console(), asked, [modality.tag for modality in model.modalities.values()])
+    for event in model.stream(list(asked.images), asked.text, mode.value, seed, asked.subject):
+        match event:
+            case TextDelta(_, text):
+                printer.text(text)
+            case DrawingProgress(_, done, total):
+                printer.drawing(done, total)
+            case StepDone(_, step):
+                printer.step(step)
+            case TraceDone(_, trace):
+                printer.end(trace)
+                return trace
+    raise RuntimeError("the model ended without a trace")
+
+
+def _show_map(drawn: "DrawnMap", out: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from cooper.cli.printing import print_trace
+    from cooper.cli.results import trace_json
+
+    if as_json:
+        typer.echo(json.dumps(trace_json(drawn.trace, out), ensure_ascii=False))
+        return
+    print_trace(drawn.trace, Console())
+    if out is not None:
+        typer.echo(f"Page: {out / 'page.html'}")

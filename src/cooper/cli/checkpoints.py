@@ -1,0 +1,78 @@
+"""`cooper inspect` and `cooper export`: what a checkpoint holds, and writing it in the published layout."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cooper.model.inspection import Report
+
+SHOWN = 10  # tensors named per kind of difference
+
+BaseOption = Annotated[Path | None, typer.Option("--base", help="Directory with what bare published weights lack.")]
+
+
+def inspect(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="nano, a directory, or a hub id.")],
+    base: BaseOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Say which family a checkpoint is of, what is wrong with it, and what to do. Ends with 1 if it cannot be loaded."""
+    from cooper.model.checkpoint import resolve
+    from cooper.model.inspection import inspect as look
+
+    report = look(resolve(model), base)
+    typer.echo(json.dumps(report_json(report)) if as_json else report_text(report))
+    if not report.is_loadable:
+        raise typer.Exit(1)
+
+
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="nano, a directory, or a hub id.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty directory.")],
+    base: BaseOption = None,
+) -> None:
+    """Write a model in the published layout; numbers and types stay as they are."""
+    from cooper.model.checkpoint import open_checkpoint, resolve
+    from cooper.model.export import export as write
+
+    for path in write(open_checkpoint(resolve(model), base), out):
+        typer.echo(str(path))
+
+
+def report_text(report: "Report") -> str:
+    """The report as lines: family, amounts, then each finding with what to do about it."""
+    lines = [f"{report.directory}: {report.status}"]
+    lines += [f"  {a.tensors} tensors of {a.dtype}: {a.numbers:,} numbers, {a.nbytes / 1e6:.1f} MB" for a in report.amounts]
+    for finding in report.findings:
+        lines += [f"{'fault' if finding.is_fault else 'note'}: {finding.what}", f"  {finding.advice}"]
+    for kind, names in _differences(report).items():
+        lines += [f"{kind}: {name}" for name in names[:SHOWN]]
+        lines += [f"{kind}: and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
+    lines.append("It can be loaded." if report.is_loadable else "It cannot be loaded.")
+    return "\n".join(lines)
+
+
+def report_json(report: "Report") -> dict[str, object]:
+    """The report for programs; every tensor at fault is named."""
+    return {
+        "directory": str(report.directory),
+        "base": None if report.base is None else str(report.base),
+        "family": report.family.value,
+        "status": report.status,
+        "is_loadable": report.is_loadable,
+        "amounts": [{"dtype": a.dtype, "tensors": a.tensors, "numbers": a.numbers, "bytes": a.nbytes} for a in report.amounts],
+        "findings": [{"what": f.what, "advice": f.advice, "is_fault": f.is_fault} for f in report.findings],
+        **_differences(report),
+    }
+
+
+def _differences(report: "Report") -> dict[str, list[str]]:
+    found = report.differences
+    return {
+        "missing": [str(item) for item in found.missing],
+        "unexpected": [str(item) for item in found.unexpected],
+        "misshapen": [str(item) for item in found.misshapen],
+    }

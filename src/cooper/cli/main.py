@@ -1,0 +1,56 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cooper.cli import asking, checkpoints, evaluate, scenes, training
+from cooper.errors import CooperError
+
+app = typer.Typer(
+    help="Answers spatial questions about pictures by drawing depth and segmentation maps while it reasons.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(asking.ask)
+app.command()(asking.depth)
+app.command()(asking.segment)
+app.command()(training.train)
+app.command()(checkpoints.inspect)
+app.command()(checkpoints.export)
+app.add_typer(scenes.app, name="scenes")
+app.add_typer(evaluate.app, name="eval")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("cooper"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options of all commands."""
+
+
+def main() -> None:
+    """Run the command line. A mistake of the user is one sentence on stderr and exit code 1; Ctrl-C is 130."""
+    try:
+        app()
+    except CooperError as error:
+        typer.secho(f"cooper: {' '.join(str(error).split())}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What the commands leave behind: a folder with the trace and its page, or one JSON object."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from cooper.errors import CooperError
+from cooper.perception.depth import PointCloud, write_ply
+from cooper.trace.page import write_page
+from cooper.trace.steps import MapStep, Step, TextStep
+from cooper.trace.trace import Trace
+
+JsonObject = dict[str, object]
+
+
+def save_trace(trace: Trace, folder: Path) -> None:
+    """Write `folder` with `trace.json`, its pictures and arrays, and `page.html`. Raises CooperError naming the folder."""
+    trace.save(folder)
+    write_page(trace, folder / "page.html")
+
+
+def save_map(trace: Trace, folder: Path, cloud: PointCloud | None) -> None:
+    """As `save_trace`, with the map as `map.png`, its arrays as `map_NAME.npy`, and the points as `points.ply`."""
+    save_trace(trace, folder)
+    step = trace.maps[0]
+    arrays: Mapping[str, np.ndarray] = {} if step.reading is None else step.reading.arrays
+    try:
+        step.image.save(folder / "map.png")
+        for name, array in arrays.items():
+            np.save(folder / f"map_{name}.npy", array, allow_pickle=False)
+        if cloud is not None:
+            write_ply(folder / "points.ply", cloud)
+    except OSError as error:
+        raise CooperError(f"cannot save the map in {folder}: {error.strerror or error}") from None
+
+
+def trace_json(trace: Trace, folder: Path | None) -> JsonObject:
+    """A trace for programs: answer, circumstances and steps, without pictures (those lie in `folder`)."""
+    return {
+        "question": trace.question.text,
+        "answer": trace.answer,
+        "final": trace.final,
+        "mode": trace.mode,
+        "model": trace.model,
+        "seed": trace.seed,
+        "seconds": round(trace.seconds, 3),
+        "settings": trace.settings,
+        "steps": [_step_json(step) for step in trace.steps],
+        "folder": None if folder is None else str(folder),
+    }
+
+
+def _step_json(step: Step) -> JsonObject:
+    if isinstance(step, TextStep):
+        return {
+            "kind": "text",
+            "author": step.author,
+            "text": step.text,
+            "tokens": len(step.token_ids),
+            "truncated": step.truncated,
+            "seconds": round(step.seconds, 3),
+        }
+    return _map_json(step)
+
+
+def _map_json(step: MapStep) -> JsonObject:
+    reading: JsonObject = {}
+    if step.reading is not None:
+        for name, array in step.reading.arrays.items():
+            reading[name] = {"unit": step.reading.units.get(name, ""), "min": float(array.min()), "max": float(array.max())}
+    size = {"width": step.image.width, "height": step.image.height}
+    facts = list(step.facts)
+    return {
+        "kind": "map",
+        "modality": step.modality,
+        **size,
+        "reading": reading,
+        "facts": facts,
+        "seconds": round(step.seconds, 3),
+    }

@@ -1,0 +1,35 @@
+"""`cooper train`: one stage of training from one recipe."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cooper.errors import CooperError
+
+
+class Stage(StrEnum):
+    """The autoencoder; stage 1, drawing maps; stage 2, reasoning with them."""
+
+    AUTOENCODER = "autoencoder"
+    AMG = "amg"
+    SFT = "sft"
+
+
+def train(
+    stage: Annotated[Stage, typer.Argument(help="What to train.")],
+    config: Annotated[Path, typer.Option("--config", help="The recipe, a YAML file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes such as optimiser.steps=100.")] = None,
+) -> None:
+    """Train one stage. The same command goes on from the last checkpoint of the run; Ctrl-C leaves one."""
+    if not config.is_file():
+        raise CooperError(f"cannot read the recipe {config}: there is no such file")
+    from cooper.training.run import train as run
+    from cooper.training.trainer import Interrupted
+
+    try:
+        run(stage.value, config, tuple(overrides or ()))
+    except Interrupted as stopped:
+        typer.echo(str(stopped), err=True)
+        raise typer.Exit(130) from None
