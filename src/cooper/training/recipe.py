@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from cooper.errors import CooperError
 
+T = TypeVar("T")
 Precision = Literal["float32", "bf16"]
 Schedule = Literal["cosine", "constant"]
 
@@ -52,7 +53,7 @@ class Record:
     tracker: Literal["trackio", "none"] = "none"
 
 
-def read_recipe[T](kind: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
+def read_recipe(kind: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
     """The recipe at `path` with `key=value` overrides (`optimiser.steps=10`). CooperError names the file and the key."""
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -81,7 +82,7 @@ def overridden(values: Mapping[str, Any], override: str) -> dict[str, Any]:
     return {**values, head: overridden(inner or {}, f"{rest}={text}")}
 
 
-def build[T](kind: type[T], values: Mapping[str, Any], where: str) -> T:
+def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """An instance of the dataclass `kind` from plain values, nested groups too. CooperError names what does not fit."""
     known = {field.name: field for field in fields(kind)}  # pyright: ignore[reportArgumentType]
     for key in values:

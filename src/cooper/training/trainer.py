@@ -114,6 +114,10 @@ class PackedTrainer(Trainer):
         self._terms += parts.detach().cpu() / self.args.world_size
         return (parts * torch.tensor(self.plan.objective.weights, device=parts.device)).sum()
 
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: batches are no mappings of tensors."""
+        return 0
+
     def _named(self, parts: Tensor) -> str:
         return ", ".join(f"{name} {float(part):.4g}" for name, part in zip(self.plan.objective.terms, parts, strict=True))
 

@@ -1,0 +1,125 @@
+"""Stage 1: drawing auxiliary maps. A picture, the request for a map, and the map as a flow target.
+
+B: scenes drawn together. N: latent tokens. D: width of a latent token.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cooper.data.batches import rng_of, shuffled
+from cooper.model.config import DrawingDefaults
+from cooper.perception import Modality
+from cooper.reasoning.context import begin
+from cooper.reasoning.image import Drawer, Drawn, draw
+from cooper.sequence.packed import PackedSequence
+from cooper.sequence.packing import pack
+from cooper.sequence.segments import TextSegment, tokens_latent
+from cooper.training.checkpoints import Bundle, NetworkShape
+from cooper.training.latents import PictureKey
+from cooper.training.packed import LossWeights, MapRows
+from cooper.training.pictures import DrawnMaps, MapScores, ScenePictures, map_scores
+from cooper.training.recipe import Optimiser, Record
+
+
+@dataclass(frozen=True)
+class AmgRecipe:
+    """`init` continues a checkpoint; without it the network starts new around `autoencoder`. `draws`: noised copies of
+    each target per row. `mirror`: show half of the rows with left and right exchanged. `words`: tokenizer entries."""
+
+    out: Path
+    data: Path
+    val: Path
+    autoencoder: Path
+    optimiser: Optimiser
+    init: Path | None = None
+    network: NetworkShape = field(default_factory=NetworkShape)
+    maps: tuple[str, ...] = ("depth", "segmentation")
+    loss: LossWeights = field(default_factory=LossWeights)
+    record: Record = field(default_factory=Record)
+    timestep_shift: float = 1.0
+    draws: int = 1
+    mirror: bool = True
+    scenes: int = 100_000
+    words: int = 1024
+    eval_scenes: int = 64
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class MapBatches:
+    """Makes packed batches; row r shows a shuffled scene, mirrored or not, as (seed, r) decides."""
+
+    rows: MapRows
+    recipe: AmgRecipe
+
+    def __call__(self, numbers: range) -> PackedSequence:
+        seed, count = self.recipe.seed, len(self.rows.pictures)
+        scenes = [shuffled(seed, number, count) for number in numbers]
+        mirrored = [self.recipe.mirror and rng_of(seed, number, 3).random() < 0.5 for number in numbers]
+        self.rows.latents.fill(
+            [
+                PictureKey(scene, kind, mirror)
+                for scene, mirror in zip(scenes, mirrored, strict=True)
+                for kind in ("rgb", *self.recipe.maps)
+            ]
+        )
+        packed = [
+            self.rows.row(number, scene, mirror, self.recipe.maps)
+            for number, scene, mirror in zip(numbers, scenes, mirrored, strict=True)
+        ]
+        return pack(packed, self.rows.processor.geometry)
+
+
+@dataclass(frozen=True, eq=False)
+class MapExam:
+    """Draws maps of held-out scenes with the sampler that inference uses, and scores them."""
+
+    rows: MapRows
+    modalities: Mapping[str, Modality]
+    settings: DrawingDefaults
+    classes: int
+    count: int
+
+    @torch.no_grad()
+    def drawn(self, bundle: Bundle) -> DrawnMaps:
+        """Both maps of the first `count` scenes."""
+        return DrawnMaps(*(self._drawn(bundle, name) for name in ("depth", "segmentation")))
+
+    def _drawn(self, bundle: Bundle, name: str) -> np.ndarray:
+        model, geometry = bundle.model, bundle.processor.geometry
+        request = TextSegment(bundle.processor.encode(bundle.prompts.requests[name]))
+        contexts = begin(model, geometry, [[*self.rows.read(scene, False), request] for scene in range(self.count)])
+        side = self.rows.pictures.rgb.shape[1] // model.vae.geometry.downsampling // geometry.latent_patch
+        grid, shape = (side, side), (side * side, geometry.latent_width)
+        noises = [torch.from_numpy(rng_of(scene, 11).standard_normal(shape, dtype=np.float32)) for scene in range(self.count)]
+        drawers = [Drawer(context, grid, noise) for context, noise in zip(contexts, noises, strict=True)]
+        *_, last = draw(model, geometry, drawers, self.settings)
+        assert isinstance(last, Drawn)
+        latents_BZhw = torch.stack([tokens_latent(latent, grid, geometry.latent_patch) for latent in last.latents])
+        return model.vae.decode(latents_BZhw).permute(0, 2, 3, 1).numpy()
+
+    def scores(self, drawn: DrawnMaps) -> MapScores:
+        """`drawn` against the truth."""
+        return map_scores(drawn, self.rows.pictures, self.modalities, self.classes)
+
+
+def contact_sheet(pictures: ScenePictures, drawn: DrawnMaps, modalities: Mapping[str, Modality], count: int = 8) -> Image.Image:
+    """One row per scene: picture, true and drawn depth, true and drawn segmentation."""
+    rows = []
+    for scene in range(min(count, len(drawn.depth))):
+        cells = [pictures.picture(scene, "rgb", modalities)]
+        for name, maps in (("depth", drawn.depth), ("segmentation", drawn.segmentation)):
+            for picture in (pictures.picture(scene, name, modalities), maps[scene]):
+                cells.append(np.asarray(modalities[name].render(picture), dtype=np.float32) / 255)
+        rows.append(np.concatenate(cells, axis=1))
+    return Image.fromarray((np.concatenate(rows).clip(0, 1) * 255).astype(np.uint8))
+
+
+def exam_settings(defaults: DrawingDefaults) -> DrawingDefaults:
+    """Inference settings without guidance."""
+    return replace(defaults, text_scale=1.0, image_scale=1.0)

@@ -1,0 +1,159 @@
+"""Stage 0: the autoencoder, on colour pictures, depth maps and segmentation maps mixed.
+
+B: pictures. C: channels (3). c: side of a crop in pixels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cooper.data.batches import rng_of, shuffled
+from cooper.data.mixture import Mixture
+from cooper.model.config import VaeGeometry
+from cooper.model.vae import Autoencoder
+from cooper.perception import Modality
+from cooper.training.pictures import KINDS, DrawnMaps, MapScores, ScenePictures, map_scores, to_pixels
+from cooper.training.recipe import Optimiser, Record
+from cooper.training.trainer import Objective
+
+
+@dataclass(frozen=True)
+class AutoencoderLoss:
+    """Weights of the parts: absolute and squared error of pixels, absolute error of the differences of neighbours, and
+    the Kullback-Leibler divergence of the posterior (mean per latent number)."""
+
+    absolute: float = 0.3
+    squared: float = 2.0
+    edges: float = 0.1
+    kl: float = 1e-5
+
+
+@dataclass(frozen=True)
+class AutoencoderRecipe:
+    """`mixture`: how often each kind of picture comes; `emphasis`: its weight in the loss; `crop`: side in pixels."""
+
+    out: Path
+    data: Path
+    val: Path
+    optimiser: Optimiser
+    modalities: Mapping[str, Mapping[str, Any]]
+    geometry: VaeGeometry = field(default_factory=VaeGeometry)
+    mixture: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
+    emphasis: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
+    loss: AutoencoderLoss = field(default_factory=AutoencoderLoss)
+    record: Record = field(default_factory=Record)
+    crop: int = 64
+    scenes: int = 2000
+    eval_scenes: int = 48
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class CropBatch:
+    """Crops in [-1, 1], their weight in the loss, and the noise of the posterior's seed."""
+
+    pixels_BCcc: Tensor
+    weight_B: Tensor
+    noise_seed: int
+
+    def to(self, device: torch.device) -> "CropBatch":
+        return CropBatch(self.pixels_BCcc.to(device), self.weight_B.to(device), self.noise_seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """Makes batches: row r is a random crop, mirrored half of the time, of a shuffled scene; (seed, r) decides all."""
+
+    pictures: ScenePictures
+    modalities: Mapping[str, Modality]
+    recipe: AutoencoderRecipe
+
+    def __call__(self, rows: range) -> CropBatch:
+        kinds = [Mixture(self.recipe.mixture).pick(self.recipe.seed, row) for row in rows]
+        crops = [self._crop(row, kind) for row, kind in zip(rows, kinds, strict=True)]
+        weight_B = torch.tensor([self.recipe.emphasis.get(kind, 1.0) for kind in kinds])
+        return CropBatch(torch.stack(crops), weight_B, rows.start)
+
+    def _crop(self, row: int, kind: str) -> Tensor:
+        index = shuffled(self.recipe.seed, row, len(self.pictures))
+        whole = self.pictures.picture(index, kind, self.modalities)
+        rng, side = rng_of(self.recipe.seed, row, 1), self.recipe.crop
+        top, left = rng.integers(0, whole.shape[0] - side + 1, size=2)
+        part = whole[top : top + side, left : left + side]
+        return to_pixels(part[:, ::-1] if rng.random() < 0.5 else part)
+
+
+class AutoencoderObjective(Objective):
+    """Reconstruction (absolute, squared and edge error) and divergence, per picture."""
+
+    terms = ("reconstruction", "divergence")
+
+    def __init__(self, autoencoder: Autoencoder, loss: AutoencoderLoss, seed: int) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.loss, self.seed = loss, seed
+        self.weights = (1.0, loss.kl)
+
+    def counts(self, batch: CropBatch) -> Tensor:
+        return torch.full((2,), float(len(batch.weight_B)))
+
+    def forward(self, batch: CropBatch) -> Tensor:
+        moments = self.autoencoder.encode(batch.pixels_BCcc)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + batch.noise_seed)
+        noise = torch.randn(moments.mean.shape, generator=generator).to(moments.mean)
+        latents = self.autoencoder.scaled(moments.sample(noise))
+        drawn = self.autoencoder.reconstruct(latents).float()
+        error = drawn - batch.pixels_BCcc
+        edges = _per_picture(error.diff(dim=-1).abs()) + _per_picture(error.diff(dim=-2).abs())
+        each = self.loss.absolute * _per_picture(error.abs()) + self.loss.squared * _per_picture(error.square())
+        each = each + self.loss.edges * edges
+        mean, logvar = moments.mean.float(), moments.logvar.float()
+        divergence = 0.5 * _per_picture(mean.square() + logvar.exp() - 1 - logvar)
+        return torch.stack([(each * batch.weight_B).sum(), divergence.sum()])
+
+
+def _per_picture(values: Tensor) -> Tensor:
+    return values.flatten(1).mean(1)
+
+
+@torch.no_grad()
+def reconstructed(
+    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], count: int
+) -> DrawnMaps:
+    """The true maps of the first `count` scenes, through the autoencoder and back."""
+    drawn = {}
+    for kind in ("depth", "segmentation"):
+        parts = []
+        for index in range(min(count, len(pictures))):
+            pixels = to_pixels(pictures.picture(index, kind, modalities))[None]
+            parts.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).numpy())
+        drawn[kind] = np.stack(parts)
+    return DrawnMaps(drawn["depth"], drawn["segmentation"])
+
+
+def reconstruction_scores(
+    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], recipe: AutoencoderRecipe
+) -> MapScores:
+    """What the autoencoder alone loses of depth and classes."""
+    classes = len(recipe.modalities["segmentation"]["names"])
+    return map_scores(reconstructed(autoencoder, pictures, modalities, recipe.eval_scenes), pictures, modalities, classes)
+
+
+@torch.no_grad()
+def measured_geometry(
+    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], count: int = 64
+) -> VaeGeometry:
+    """The geometry with the shift and scale that give latents mean 0 and standard deviation 1 over all kinds."""
+    means = [
+        autoencoder.encode(to_pixels(pictures.picture(index, kind, modalities))[None]).mean
+        for index in range(min(count, len(pictures)))
+        for kind in KINDS
+    ]
+    values = torch.cat(means)
+    measured = {"shift": float(values.mean()), "scale": float(1 / values.std())}
+    return VaeGeometry(**(asdict(autoencoder.geometry) | measured))

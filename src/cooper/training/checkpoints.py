@@ -1,0 +1,140 @@
+"""What a stage hands to the next one: the autoencoder's folder, and whole checkpoints in our own layout."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from cooper.errors import CooperError
+from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, VitGeometry
+from cooper.model.cooper import CooperModel
+from cooper.model.experts import PerExpert
+from cooper.model.vae import Autoencoder
+from cooper.sequence.processor import Processor
+from cooper.trace.prompts import FILE_NAME as PROMPTS_FILE
+from cooper.trace.prompts import Prompts
+from cooper.training.tokenizer import save_tokenizer
+
+AUTOENCODER_WEIGHTS = "autoencoder.safetensors"
+AUTOENCODER_CONFIG = "autoencoder.json"
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """Sizes of the network; defaults are nano's. `views`: which views of a picture are read, as in the configuration."""
+
+    hidden_size: int = 192
+    num_hidden_layers: int = 6
+    num_attention_heads: int = 6
+    num_key_value_heads: int = 2
+    intermediate_size: int = 512
+    rope_theta: float = 1e4
+    latent_patch_size: int = 4
+    latent_side: int = 8
+    vit_side: int = 8
+    vit: VitGeometry = VitGeometry(128, 4, 4, 384, 14, 8)
+    transforms: Transforms = Transforms((128, 128, 16), (112, 112, 14), True)
+    drawing: DrawingDefaults = DrawingDefaults(10, 1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedAutoencoder:
+    """An autoencoder with the maps that it was trained on."""
+
+    autoencoder: Autoencoder
+    modalities: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A model with everything that its checkpoint holds."""
+
+    model: CooperModel
+    processor: Processor
+    prompts: Prompts
+
+
+def save_autoencoder(trained: TrainedAutoencoder, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(trained.autoencoder.state_dict(), folder / AUTOENCODER_WEIGHTS)
+    said = {"geometry": asdict(trained.autoencoder.geometry), "modalities": trained.modalities}
+    (folder / AUTOENCODER_CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def load_autoencoder(folder: Path) -> TrainedAutoencoder:
+    """What `save_autoencoder` wrote. CooperError names the folder that holds none."""
+    path = folder / AUTOENCODER_CONFIG
+    if not path.exists() or not (folder / AUTOENCODER_WEIGHTS).exists():
+        raise CooperError(f"{folder} holds no finished autoencoder; run `cooper train autoencoder` first")
+    said = json.loads(path.read_text(encoding="utf-8"))
+    autoencoder = Autoencoder(VaeGeometry(**said["geometry"]))
+    autoencoder.load_state_dict(load_file(folder / AUTOENCODER_WEIGHTS))
+    return TrainedAutoencoder(autoencoder, said["modalities"])
+
+
+def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int, seed: int) -> CooperModel:
+    """A network with fresh weights around a trained autoencoder."""
+    config = CooperConfig(
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.num_hidden_layers,
+        num_attention_heads=shape.num_attention_heads,
+        num_key_value_heads=shape.num_key_value_heads,
+        intermediate_size=shape.intermediate_size,
+        vocab_size=vocabulary,
+        rope_theta=shape.rope_theta,
+        latent_patch_size=shape.latent_patch_size,
+        latent_side=shape.latent_side,
+        vit_side=shape.vit_side,
+        vit=asdict(shape.vit),
+        vae=asdict(trained.autoencoder.geometry),
+        transforms=asdict(shape.transforms),
+        views={"input": ["vae", "vit"], "input_text_mode": ["vit"], "map": ["vit"]},
+        modalities={name: dict(settings) for name, settings in trained.modalities.items()},
+        drawing=asdict(shape.drawing),
+    )
+    torch.manual_seed(seed)
+    model = CooperModel(config)
+    initialise(model)
+    model.vae.load_state_dict(trained.autoencoder.state_dict())
+    return model
+
+
+@torch.no_grad()
+def initialise(model: CooperModel) -> None:
+    """Weights for training from nothing: normal with standard deviation 1 / sqrt(inputs), so that a token's picture,
+    place and time weigh alike; smaller at the ends of residual branches and at the heads; both experts start equal."""
+    depth = model.config.num_hidden_layers
+    for name, module in model.named_modules():
+        if name.startswith("vae"):
+            continue
+        if isinstance(module, nn.Linear):
+            ends_branch = f".{name}".split(".")[-2] in ("o", "out_proj") or name.endswith((".fc2", "down_proj", "out_proj"))
+            std = module.in_features**-0.5 * ((2 * depth) ** -0.5 if ends_branch and "connector" not in name else 1.0)
+            nn.init.normal_(module.weight, std=0.02 if name in ("lm_head", "latent_out") else std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.3)
+    for layer in model.layers:
+        for pair in layer.modules():
+            if isinstance(pair, PerExpert):
+                pair.gen.load_state_dict(pair.und.state_dict())
+
+
+def save_bundle(bundle: Bundle, folder: Path) -> None:
+    """config.json, model.safetensors (autoencoder included), tokenizer files and prompts.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bundle.model.save_pretrained(folder)
+    save_tokenizer(bundle.processor.tokenizer, folder)
+    bundle.prompts.to_json(folder / PROMPTS_FILE)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """What `save_bundle` wrote, in float32. CooperError names what is missing or does not fit."""
+    model = CooperModel.from_pretrained(folder, dtype=torch.float32)
+    return Bundle(model, model.config.processor(folder), Prompts.from_json(folder / PROMPTS_FILE))

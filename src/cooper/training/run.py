@@ -1,0 +1,170 @@
+"""One door for every stage: a recipe in, a run folder with checkpoints, figures and a finished model out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import yaml
+
+from cooper.data.scenes.store import SceneSet
+from cooper.errors import CooperError
+from cooper.model.vae import Autoencoder
+from cooper.perception import build_modalities
+from cooper.trace.prompts import DEFAULT
+from cooper.training.amg import AmgRecipe, MapBatches, MapExam, contact_sheet, exam_settings
+from cooper.training.autoencoder import (
+    AutoencoderObjective,
+    AutoencoderRecipe,
+    Crops,
+    measured_geometry,
+    reconstruction_scores,
+)
+from cooper.training.checkpoints import (
+    Bundle,
+    TrainedAutoencoder,
+    load_autoencoder,
+    load_bundle,
+    new_model,
+    save_autoencoder,
+    save_bundle,
+)
+from cooper.training.latents import LatentStore
+from cooper.training.packed import MapRows, Noise, PackedObjective
+from cooper.training.pictures import load_pictures
+from cooper.training.corpus import corpus
+from cooper.training.recipe import read_recipe
+from cooper.training.tokenizer import save_tokenizer, train_tokenizer
+from cooper.training.trainer import PackedTrainer, Plan
+from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
+
+Stage = Literal["autoencoder", "amg", "sft"]
+STAGES: tuple[Stage, ...] = ("autoencoder", "amg", "sft")
+RECIPE_FILE = "recipe.yaml"
+MODEL_FOLDER = "model"  # the finished model, of averaged weights, inside a run folder
+
+
+def train(stage: str, config: str | Path, overrides: Sequence[str] = ()) -> Path:
+    """Run a stage as its recipe says, from its last checkpoint if there is one; returns the folder of the finished model.
+
+    CooperError: an unknown stage, key or value, data that are not there, or a loss that is not a number. Interrupted: a
+    signal ended the run; a checkpoint was left.
+    """
+    if stage == "autoencoder":
+        return _autoencoder(read_recipe(AutoencoderRecipe, config, overrides))
+    if stage == "amg":
+        return _amg(read_recipe(AmgRecipe, config, overrides))
+    raise CooperError(f"unknown stage {stage!r}; choose {', '.join(STAGES)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a stage adds to the shared run: figures at intervals, and how to write the model."""
+
+    figures: Callable[[int], Mapping[str, float]]
+    export: Callable[[Path], None]
+
+
+def run_plan(plan: Plan, stage: str, recipe: Any, measured: Measured) -> Path:
+    """Train a plan with all that is watched, then write curves and the model of averaged weights."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    save_recipe(recipe, plan.folder)
+    watching = [Watching(plan.folder, stage)]
+    if plan.record.tracker == "trackio":
+        watching.append(Tracking("cooper", f"{stage}-{plan.folder.name}", plain(recipe)))
+    trainer = PackedTrainer(plan, watching)
+    objective, average = plan.objective, trainer.average
+
+    def measure(step: int) -> Mapping[str, float]:
+        with average.applied(objective):
+            figures = measured.figures(step)
+            measured.export(plan.folder / MODEL_FOLDER)
+        return figures
+
+    trainer.add_callback(Evaluating(plan.record.eval_every, measure, trainer.log))
+    trainer.run()
+    with average.applied(objective):
+        measured.export(plan.folder / MODEL_FOLDER)
+    draw_curves(plan.folder / METRICS_FILE, plan.folder / "curves.svg")
+    return plan.folder / MODEL_FOLDER
+
+
+def save_recipe(recipe: Any, folder: Path) -> None:
+    """The whole recipe, defaults included. CooperError: the folder belongs to a run of another recipe's seed or data."""
+    text = yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True)
+    (folder / RECIPE_FILE).write_text(text, encoding="utf-8")
+
+
+def plain(recipe: Any) -> dict[str, Any]:
+    """A recipe as values that YAML and JSON can hold."""
+    return _plain(asdict(recipe))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _autoencoder(recipe: AutoencoderRecipe) -> Path:
+    modalities = build_modalities(recipe.modalities)
+    pictures = load_pictures(SceneSet(recipe.data), recipe.scenes)
+    held_out = load_pictures(SceneSet(recipe.val), recipe.eval_scenes)
+    torch.manual_seed(recipe.seed)
+    autoencoder = Autoencoder(recipe.geometry)
+    objective = AutoencoderObjective(autoencoder, recipe.loss, recipe.seed)
+    plan = Plan(objective, Crops(pictures, modalities, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+
+    def figures(step: int) -> Mapping[str, float]:
+        return asdict(reconstruction_scores(autoencoder, held_out, modalities, recipe))
+
+    def export(folder: Path) -> None:
+        scaled = Autoencoder(measured_geometry(autoencoder, pictures, modalities))
+        scaled.load_state_dict(autoencoder.state_dict())
+        save_autoencoder(TrainedAutoencoder(scaled, recipe.modalities), folder)
+
+    return run_plan(plan, "autoencoder", recipe, Measured(figures, export))
+
+
+def _amg(recipe: AmgRecipe) -> Path:
+    bundle = load_bundle(recipe.init) if recipe.init is not None else _new_bundle(recipe)
+    rows = map_rows(bundle, recipe.data, recipe.out / "latents-train", recipe)
+    exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
+    objective = PackedObjective(bundle.model, recipe.loss)
+    plan = Plan(objective, MapBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    config = bundle.model.config
+    classes = len(config.modalities["segmentation"]["names"])
+    count = min(recipe.eval_scenes, len(exam_rows.pictures))
+    modalities = build_modalities(config.modalities)
+    exam = MapExam(exam_rows, modalities, exam_settings(config.drawing_defaults), classes, count)
+
+    def figures(step: int) -> Mapping[str, float]:
+        drawn = exam.drawn(bundle)
+        contact_sheet(exam_rows.pictures, drawn, modalities).save(recipe.out / f"maps-{step:06d}.png")
+        return asdict(exam.scores(drawn))
+
+    return run_plan(plan, "amg", recipe, Measured(figures, lambda folder: save_bundle(bundle, folder)))
+
+
+def _new_bundle(recipe: AmgRecipe) -> Bundle:
+    """A fresh network around the recipe's autoencoder, with a tokenizer made of the texts of the training scenes."""
+    trained = load_autoencoder(recipe.autoencoder)
+    folder = recipe.out / "tokenizer"
+    if not (folder / "tokenizer.json").exists():
+        texts = corpus(SceneSet(recipe.data), DEFAULT, build_modalities(trained.modalities))
+        save_tokenizer(train_tokenizer(texts, recipe.words), folder)
+    model = new_model(recipe.network, trained, recipe.words, recipe.seed)
+    return Bundle(model, model.config.processor(folder), DEFAULT)
+
+
+def map_rows(bundle: Bundle, data: Path, latents: Path, recipe: AmgRecipe) -> MapRows:
+    """The rows of a scene set, with its latents kept in the folder `latents`."""
+    scenes = SceneSet(data)
+    pictures = load_pictures(scenes, recipe.scenes)
+    modalities = {name: modality for name, modality in build_modalities(bundle.model.config.modalities).items()}
+    store = LatentStore(latents, bundle.model.vae, pictures, modalities, scenes.info.count)
+    noise = Noise(recipe.timestep_shift, recipe.seed)
+    return MapRows(pictures, store, bundle.processor, bundle.prompts, noise, recipe.draws)

@@ -1,0 +1,157 @@
+"""What is seen of a run while it goes on and afterwards: a live line, metrics.jsonl, curves, and a tracker."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from cooper.errors import CooperError
+
+METRICS_FILE = "metrics.jsonl"
+_HIDDEN = ("epoch", "total_flos", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss")
+
+
+class Watching(TrainerCallback):
+    """Writes every logged line to `metrics.jsonl` and shows it: a live bar on a terminal, plain lines elsewhere.
+
+    After a resume, lines of steps that are run again are dropped, so the file reads like one unbroken run.
+    """
+
+    def __init__(self, folder: Path, title: str, console: Console | None = None) -> None:
+        self._path, self._title = folder / METRICS_FILE, title
+        self._console = console or Console(stderr=True)
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._started = (0.0, 0)  # seconds, step
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        self._started = (time.monotonic(), state.global_step)
+        kept = [line for line in read_metrics(self._path) if line["step"] <= state.global_step]
+        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        if self._console.is_terminal:
+            columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}")]
+            columns += [TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[figures]}")]
+            self._progress = Progress(*columns, console=self._console)
+            self._task = self._progress.add_task(self._title, total=args.max_steps, completed=state.global_step, figures="")
+            self._progress.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, completed=state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        figures = {name: value for name, value in (logs or {}).items() if name not in _HIDDEN}
+        if not figures or not state.is_world_process_zero:
+            return
+        seconds, step = self._started
+        pace = (time.monotonic() - seconds) / max(1, state.global_step - step)
+        line = {"step": state.global_step, **figures, "seconds_per_step": round(pace, 3)}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, float))
+        if self._progress is not None:
+            self._progress.update(self._task, figures=shown)
+        else:
+            self._console.print(f"{self._title} {state.global_step}/{args.max_steps} {shown} {pace:.2f} s/step", soft_wrap=True)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+class Evaluating(TrainerCallback):
+    """Runs `measure(step)` every so many steps and at the end, and hands its figures to `report`."""
+
+    def __init__(
+        self, every: int, measure: Callable[[int], Mapping[str, float]], report: Callable[[dict[str, float]], None]
+    ) -> None:
+        self._every, self._measure, self._report = every, measure, report
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero and (state.global_step % self._every == 0 or state.global_step == args.max_steps):
+            self._report({f"eval_{name}": value for name, value in self._measure(state.global_step).items()})
+
+
+class Tracking(TrainerCallback):
+    """Sends every logged line to trackio, locally and without an account."""
+
+    def __init__(self, project: str, run: str, config: Mapping[str, Any]) -> None:
+        try:
+            import trackio
+        except ImportError:
+            raise CooperError("record.tracker is trackio, which is not installed: pip install trackio") from None
+        self._trackio = trackio
+        self._settings = {"project": project, "name": run, "config": dict(config)}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self._trackio.init(**self._settings, resume="allow", embed=False)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if state.is_world_process_zero:
+            self._trackio.log(dict(logs or {}), step=state.global_step)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self._trackio.finish()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics file; none where there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def draw_curves(metrics: Path, picture: Path) -> None:
+    """One small panel per figure over steps, as PNG or SVG by the ending of `picture`."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    lines = read_metrics(metrics)
+    names = [n for n in dict.fromkeys(key for line in lines for key in line) if n not in ("step", "seconds_per_step")]
+    if not names:
+        return
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(3.2 * columns, 2.1 * rows), squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    for axis, name in zip(axes.flat, names, strict=False):
+        points = [(line["step"], line[name]) for line in lines if name in line]
+        _panel(axis, name, points)
+    figure.tight_layout()
+    figure.savefig(picture)
+    pyplot.close(figure)
+
+
+def _panel(axis: Any, name: str, points: Sequence[tuple[float, float]]) -> None:
+    axis.plot([point[0] for point in points], [point[1] for point in points], linewidth=1)
+    axis.set_title(name, fontsize=8)
+    axis.tick_params(labelsize=6)
+    axis.grid(alpha=0.3)
+    if all(point[1] > 0 for point in points) and name != "learning_rate":
+        axis.set_yscale("log")
