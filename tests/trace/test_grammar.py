@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cooper.trace.grammar import Answer, Perceive, Piece, Think, TurnStream, is_well_formed, parse_turn, unbox
@@ -95,6 +95,7 @@ def test_a_stream_holds_back_half_a_tag():
     assert stream.finish() == [Piece("text", "think", "</think")]
 
 
+@settings(deadline=None)
 @given(turns, st.lists(st.integers(0, 60), max_size=6))
 def test_pieces_join_to_the_turn_however_it_is_cut(turn, cuts):
     stream = TurnStream(TAGS)
@@ -107,6 +108,7 @@ def test_pieces_join_to_the_turn_however_it_is_cut(turn, cuts):
     assert [piece for piece in pieces if piece.kind != "text"] == marks
 
 
+@settings(deadline=None)
 @given(turns)
 def test_every_turn_parses_and_loses_nothing(turn):
     match parse_turn(turn, TAGS):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -80,6 +80,7 @@ def test_round_trip_is_exact(tmp_path):
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["t"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.lists(st.tuples(st.integers(0, 2**31), st.floats(max_value=0)))), max_size=3))
 def test_any_text_and_number_round_trips(tmp_path_factory, turns):
     steps = tuple(TextStep(text, tuple(i for i, _ in pairs), tuple(p for _, p in pairs)) for text, pairs in turns)
