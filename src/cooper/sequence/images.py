@@ -103,9 +103,7 @@ def checked_image(image: Image.Image, name: str = "the picture") -> Image.Image:
     if min(width, height) < MIN_SIDE:
         raise CooperError(f"{name} is {width} x {height} px; a picture needs at least {MIN_SIDE} px on each side")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise CooperError(
-            f"{name} is {width} x {height} px; the longer side may be at most {MAX_ASPECT} times the shorter"
-        )
+        raise CooperError(f"{name} is {width} x {height} px; the longer side may be at most {MAX_ASPECT} times the shorter")
     if width * height > MAX_PIXELS:
         raise CooperError(f"{name} is {width} x {height} px, more than the {MAX_PIXELS:,} that a picture may have")
     if image.mode == "F":

@@ -42,9 +42,7 @@ class Fields:
 
     def number(self, key: str) -> float:
         value = self._value(key)
-        return (
-            value if isinstance(value, int | float) and not isinstance(value, bool) else self._refuse(key, "a number")
-        )
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else self._refuse(key, "a number")
 
     def truth(self, key: str) -> bool:
         value = self._value(key)
