@@ -1,5 +1,6 @@
 """Everything a checkpoint must say about the network: geometry, views, picture transforms, maps and drawing defaults."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from cooper.sequence.images import ImageTransform
-from cooper.sequence.layout import Views
+from cooper.sequence.layout import View, Views
 from cooper.sequence.processor import Marks, Processor, Tables
 
 
@@ -114,7 +115,7 @@ class CooperConfig(PreTrainedConfig):
         vit: dict[str, Any] | None = None,
         vae: dict[str, Any] | None = None,
         transforms: dict[str, Any] | None = None,
-        views: dict[str, list[str]] | None = None,
+        views: Mapping[str, Sequence[View]] | None = None,
         modalities: dict[str, dict[str, Any]] | None = None,
         drawing: dict[str, Any] | None = None,
         special_tokens: dict[str, str] | None = None,

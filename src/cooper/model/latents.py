@@ -22,7 +22,9 @@ class TimeEmbedder(nn.Sequential):
         w = torch.exp(-math.log(10000) / half * torch.arange(half, device=t_N.device, dtype=torch.float32))
         angle = t_N.float()[:, None] * w
         waves = torch.cat([angle.cos(), angle.sin()], dim=-1)
-        return super().forward(waves.to(self[0].weight.dtype))
+        first = self[0]
+        assert isinstance(first, nn.Linear)
+        return super().forward(waves.to(first.weight.dtype))
 
 
 class PositionTable(nn.Module):

@@ -13,6 +13,7 @@ from cooper.errors import CooperError
 from cooper.model.checkpoint import resolve
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
+from cooper.model.loading import Device
 from cooper.model.published import Places
 from cooper.perception.depth import PointCloud, point_cloud
 from cooper.perception.modality import Modality, Reading, build_modalities
@@ -65,7 +66,7 @@ class Cooper:
         name_or_path: str | Path = "nano",
         base: str | Path | None = None,
         dtype: torch.dtype | str | None = None,
-        device_map: str | dict[str, str | int] | None = None,
+        device_map: Device | dict[str, Device] | None = None,
         prompts: Prompts | str | Path | None = None,
     ) -> "Cooper":
         """Load "nano" (bundled), a directory or a hub id, in our layout or the published one.

@@ -18,6 +18,8 @@ from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
 from cooper.training.pictures import ScenePictures, to_pixels
 
+AT_ONCE = 16  # pictures; small batches with channels last encode more than twice as fast on a CPU as one large batch
+
 
 @dataclass(frozen=True)
 class PictureKey:
@@ -63,12 +65,14 @@ class LatentStore:
         missing = [key for key in dict.fromkeys(keys) if not self._filled[self._place(key)]]
         if not missing:
             return
-        pixels = torch.stack([self.pixels(key) for key in missing])
-        with torch.autocast(pixels.device.type, enabled=False):
-            latents = self._autoencoder.latents(pixels).float().numpy().astype(np.float16)
-        for key, latent in zip(missing, latents, strict=True):
-            self._values[self._place(key)] = latent
-            self._filled[self._place(key)] = 1
+        for first in range(0, len(missing), AT_ONCE):
+            some = missing[first : first + AT_ONCE]
+            pixels = torch.stack([self.pixels(key) for key in some]).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(pixels.device.type, enabled=False):
+                latents = self._autoencoder.latents(pixels).float().numpy().astype(np.float16)
+            for key, latent in zip(some, latents, strict=True):
+                self._values[self._place(key)] = latent
+                self._filled[self._place(key)] = 1
 
     def pixels(self, key: PictureKey) -> Tensor:
         """The picture behind a key, [3, H, W] in [-1, 1]. A mirrored map is drawn anew from the mirrored truth."""

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from cooper.data.scenes.render import SceneRecord
+from cooper.data.scenes.scene import Scene
 from cooper.data.scenes.store import SceneSet
 from cooper.perception import Modality, Reading
 from cooper.perception.metrics import align, confusion, depth_errors, mean_iou
@@ -26,6 +28,7 @@ class ScenePictures:
     depth_m: Float32[np.ndarray, "N S S"]
     labels: UInt8[np.ndarray, "N S S"]
     instances: UInt8[np.ndarray, "N S S"]
+    scenes: tuple[Scene, ...] = ()  # what stands where, where questions are to be asked
 
     def __len__(self) -> int:
         return len(self.rgb)
@@ -34,6 +37,11 @@ class ScenePictures:
         """The exact maps of one scene."""
         arrays = {"depth": self.depth_m[index], "labels": self.labels[index], "instances": self.instances[index]}
         return Reading(arrays, {"depth": "m", "labels": "class id", "instances": "instance id"})
+
+    def record(self, index: int) -> SceneRecord:
+        """One scene with its description."""
+        depth_m, labels, instances = self.depth_m[index], self.labels[index], self.instances[index]
+        return SceneRecord(self.rgb[index], depth_m, labels, instances, self.scenes[index])
 
     def picture(self, index: int, kind: str, modalities: Mapping[str, Modality]) -> Float32[np.ndarray, "S S C"]:
         """One scene as a picture in [0, 1]: its colours (`rgb`), or a map as the modality `kind` draws it."""
@@ -55,6 +63,7 @@ def load_pictures(scenes: SceneSet, limit: int) -> ScenePictures:
         np.stack([record.depth_m for record in records]),
         np.stack([record.labels for record in records]),
         np.stack([record.instances for record in records]),
+        tuple(record.scene for record in records),
     )
 
 

@@ -5,8 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import yaml
+from PIL import Image
+from torch import Tensor
 
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
@@ -14,6 +17,7 @@ from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
 from cooper.training.amg import AmgRecipe, MapBatches, MapExam, contact_sheet, exam_settings
+from cooper.training.answering import AnswerExam
 from cooper.training.autoencoder import (
     AutoencoderObjective,
     AutoencoderRecipe,
@@ -36,6 +40,7 @@ from cooper.training.pictures import load_pictures
 from cooper.training.corpus import corpus
 from cooper.training.recipe import read_recipe
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
+from cooper.training.sft import SftRecipe, TraceBatches, TraceRows, grey_picture
 from cooper.training.trainer import PackedTrainer, Plan
 from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
 
@@ -55,6 +60,8 @@ def train(stage: str, config: str | Path, overrides: Sequence[str] = ()) -> Path
         return _autoencoder(read_recipe(AutoencoderRecipe, config, overrides))
     if stage == "amg":
         return _amg(read_recipe(AmgRecipe, config, overrides))
+    if stage == "sft":
+        return _sft(read_recipe(SftRecipe, config, overrides))
     raise CooperError(f"unknown stage {stage!r}; choose {', '.join(STAGES)}")
 
 
@@ -135,11 +142,8 @@ def _amg(recipe: AmgRecipe) -> Path:
     exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
     objective = PackedObjective(bundle.model, recipe.loss)
     plan = Plan(objective, MapBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
-    config = bundle.model.config
-    classes = len(config.modalities["segmentation"]["names"])
-    count = min(recipe.eval_scenes, len(exam_rows.pictures))
-    modalities = build_modalities(config.modalities)
-    exam = MapExam(exam_rows, modalities, exam_settings(config.drawing_defaults), classes, count)
+    modalities = build_modalities(bundle.model.config.modalities)
+    exam = _map_exam(bundle, exam_rows, recipe.eval_scenes)
 
     def figures(step: int) -> Mapping[str, float]:
         drawn = exam.drawn(bundle)
@@ -160,11 +164,47 @@ def _new_bundle(recipe: AmgRecipe) -> Bundle:
     return Bundle(model, model.config.processor(folder), DEFAULT)
 
 
-def map_rows(bundle: Bundle, data: Path, latents: Path, recipe: AmgRecipe) -> MapRows:
+def map_rows(bundle: Bundle, data: Path, latents: Path, recipe: AmgRecipe | SftRecipe) -> MapRows:
     """The rows of a scene set, with its latents kept in the folder `latents`."""
     scenes = SceneSet(data)
     pictures = load_pictures(scenes, recipe.scenes)
-    modalities = {name: modality for name, modality in build_modalities(bundle.model.config.modalities).items()}
+    modalities = build_modalities(bundle.model.config.modalities)
     store = LatentStore(latents, bundle.model.vae, pictures, modalities, scenes.info.count)
     noise = Noise(recipe.timestep_shift, recipe.seed)
     return MapRows(pictures, store, bundle.processor, bundle.prompts, noise, recipe.draws)
+
+
+def _map_exam(bundle: Bundle, rows: MapRows, scenes: int) -> MapExam:
+    config = bundle.model.config
+    classes = len(config.modalities["segmentation"]["names"])
+    settings = exam_settings(config.drawing_defaults)
+    return MapExam(rows, build_modalities(config.modalities), settings, classes, min(scenes, len(rows.pictures)))
+
+
+def _sft(recipe: SftRecipe) -> Path:
+    bundle = load_bundle(recipe.init)
+    model = bundle.model
+    maps = map_rows(bundle, recipe.data, recipe.latents or recipe.out / "latents-train", recipe)
+    exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
+    modalities = build_modalities(model.config.modalities)
+    grey = _grey_latent(bundle, maps.pictures.rgb[0]) if recipe.grey else None
+    rows = TraceRows(maps, modalities, model.config.view_rules, recipe.drawn, grey)
+    objective = PackedObjective(model, recipe.loss)
+    plan = Plan(objective, TraceBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    answers = AnswerExam(exam_rows.pictures, recipe.exam_modes, recipe.eval_questions, recipe.grey)
+    exam = _map_exam(bundle, exam_rows, recipe.eval_scenes)
+
+    def figures(step: int) -> Mapping[str, float]:
+        if recipe.grey:
+            return answers.figures(bundle)
+        drawn = exam.drawn(bundle)
+        contact_sheet(exam_rows.pictures, drawn, modalities).save(recipe.out / f"maps-{step:06d}.png")
+        return {**asdict(exam.scores(drawn)), **answers.figures(bundle)}
+
+    return run_plan(plan, "sft", recipe, Measured(figures, lambda folder: save_bundle(bundle, folder)))
+
+
+@torch.no_grad()
+def _grey_latent(bundle: Bundle, rgb: np.ndarray) -> Tensor:
+    pixels = bundle.processor.vae_pixels(grey_picture(Image.fromarray(rgb)))
+    return bundle.model.vae.latents(pixels[None])[0].float()

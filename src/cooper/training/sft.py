@@ -1,0 +1,201 @@
+"""Stage 2: reasoning. Questions about scenes with their teacher traces, made on the fly from (seed, row).
+
+Several questions about one scene share its picture: they are branches of one row. The maps of a trace are read back
+from the truth; a share of them is also a flow target, so that drawing inside a chain of thought is learned too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from cooper.data.batches import rng_of, shuffled
+from cooper.data.mixture import Mixture
+from cooper.data.scenes.questions import questions_of
+from cooper.data.scenes.traces import teacher_trace
+from cooper.errors import CooperError
+from cooper.perception import Modality
+from cooper.sequence.layout import Layout, Views
+from cooper.sequence.packed import PackedSequence
+from cooper.sequence.packing import Row, pack
+from cooper.sequence.segments import Segment
+from cooper.trace.prompts import MODES
+from cooper.trace.trace import MapStep, Mode, Question, Trace
+from cooper.training.latents import PictureKey
+from cooper.training.packed import LossWeights, MapRows
+from cooper.training.recipe import Optimiser, Record
+
+REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
+GREY = 127  # what a model that must not look is shown
+
+
+@dataclass(frozen=True)
+class SftRecipe:
+    """`mixture`: weights of the modes and of `replay` (rows of stage 1). `questions`: how many share a row, by mode.
+    `drawn`: the share of maps in traces that are flow targets too. `grey`: show mid grey instead of every picture (the
+    baseline that cannot look), without flow targets. `latents`: the folder of an earlier run's latents, to be used
+    again. Evaluation asks `eval_questions` in each mode of the mixture and draws `eval_scenes` maps."""
+
+    out: Path
+    data: Path
+    val: Path
+    init: Path
+    optimiser: Optimiser
+    mixture: Mapping[str, float]
+    questions: Mapping[str, int]
+    maps: tuple[str, ...] = ("depth", "segmentation")
+    loss: LossWeights = field(default_factory=LossWeights)
+    record: Record = field(default_factory=Record)
+    drawn: float = 0.5
+    grey: bool = False
+    latents: Path | None = None
+    timestep_shift: float = 1.0
+    draws: int = 1
+    mirror: bool = True
+    scenes: int = 100_000
+    eval_questions: int = 60
+    eval_scenes: int = 32
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.mixture:
+            if name not in (*MODES, REPLAY):
+                raise CooperError(f"recipe: mixture names {name!r}; known: {', '.join((*MODES, REPLAY))}")
+        for name in self.modes:
+            if self.questions.get(name, 0) < 1:
+                raise CooperError(f"recipe: questions.{name} is missing or not positive, but the mixture has {name!r}")
+        if not 0 <= self.drawn <= 1:
+            raise CooperError(f"recipe: drawn is {self.drawn}; it must be between 0 and 1")
+        if self.grey and self.mixture.get(REPLAY, 0) > 0:
+            raise CooperError("recipe: grey is true, so mixture.replay must be 0: a grey picture has no maps to draw")
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes of the mixture, without replay."""
+        return tuple(name for name, weight in self.mixture.items() if name != REPLAY and weight > 0)
+
+    @property
+    def exam_modes(self) -> tuple[Mode, ...]:
+        """The same, as the engine names them."""
+        return tuple(_mode(name) for name in self.modes)
+
+
+@dataclass(frozen=True, eq=False)
+class TraceRows:
+    """Rows of teacher traces. `grey_latent`: the latent of a grey picture, where the model must not look."""
+
+    maps: MapRows
+    modalities: Mapping[str, Modality]
+    views: Views
+    drawn: float
+    grey_latent: Tensor | None = None
+
+    def row(self, number: int, scene: int, mode: Mode, count: int) -> Row:
+        """Row `number` of the run: `count` questions about one scene in one mode."""
+        record = self.maps.pictures.record(scene)
+        seed = int(rng_of(self.maps.noise.seed, number, 5).integers(2**31))
+        asked = questions_of(record.scene, seed, count)
+        traces = [teacher_trace(question, record, mode, self.maps.prompts, self.modalities) for question in asked]
+        return self.tree(number, scene, [self._seen(trace) for trace in traces])
+
+    def tree(self, number: int, scene: int, traces: list[Trace]) -> Row:
+        """Traces about one picture, as branches behind it."""
+        layout = Layout(self.maps.processor, self.views, lambda image: self._latent(scene))
+        first = traces[0]
+        segments: list[Segment] = layout.question(Question(first.question.images), first.mode, first.system)
+        parents = list(range(-1, len(segments) - 1))
+        trunk = len(segments) - 1
+        for place, trace in enumerate(traces):
+            self._branch(layout, trace, scene, number * 64 + place, _Tree(segments, parents, trunk))
+        return Row(tuple(segments), tuple(parents))
+
+    def _branch(self, layout: Layout, trace: Trace, scene: int, key: int, tree: "_Tree") -> None:
+        """The words of the question and every step, one behind the other; flow targets hang beside their map."""
+        last = tree.trunk
+        for segment in layout.question(Question((trace.question.text,)), trace.mode):
+            last = tree.add(segment, last)
+        for place, step in enumerate(trace.steps):
+            if isinstance(step, MapStep) and self._is_target(key, place):
+                latent = self.maps.latents.get(PictureKey(scene, step.modality))
+                patch = self.maps.processor.geometry.latent_patch
+                tree.add(self.maps.noise.of(latent, patch, key, place), last)
+            for segment in layout.step(step, loss=True):
+                last = tree.add(segment, last)
+
+    def _is_target(self, key: int, place: int) -> bool:
+        blind = self.grey_latent is not None
+        return not blind and rng_of(self.maps.noise.seed, key, place, 13).random() < self.drawn
+
+    def _latent(self, scene: int) -> Tensor:
+        return self.maps.latents.get(PictureKey(scene, "rgb")) if self.grey_latent is None else self.grey_latent
+
+    def _seen(self, trace: Trace) -> Trace:
+        """The trace as this model may see it: unchanged, or with every picture grey."""
+        return trace if self.grey_latent is None else greyed(trace)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tree:
+    """The growing lists of one row; only `TraceRows.tree` holds one."""
+
+    segments: list[Segment]
+    parents: list[int]
+    trunk: int
+
+    def add(self, segment: Segment, parent: int) -> int:
+        self.segments.append(segment)
+        self.parents.append(parent)
+        return len(self.segments) - 1
+
+
+def grey_picture(like: Image.Image) -> Image.Image:
+    """A mid-grey picture of the same size."""
+    return Image.new("RGB", like.size, (GREY, GREY, GREY))
+
+
+def greyed(trace: Trace) -> Trace:
+    """A trace whose pictures, asked about and drawn, are all mid grey; its words stay."""
+    parts = tuple(part if isinstance(part, str) else grey_picture(part) for part in trace.question.parts)
+    steps = tuple(
+        MapStep(step.modality, np.full_like(step.drawn, GREY / 255), grey_picture(step.image))
+        if isinstance(step, MapStep)
+        else step
+        for step in trace.steps
+    )
+    question = Question(parts, trace.question.subject, trace.question.id)
+    return Trace(question, steps, trace.mode, trace.model, trace.seed, trace.system, trace.settings)
+
+
+@dataclass(frozen=True, eq=False)
+class TraceBatches:
+    """Makes packed batches of traces and replayed rows; (seed, row) decides scene, kind and questions.
+
+    All rows of one update have the same kind, because rows of very different lengths would mostly be padding.
+    """
+
+    rows: TraceRows
+    recipe: SftRecipe
+
+    def __call__(self, numbers: range) -> PackedSequence:
+        return pack([self.row(number) for number in numbers], self.rows.maps.processor.geometry)
+
+    def kind(self, number: int) -> str:
+        """`replay` or a mode."""
+        return Mixture(self.recipe.mixture).pick(self.recipe.seed, number // self.recipe.optimiser.batch)
+
+    def row(self, number: int) -> Row:
+        """One row of the run."""
+        recipe, maps = self.recipe, self.rows.maps
+        scene, kind = shuffled(recipe.seed, number, len(maps.pictures)), self.kind(number)
+        if kind == REPLAY:
+            mirrored = recipe.mirror and rng_of(recipe.seed, number, 3).random() < 0.5
+            return maps.row(number, scene, mirrored, recipe.maps)
+        return self.rows.row(number, scene, _mode(kind), self.recipe.questions[kind])
+
+
+def _mode(name: str) -> Mode:
+    modes: dict[str, Mode] = {"interleaved": "interleaved", "perception": "perception", "text": "text", "direct": "direct"}
+    return modes[name]
