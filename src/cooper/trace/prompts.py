@@ -27,7 +27,7 @@ class Prompts:
     system: Mapping[str, str]
     reflection: str
     requests: Mapping[str, str]
-    answer_prefix: str = "<answer>"
+    answer_prefix: str = ""
 
     def __post_init__(self) -> None:
         _check(self, FILE_NAME)
@@ -46,7 +46,7 @@ class Prompts:
                 system=_texts(fields, "system"),
                 reflection=_text(fields, "reflection"),
                 requests=_texts(fields, "requests"),
-                answer_prefix=_text(fields, "answer_prefix") if "answer_prefix" in fields else "<answer>",
+                answer_prefix=_text(fields, "answer_prefix") if "answer_prefix" in fields else "",
             )
         except CooperError as error:
             raise CooperError(f"{path}: {error}") from None
