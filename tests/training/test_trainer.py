@@ -1,0 +1,125 @@
+"""Two losses with their own global counts, averaged weights, exact resume, and clean stops."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from cooper.errors import CooperError
+from cooper.training.averaging import Average
+from cooper.training.trainer import PackedTrainer, last_checkpoint
+
+from .toy import ToyBatch, ToyObjective, lines, toy_plan, trained
+
+TOY = Path(__file__).with_name("toy.py")
+
+
+def test_splitting_a_batch_changes_nothing(tmp_path: Path):
+    whole = lines(trained(toy_plan(tmp_path / "a")))
+    split = lines(trained(toy_plan(tmp_path / "b", accumulation=4)))
+    assert len(whole) == len(split) == 8
+    for one, other in zip(whole, split, strict=True):
+        assert other == pytest.approx(one, abs=1e-5)
+
+
+def test_the_loss_is_the_weighted_sum_of_two_means(tmp_path: Path):
+    first = lines(trained(toy_plan(tmp_path, steps=1)))[0]
+    objective = ToyObjective()
+    batch = toy_plan(tmp_path).make_batch(range(4))
+    assert isinstance(batch, ToyBatch)
+    sums, counts = objective(batch), objective.counts(batch)
+    assert counts.tolist() == [3 + 4 + 5 + 6, 0 + 1 + 2 + 0]
+    assert first["ce"] == pytest.approx(float(sums[0] / counts[0]), abs=1e-6)
+    assert first["mse"] == pytest.approx(float(sums[1] / counts[1]), abs=1e-6)
+    assert first["loss"] == pytest.approx(first["ce"] + 0.5 * first["mse"], abs=1e-5)
+
+
+def test_a_resumed_run_repeats_the_unbroken_one(tmp_path: Path):
+    unbroken = trained(toy_plan(tmp_path / "a"))
+    broken = toy_plan(tmp_path / "b")
+    trained(broken)
+    last = last_checkpoint(tmp_path / "b")
+    assert last is not None and last.name == "checkpoint-8"
+    for file in sorted(last.iterdir()):
+        file.unlink()
+    resumed = trained(replace(toy_plan(tmp_path / "b"), folder=tmp_path / "b"))
+    assert lines(resumed) == lines(unbroken)
+    for name, weight in unbroken.average.weights.items():
+        assert torch.equal(weight, resumed.average.weights[name])
+
+
+def test_the_average_follows_its_formula(tmp_path: Path):
+    objective = ToyObjective()
+    average = Average(objective, 0.9)
+    name, weight = next(iter(objective.named_parameters()))
+    expected = weight.detach().clone()
+    for update in range(30):
+        with torch.no_grad():
+            weight.add_(1.0)
+        average.update(objective)
+        decay = min(0.9, (1 + update) / (10 + update))
+        expected = decay * expected + (1 - decay) * weight.detach()
+    assert torch.allclose(average.weights[name], expected, atol=1e-4)
+    own = weight.detach().clone()
+    with average.applied(objective):
+        assert torch.allclose(weight, expected, atol=1e-4)
+    assert torch.equal(weight, own)
+    average.save(tmp_path)
+    assert torch.equal(load_file(tmp_path / "ema.safetensors")[name], average.weights[name])
+
+
+class Broken(ToyObjective):
+    def forward(self, batch: ToyBatch) -> Tensor:
+        return super().forward(batch) * float("nan")
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path):
+    plan = replace(toy_plan(tmp_path), objective=Broken())
+    with pytest.raises(CooperError, match="not a number at step 1"):
+        PackedTrainer(plan).run()
+
+
+def _started(folder: Path, what: str, **variables: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, **variables, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.training.toy", what, str(folder)]
+    return subprocess.Popen(
+        command, env=environment, cwd=TOY.parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint(tmp_path: Path, number: signal.Signals):
+    process = _started(tmp_path, "slow")
+    for _ in range(600):
+        if last_checkpoint(tmp_path) is not None:
+            break
+        time.sleep(0.1)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, said
+    assert "start the same command again" in said
+    last = last_checkpoint(tmp_path)
+    assert last is not None and str(last) in said
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(tmp_path: Path):
+    alone = lines(trained(toy_plan(tmp_path / "one", accumulation=4)))
+    ports = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611", "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
+    pair = [
+        _started(tmp_path / "two", "once", RANK=rank, LOCAL_RANK=rank, **ports)  # 2 processes with 2 parts each
+        for rank in ("0", "1")
+    ]
+    said = [process.communicate(timeout=120)[0] for process in pair]
+    losses = ast.literal_eval(said[0].strip().splitlines()[-1])
+    assert losses == pytest.approx([line["loss"] for line in alone], abs=1e-5)
