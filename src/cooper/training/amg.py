@@ -114,8 +114,8 @@ def contact_sheet(pictures: ScenePictures, drawn: DrawnMaps, modalities: Mapping
     for scene in range(min(count, len(drawn.depth))):
         cells = [pictures.picture(scene, "rgb", modalities)]
         for name, maps in (("depth", drawn.depth), ("segmentation", drawn.segmentation)):
-            for picture in (pictures.picture(scene, name, modalities), maps[scene]):
-                cells.append(np.asarray(modalities[name].render(picture), dtype=np.float32) / 255)
+            pair = (pictures.picture(scene, name, modalities), maps[scene])
+            cells += [np.asarray(modalities[name].render(picture), dtype=np.float32) / 255 for picture in pair]
         rows.append(np.concatenate(cells, axis=1))
     return Image.fromarray((np.concatenate(rows).clip(0, 1) * 255).astype(np.uint8))
 

@@ -34,13 +34,13 @@ from cooper.training.checkpoints import (
     save_autoencoder,
     save_bundle,
 )
+from cooper.training.corpus import corpus
 from cooper.training.latents import LatentStore
 from cooper.training.packed import MapRows, Noise, PackedObjective
 from cooper.training.pictures import load_pictures
-from cooper.training.corpus import corpus
 from cooper.training.recipe import read_recipe
-from cooper.training.tokenizer import save_tokenizer, train_tokenizer
 from cooper.training.sft import SftRecipe, TraceBatches, TraceRows, grey_picture
+from cooper.training.tokenizer import save_tokenizer, train_tokenizer
 from cooper.training.trainer import PackedTrainer, Plan
 from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
 

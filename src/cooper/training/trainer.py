@@ -47,7 +47,7 @@ class Movable(Protocol):
 
 
 @dataclass(frozen=True)
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
     """A run that was stopped by a signal, after writing a checkpoint."""
 
     step: int
