@@ -84,7 +84,7 @@ def test_the_recipes_that_come_with_the_project_are_read():
 def test_the_grey_baseline_must_not_replay_maps():
     with pytest.raises(CooperError, match="replay"):
         read_recipe(SftRecipe, RECIPES / "sft.yaml", ["grey=true"])
-    with pytest.raises(CooperError, match="questions.text"):
+    with pytest.raises(CooperError, match=r"questions\.text"):
         read_recipe(SftRecipe, RECIPES / "sft.yaml", ["questions.text=0"])
     with pytest.raises(CooperError, match="mixture names 'think'"):
         read_recipe(SftRecipe, RECIPES / "sft.yaml", ["mixture.think=1"])

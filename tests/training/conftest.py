@@ -1,0 +1,100 @@
+"""Tiny scenes and a tiny network, so that every stage can be trained in seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cooper.data.scenes.catalogue import CLASS_NAMES
+from cooper.data.scenes.render import SceneRecord, stage_scene
+from cooper.data.scenes.sampling import SceneKey
+from cooper.data.scenes.store import SetInfo, shard_path, write_info, write_shard
+from cooper.model.config import DrawingDefaults, Transforms, VaeGeometry, VitGeometry
+from cooper.model.vae import Autoencoder
+from cooper.perception import build_modalities
+from cooper.trace.prompts import DEFAULT
+from cooper.training.checkpoints import Bundle, NetworkShape, TrainedAutoencoder, new_model
+from cooper.training.latents import LatentStore
+from cooper.training.packed import MapRows, Noise
+from cooper.training.pictures import ScenePictures
+from cooper.training.tokenizer import save_tokenizer, train_tokenizer
+
+SIDE = 32
+MODALITIES = {
+    "depth": {"near": 0.3, "far": 8.0, "metric": True},
+    "segmentation": {"codec": "scenes", "names": list(CLASS_NAMES)},
+}
+SHAPE = NetworkShape(
+    hidden_size=32,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    num_key_value_heads=1,
+    intermediate_size=48,
+    latent_patch_size=4,
+    latent_side=4,
+    vit_side=2,
+    vit=VitGeometry(16, 1, 2, 32, 14, 2),
+    transforms=Transforms((SIDE, SIDE, 8), (28, 28, 14), True),
+    drawing=DrawingDefaults(3, 1.0, 1.0, 1.0),
+)
+
+
+@pytest.fixture(scope="session")
+def records() -> list[SceneRecord]:
+    pytest.importorskip("mitsuba")
+    rng = np.random.default_rng(0)
+    made = []
+    for index in range(4):
+        staged = stage_scene(SceneKey("train", 11, index), 64)
+        maps = (staged.geometry.depth_m, staged.geometry.labels, staged.geometry.instances)
+        depth, labels, instances = (field[::2, ::2].copy() for field in maps)
+        rgb = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+        made.append(SceneRecord(rgb, depth, labels, instances, staged.scene))
+    return made
+
+
+@pytest.fixture(scope="session")
+def scene_folder(records: list[SceneRecord], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    write_info(folder, SetInfo(len(records), 11, "train", SIDE, 4))
+    write_shard(shard_path(folder, 0), records)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures(records: list[SceneRecord]) -> ScenePictures:
+    return ScenePictures(
+        np.stack([record.rgb for record in records]),
+        np.stack([record.depth_m for record in records]),
+        np.stack([record.labels for record in records]),
+        np.stack([record.instances for record in records]),
+        tuple(record.scene for record in records),
+    )
+
+
+@pytest.fixture(scope="session")
+def autoencoder() -> Autoencoder:
+    torch.manual_seed(0)
+    return Autoencoder(VaeGeometry(8, (1, 2), 1, 2, 1.0, 0.0, 4))
+
+
+@pytest.fixture(scope="session")
+def bundle(autoencoder: Autoencoder, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    texts = [*DEFAULT.system.values(), *DEFAULT.requests.values(), DEFAULT.reflection] * 3
+    save_tokenizer(train_tokenizer(texts, 320), folder)
+    model = new_model(SHAPE, TrainedAutoencoder(autoencoder, MODALITIES), 320, seed=0)
+    return Bundle(model, model.config.processor(folder), DEFAULT)
+
+
+@pytest.fixture
+def map_rows(pictures: ScenePictures, bundle: Bundle, tmp_path: Path) -> MapRows:
+    store = LatentStore(tmp_path, bundle.model.vae, pictures, build_modalities(MODALITIES), len(pictures))
+    return MapRows(pictures, store, bundle.processor, bundle.prompts, Noise(1.0, 0))
+
+
+@pytest.fixture
+def map_rows_with_two_draws(map_rows: MapRows) -> MapRows:
+    return replace(map_rows, draws=2)

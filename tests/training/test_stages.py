@@ -1,0 +1,58 @@
+"""Every stage through its door: trains, saves, goes on, and the result answers."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from cooper.cli.main import main  # noqa: F401 - the door imports
+from cooper.errors import CooperError
+from cooper.reasoning.cooper import Cooper
+from cooper.training.run import train
+from cooper.training.watching import read_metrics
+
+from .conftest import MODALITIES, SHAPE, SIDE
+
+OPTIMISER = {"steps": 2, "batch": 2, "learning_rate": 1e-3, "warmup": 1}
+RECORD = {"log_every": 1, "save_every": 1, "eval_every": 2}
+
+
+def _recipe(folder: Path, name: str, values: dict[str, object]) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({"out": str(folder / name), "optimiser": OPTIMISER, "record": RECORD, **values}))
+    return path
+
+
+@pytest.mark.slow
+def test_three_stages_make_a_model_that_answers(scene_folder: Path, tmp_path: Path):
+    from cooper.training.run import plain
+
+    data = {"data": str(scene_folder), "val": str(scene_folder)}
+    vae = {"base_channels": 8, "channel_multipliers": [1, 2], "blocks_per_level": 1, "latent_channels": 2}
+    geometry = {**vae, "norm_groups": 4, "scale": 1.0, "shift": 0.0}
+    first = {**data, "modalities": MODALITIES, "geometry": geometry, "crop": 16, "eval_scenes": 2}
+    autoencoder = train("autoencoder", _recipe(tmp_path, "autoencoder", first))
+    network = plain(SHAPE)
+    second = {**data, "autoencoder": str(autoencoder), "network": network, "words": 400, "eval_scenes": 2}
+    amg = train("amg", _recipe(tmp_path, "amg", second))
+    third = {**data, "init": str(amg), "mixture": {"interleaved": 1, "replay": 1}, "questions": {"interleaved": 2}}
+    recipe = _recipe(tmp_path, "sft", {**third, "eval_questions": 2, "eval_scenes": 2})
+    sft = train("sft", recipe)
+    assert (tmp_path / "sft" / "curves.svg").exists() and (tmp_path / "amg" / "maps-000002.png").exists()
+    assert train("sft", recipe, ["optimiser.steps=3"]) == sft
+    steps = [line["step"] for line in read_metrics(tmp_path / "sft" / "metrics.jsonl") if "ce" in line]
+    assert steps == [1, 2, 3]
+    door = Cooper.from_pretrained(sft)
+    picture = Image.new("RGB", (SIDE, SIDE), (90, 120, 30))
+    assert door.depth(picture).reading.units == {"depth": "m"}
+    assert door.ask(picture, "What is nearest?", mode="direct").steps
+
+
+def test_missing_data_and_models_are_named(scene_folder: Path, tmp_path: Path):
+    data = {"data": str(scene_folder), "val": str(scene_folder)}
+    with pytest.raises(CooperError, match="no finished autoencoder"):
+        train("amg", _recipe(tmp_path, "amg", {**data, "autoencoder": str(tmp_path)}))
+    nowhere = {"data": str(tmp_path / "none"), "val": str(scene_folder), "modalities": MODALITIES}
+    with pytest.raises(CooperError, match="no rendered scene set"):
+        train("autoencoder", _recipe(tmp_path, "autoencoder", nowhere))

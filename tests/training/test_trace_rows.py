@@ -1,0 +1,109 @@
+"""Rows of stage 2: what is learned, what is shared, and the baseline that cannot look."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from cooper.perception import build_modalities
+from cooper.sequence.packing import Row, pack
+from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment
+from cooper.training.checkpoints import Bundle
+from cooper.training.packed import MapRows
+from cooper.training.recipe import Optimiser
+from cooper.training.sft import GREY, SftRecipe, TraceBatches, TraceRows
+
+from .conftest import MODALITIES
+
+GREY_PIXEL = (GREY / 255 - 0.5) / 0.5
+
+
+@pytest.fixture
+def rows(map_rows: MapRows, bundle: Bundle) -> TraceRows:
+    return TraceRows(map_rows, build_modalities(MODALITIES), bundle.model.config.view_rules, drawn=1.0)
+
+
+def _learned(row: Row, bundle: Bundle) -> list[str]:
+    decode = bundle.processor.decode
+    return [decode(list(s.ids)) for s in row.segments if isinstance(s, TextSegment) and s.loss]
+
+
+def test_only_turns_of_the_model_are_learned(rows: TraceRows, bundle: Bundle):
+    row = rows.row(0, 0, "direct", 3)
+    learned = _learned(row, bundle)
+    assert len(learned) == 3
+    assert all(text.startswith("<answer>") and text.endswith("</answer>") for text in learned)
+    perceived = _learned(rows.row(0, 0, "perception", 1), bundle)
+    assert len(perceived) == 1 and "<think>" not in perceived[0]
+
+
+def test_questions_share_one_picture(rows: TraceRows):
+    row = rows.row(1, 2, "direct", 3)
+    assert sum(isinstance(segment, LatentSegment) for segment in row.segments) == 1
+    trunk = 2  # system, latent, ViT
+    assert [row.parent_of.count(place) for place in range(trunk + 1)] == [1, 1, 3]
+    text_mode = rows.row(1, 2, "text", 1)
+    assert not any(isinstance(segment, LatentSegment) for segment in text_mode.segments)
+
+
+def test_a_drawn_map_is_a_target_beside_the_map_that_is_read(rows: TraceRows):
+    row = rows.row(3, 1, "perception", 1)
+    noised = [place for place, segment in enumerate(row.segments) if isinstance(segment, NoisedSegment)]
+    assert len(noised) == 2
+    for place in noised:
+        assert isinstance(row.segments[place + 1], VitSegment)
+        assert row.parent_of[place] == row.parent_of[place + 1] == place - 1
+        assert place not in row.parent_of
+    assert not any(isinstance(s, NoisedSegment) for s in replace(rows, drawn=0.0).row(3, 1, "perception", 1).segments)
+
+
+def test_branches_are_learned_as_if_alone(rows: TraceRows, bundle: Bundle):
+    row = rows.row(4, 3, "interleaved", 3)
+    geometry = bundle.processor.geometry
+    leaves = [place for place in range(len(row.segments)) if place not in row.parent_of]
+    with torch.no_grad():
+        whole = bundle.model.losses(pack([row], geometry))
+        alone = []
+        for leaf in leaves:
+            chain = [leaf]
+            while (parent := row.parent_of[chain[0]]) >= 0:
+                chain.insert(0, parent)
+            alone.append(bundle.model.losses(pack([Row(tuple(row.segments[i] for i in chain))], geometry)))
+    assert float(sum(loss.mse_sum for loss in alone)) == pytest.approx(float(whole.mse_sum), abs=1e-3)
+    assert whole.ce_count <= sum(loss.ce_count for loss in alone)
+
+
+def test_a_grey_run_sees_nothing(rows: TraceRows, map_rows: MapRows):
+    grey_latent = torch.zeros_like(map_rows.latents.get(map_rows_key(0)))
+    blind = replace(rows, grey_latent=grey_latent)
+    for scene in (0, 1):
+        row = blind.row(6, scene, "interleaved", 3)
+        for segment in row.segments:
+            assert not isinstance(segment, NoisedSegment)
+            if isinstance(segment, VitSegment):
+                assert torch.allclose(segment.pixels_CHW, torch.full_like(segment.pixels_CHW, GREY_PIXEL), atol=1e-5)
+            if isinstance(segment, LatentSegment):
+                assert torch.equal(segment.latent_zhw, grey_latent)
+        seen = rows.row(6, scene, "interleaved", 3)
+        texts, seen_texts = ([s.ids for s in r.segments if isinstance(s, TextSegment)] for r in (row, seen))
+        assert texts == seen_texts
+
+
+def map_rows_key(scene: int):
+    from cooper.training.latents import PictureKey
+
+    return PictureKey(scene, "rgb")
+
+
+def test_batches_depend_on_seed_and_row_alone_and_have_one_kind_each(rows: TraceRows, tmp_path: Path):
+    mixture = {"interleaved": 1.0, "direct": 1.0, "replay": 1.0}
+    optimiser = Optimiser(4, 2, 1e-3)
+    questions = {"interleaved": 1, "direct": 2}
+    recipe = SftRecipe(tmp_path, tmp_path, tmp_path, tmp_path, optimiser, mixture, questions)
+    batches = TraceBatches(rows, recipe)
+    for first in (0, 2, 4):
+        assert batches.kind(first) == batches.kind(first + 1)
+        one, two = batches(range(first, first + 2)), batches(range(first, first + 2))
+        assert torch.equal(one.text.ids_T, two.text.ids_T) and torch.equal(one.targets.velocity_MD, two.targets.velocity_MD)
+    assert {batches.kind(2 * step) for step in range(40)} == set(mixture)
