@@ -268,10 +268,7 @@ def _splits(rows: list[Row], spans: list[list[int]], packed_L: Tensor) -> Splits
         mask_BQQ[b, :length, :length] = visibility(row, span)
         start += length
     keep_B = torch.tensor(
-        [
-            0 if any(isinstance(s, NoisedSegment) for s in row.segments) else n
-            for row, n in zip(rows, lengths, strict=True)
-        ]
+        [0 if any(isinstance(s, NoisedSegment) for s in row.segments) else n for row, n in zip(rows, lengths, strict=True)]
     )
     return Splits(lengths, slot_BQ, place_L, mask_BQQ, keep_B)
 
