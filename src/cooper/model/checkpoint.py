@@ -191,9 +191,7 @@ def open_checkpoint(directory: Path, base: Path | None = None) -> Checkpoint:
         return _open_ours(directory)
     if family is Family.PUBLISHED:
         return _open_published(Places(directory, base))
-    raise CooperError(
-        f"{directory} is not a checkpoint: no config.json of ours, no llm_config.json, no ema.safetensors"
-    )
+    raise CooperError(f"{directory} is not a checkpoint: no config.json of ours, no llm_config.json, no ema.safetensors")
 
 
 def verify_ours(directory: Path) -> dict[str, Stored]:

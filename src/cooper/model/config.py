@@ -48,7 +48,7 @@ class VaeGeometry:
 
 @dataclass(frozen=True)
 class DrawingDefaults:
-    """How maps are drawn unless the caller says otherwise: Euler steps, timestep shift and guidance (published inference defaults)."""
+    """How maps are drawn unless the caller says otherwise: Euler steps, timestep shift, guidance (published inference defaults)."""
 
     num_timesteps: int = 30
     timestep_shift: float = 3.0
@@ -112,6 +112,8 @@ class CooperConfig(PreTrainedConfig):
         latent_patch_size: int = 2,
         latent_side: int = 64,
         vit_side: int = 70,
+        position_scale: float = 1.0,
+        position_base: float = 10000.0,
         vit: dict[str, Any] | None = None,
         vae: dict[str, Any] | None = None,
         transforms: dict[str, Any] | None = None,
@@ -132,6 +134,8 @@ class CooperConfig(PreTrainedConfig):
         self.latent_patch_size = latent_patch_size
         self.latent_side = latent_side
         self.vit_side = vit_side
+        self.position_scale = position_scale
+        self.position_base = position_base
         self.vit = asdict(VitGeometry(**(vit or {})))
         self.vae = asdict(VaeGeometry(**(vae or {})))
         self.transforms = asdict(Transforms(**(transforms or {})))

@@ -14,7 +14,7 @@ from cooper.model.attention import AttentionPlan, Backend
 from cooper.model.cache import Cache
 from cooper.model.config import CooperConfig
 from cooper.model.experts import PerExpert
-from cooper.model.latents import PositionTable, TimeEmbedder
+from cooper.model.latents import PositionTable, TimeEmbedder, Waves
 from cooper.model.loading import ReadsBothLayouts
 from cooper.model.mot import MotLayer, RMSNorm, Rotation
 from cooper.model.rope import rotation
@@ -45,13 +45,14 @@ class CooperModel(ReadsBothLayouts):
     def __init__(self, config: CooperConfig) -> None:
         super().__init__(config)
         hidden, width = config.hidden_size, config.latent_token_width
+        waves = Waves(config.position_scale, config.position_base)
         self.embed_tokens = nn.Embedding(config.vocab_size, hidden)
         self.vit = Vit(config.vit_geometry)
         self.connector = Connector(config.vit_geometry.hidden_size, hidden)
-        self.vit_pos = PositionTable(config.vit_side, hidden)
+        self.vit_pos = PositionTable(config.vit_side, hidden, waves)
         self.latent_in = nn.Linear(width, hidden)
         self.latent_out = nn.Linear(hidden, width)
-        self.latent_pos = PositionTable(config.latent_side, hidden)
+        self.latent_pos = PositionTable(config.latent_side, hidden, waves)
         self.time_embedder = TimeEmbedder(hidden)
         self.layers = nn.ModuleList(MotLayer(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = PerExpert(lambda: RMSNorm(hidden, eps=config.rms_norm_eps))

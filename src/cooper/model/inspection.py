@@ -171,9 +171,7 @@ def _companion_findings(places: Places, family: Family) -> tuple[Finding, ...]:
     if PROMPTS_FILE not in names:
         reason = "The published weights bring no prompt file" if family is Family.PUBLISHED else "No prompt file"
         what = f"{reason} ({PROMPTS_FILE}); our own wording is used, with a warning."
-        advice = (
-            f"Write the texts the model was trained with into {PROMPTS_FILE} beside the weights; the README says how."
-        )
+        advice = f"Write the texts the model was trained with into {PROMPTS_FILE} beside the weights; the README says how."
         findings.append(Finding(what, advice, is_fault=False))
     return tuple(findings)
 
@@ -182,6 +180,5 @@ def _amounts(headers: dict[str, Stored]) -> tuple[Amount, ...]:
     kinds = sorted({stored.dtype for stored in headers.values()})
     groups = [(kind, [stored for stored in headers.values() if stored.dtype == kind]) for kind in kinds]
     return tuple(
-        Amount(kind, len(group), sum(s.shape.numel() for s in group), sum(s.nbytes for s in group))
-        for kind, group in groups
+        Amount(kind, len(group), sum(s.shape.numel() for s in group), sum(s.nbytes for s in group)) for kind, group in groups
     )

@@ -4,6 +4,7 @@ N: latent tokens. H: hidden width. M: side of a position table.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -27,24 +28,38 @@ class TimeEmbedder(nn.Sequential):
         return super().forward(waves.to(first.weight.dtype))
 
 
+@dataclass(frozen=True)
+class Waves:
+    """The angular frequencies of a position table, in radians per cell: from `scale` down to `scale / base`.
+
+    The published ones suit tables of 64 cells a side; on 8 cells neighbours would differ in a few of their numbers only.
+    """
+
+    scale: float = 1.0
+    base: float = 10000.0
+
+
+PUBLISHED_WAVES = Waves()
+
+
 class PositionTable(nn.Module):
     """A frozen table of 2-D sin/cos positions, saved with the weights because inference reads the stored one."""
 
     table: Tensor
 
-    def __init__(self, side: int, width: int) -> None:
+    def __init__(self, side: int, width: int, waves: Waves) -> None:
         super().__init__()
-        self.register_buffer("table", sincos_table(side, width))
+        self.register_buffer("table", sincos_table(side, width, waves))
 
     def forward(self, position_N: Tensor) -> Tensor:
         return self.table[position_N]
 
 
-def sincos_table(side: int, width: int) -> Tensor:
+def sincos_table(side: int, width: int, waves: Waves = PUBLISHED_WAVES) -> Tensor:
     """[side * side, width]: the first half encodes the column, the second the row; each is [sin(c w), cos(c w)],
-    w_k = 10000^(-k / (width / 4)). Index row * side + column. Computed in float64."""
+    w_k = scale * base^(-k / (width / 4)). Index row * side + column. Computed in float64."""
     quarter = width // 4
-    w = 10000.0 ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
+    w = waves.scale * waves.base ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
     angle = torch.arange(side, dtype=torch.float64)[:, None] * w
     waves_MW = torch.cat([angle.sin(), angle.cos()], dim=-1)
     columns = waves_MW[None, :, :].expand(side, side, -1)

@@ -194,8 +194,7 @@ def into_ours(entry: Entry, stored: Tensor) -> Tensor:
     """A published tensor in our shape, values untouched; channels move last in a convolutional patch embedding."""
     if not acceptable(entry, stored.shape):
         raise CooperError(
-            f"tensor {entry.published} has shape {list(stored.shape)}, "
-            f"the configuration asks for {list(entry.published_shape)}"
+            f"tensor {entry.published} has shape {list(stored.shape)}, the configuration asks for {list(entry.published_shape)}"
         )
     if stored.shape != entry.published_shape:
         stored = stored.permute(0, 2, 3, 1)

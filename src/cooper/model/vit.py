@@ -60,9 +60,7 @@ class Vit(nn.Module):
         picture. Raises CooperError if the lengths do not add up to P.
         """
         if sum(lengths) != len(patches_PK):
-            raise CooperError(
-                f"vit: {len(patches_PK)} patches, but the picture lengths {lengths} add up to {sum(lengths)}"
-            )
+            raise CooperError(f"vit: {len(patches_PK)} patches, but the picture lengths {lengths} add up to {sum(lengths)}")
         if not lengths:
             return patches_PK.new_zeros(0, self.post_layernorm.weight.shape[0])
         embedded_PD = self.patch_embedding(patches_PK) + self.position_embedding(position_ids_P)

@@ -113,9 +113,7 @@ def read_headers(directory: Path, stem: str) -> dict[str, Stored]:
     headers: dict[str, Stored] = {}
     for shard in sorted(set(promised.values())):
         if not (directory / shard).is_file():
-            raise CooperError(
-                f"{directory / shard}, named by {index_path.name}, is missing; the download is incomplete"
-            )
+            raise CooperError(f"{directory / shard}, named by {index_path.name}, is missing; the download is incomplete")
         headers |= read_header(directory / shard)
     for name, shard in promised.items():
         if name not in headers:

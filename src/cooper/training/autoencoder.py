@@ -4,7 +4,7 @@ B: pictures. C: channels (3). c: side of a crop in pixels.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,5 +155,4 @@ def measured_geometry(
         for kind in KINDS
     ]
     values = torch.cat(means)
-    measured = {"shift": float(values.mean()), "scale": float(1 / values.std())}
-    return VaeGeometry(**(asdict(autoencoder.geometry) | measured))
+    return replace(autoencoder.geometry, shift=float(values.mean()), scale=float(1 / values.std()))

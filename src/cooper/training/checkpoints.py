@@ -37,6 +37,8 @@ class NetworkShape:
     latent_patch_size: int = 4
     latent_side: int = 8
     vit_side: int = 8
+    position_scale: float = 3.14159
+    position_base: float = 8.0
     vit: VitGeometry = VitGeometry(128, 4, 4, 384, 14, 8)
     transforms: Transforms = Transforms((128, 128, 16), (112, 112, 14), True)
     drawing: DrawingDefaults = DrawingDefaults(10, 1.0, 1.0, 1.0)
@@ -90,6 +92,8 @@ def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int,
         latent_patch_size=shape.latent_patch_size,
         latent_side=shape.latent_side,
         vit_side=shape.vit_side,
+        position_scale=shape.position_scale,
+        position_base=shape.position_base,
         vit=asdict(shape.vit),
         vae=asdict(trained.autoencoder.geometry),
         transforms=asdict(shape.transforms),

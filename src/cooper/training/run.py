@@ -10,6 +10,7 @@ import torch
 import yaml
 from PIL import Image
 from torch import Tensor
+from transformers import TrainerCallback
 
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
@@ -77,7 +78,7 @@ def run_plan(plan: Plan, stage: str, recipe: Any, measured: Measured) -> Path:
     """Train a plan with all that is watched, then write curves and the model of averaged weights."""
     plan.folder.mkdir(parents=True, exist_ok=True)
     save_recipe(recipe, plan.folder)
-    watching = [Watching(plan.folder, stage)]
+    watching: list[TrainerCallback] = [Watching(plan.folder, stage)]
     if plan.record.tracker == "trackio":
         watching.append(Tracking("cooper", f"{stage}-{plan.folder.name}", plain(recipe)))
     trainer = PackedTrainer(plan, watching)

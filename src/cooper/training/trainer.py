@@ -133,7 +133,7 @@ class PackedTrainer(Trainer):
     _last_logged = 0
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        folder = Path(output_dir or self.args.output_dir)
+        folder = Path(output_dir) if output_dir else self.plan.folder
         folder.mkdir(parents=True, exist_ok=True)
         trained = {name: weight for name, weight in self.plan.objective.named_parameters() if weight.requires_grad}
         save_file({name: weight.detach().contiguous() for name, weight in trained.items()}, folder / WEIGHTS_FILE)
