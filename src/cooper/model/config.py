@@ -48,7 +48,7 @@ class VaeGeometry:
 
 @dataclass(frozen=True)
 class DrawingDefaults:
-    """How maps are drawn unless the caller says otherwise: Euler steps, timestep shift, guidance (published inference defaults)."""
+    """How maps are drawn unless the caller says otherwise: steps, timestep shift, guidance (published inference defaults)."""
 
     num_timesteps: int = 30
     timestep_shift: float = 3.0

@@ -72,7 +72,7 @@ class NewToken:
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """The finished turn of a row: sampled ids (end token included if sampled), their log-probabilities, the context behind them.
+    """The finished turn of a row: sampled ids (end token included if sampled), log-probabilities, the context behind them.
 
     Log-probabilities are those of the tempered distribution over the tokenizer's vocabulary, before top-p.
     """

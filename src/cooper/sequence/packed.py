@@ -1,7 +1,7 @@
 """A packed batch of rows as the network reads it: all tokens in one list, understanding tokens first, latents last.
 
 L: tokens. U: tokens of the understanding expert (text, ViT, start and end marks). N: latent tokens (L = U + N).
-T: text tokens. P: ViT patches. B: rows (independent sequences). Q: the longest row. S: scored text positions. M: noised latents.
+T: text tokens. P: ViT patches. B: rows (independent sequences). Q: the longest row. S: scored positions. M: noised latents.
 """
 
 from dataclasses import dataclass, fields, replace

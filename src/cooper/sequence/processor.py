@@ -57,7 +57,7 @@ class Processor:
             Tokenizer.from_str(text)
         except OSError as error:
             raise CooperError(f"cannot read the tokenizer {path}: {error.strerror}") from None
-        except Exception as error:  # the tokenizers library raises bare Exception
+        except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception
             raise CooperError(f"{path} holds no tokenizer: {error}") from None
         return text
 

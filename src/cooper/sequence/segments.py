@@ -1,6 +1,6 @@
 """The four kinds of segment a sequence is made of (spec: text, ViT picture, clean latents, noised latents).
 
-C: channels (3). H, W: pixels. z: latent channels. h, w: latent cells (pixels / 8). N: latent tokens. D: width of a latent token.
+C: channels (3). H, W: pixels. z: latent channels. h, w: latent cells. N: latent tokens. D: width of a latent token.
 Conventions: t = 1 is noise; the network predicts the velocity noise - x_0.
 """
 
