@@ -106,8 +106,11 @@ def segment(
 
 
 def _load(model: str, base: Path | None, device: str | None) -> "Cooper":
+    from transformers.utils import logging
+
     from cooper.reasoning.cooper import Cooper
 
+    logging.disable_progress_bar()  # half a second of it would only spoil what is printed
     return Cooper.from_pretrained(model, base=base, device_map=device)
 
 

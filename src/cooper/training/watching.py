@@ -83,7 +83,9 @@ class Evaluating(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero and (state.global_step % self._every == 0 or state.global_step == args.max_steps):
+            due = control.should_log  # reporting counts as logging, which must not swallow the line of the losses
             self._report({f"eval_{name}": value for name, value in self._measure(state.global_step).items()})
+            control.should_log = due
 
 
 class Tracking(TrainerCallback):
