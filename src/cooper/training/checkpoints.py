@@ -33,7 +33,7 @@ class NetworkShape:
     num_attention_heads: int = 6
     num_key_value_heads: int = 2
     intermediate_size: int = 512
-    rope_theta: float = 1e4
+    rope_theta: float = 1e6
     latent_patch_size: int = 4
     latent_side: int = 8
     vit_side: int = 8
