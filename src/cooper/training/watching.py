@@ -131,7 +131,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.fonttype"] = "none"  # letters as text: a third of the size
+    matplotlib.rcParams["svg.fonttype"] = "none"  # letters as text
     from matplotlib import pyplot
 
     lines = read_metrics(metrics)
