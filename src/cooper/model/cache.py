@@ -69,11 +69,6 @@ class Cache:
     def rows(self) -> int:
         return len(self.group_B)
 
-    @property
-    def kv_length_B(self) -> Tensor:
-        """Cached tokens of each row."""
-        return self.shared_B + self.length_B
-
     def select(self, row_R: Tensor) -> "Cache":
         """Some of the rows, in the order given. Beginnings stay shared; tails are copied."""
         chosen = Cache(

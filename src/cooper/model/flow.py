@@ -25,11 +25,6 @@ def schedule(num_timesteps: int, shift: float) -> Tensor:
     return shifted(torch.linspace(1, 0, num_timesteps), shift)
 
 
-def training_times(count: int, shift: float, generator: torch.Generator) -> Tensor:
-    """One time per target picture: logistic-normal, then shifted."""
-    return shifted(torch.randn(count, generator=generator).sigmoid(), shift)
-
-
 @dataclass(frozen=True)
 class Branches:
     """Which contexts a guided step needs beside the main one."""
