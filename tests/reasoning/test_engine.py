@@ -104,6 +104,21 @@ def test_perception_mode_draws_both_maps_then_writes(cooper):
     np.testing.assert_allclose(rescored(cooper, trace), [p for t in trace.turns for p in t.logprobs], atol=1e-5)
 
 
+@pytest.mark.parametrize(("prefix", "turn"), [("So: ", ANSWER), ("<answer>", "B</answer>")])
+def test_a_forced_beginning_of_the_answer_is_a_turn_of_its_own(cooper, prefix, turn):
+    """Published weights may need it in perception mode; the sampler's log-probs hold behind it too."""
+    parts = replace(cooper.engine.parts, prompts=replace(DEFAULT, answer_prefix=prefix))
+    forced = replace(cooper, engine=replace(cooper.engine, parts=parts))
+    trace = scripted(forced, [turn], forced.options("perception"))
+    *_, pushed, said = trace.steps
+    assert isinstance(pushed, TextStep)
+    assert isinstance(said, TextStep)
+    assert (pushed.text, pushed.author) == (prefix, "prompt")
+    assert said.author == "model"
+    assert trace.answer == "B"
+    np.testing.assert_allclose(rescored(forced, trace), said.logprobs, atol=1e-5)
+
+
 @pytest.mark.parametrize("mode", ["text", "direct"])
 def test_modes_without_maps_ignore_requests(cooper, mode):
     trace = scripted(cooper, [DEPTH, ANSWER], cooper.options(mode))

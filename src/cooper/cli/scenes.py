@@ -13,7 +13,7 @@ class Split(StrEnum):
     """Ranges of seeds that never meet; `compositional` combines shapes and colours as never seen in training."""
 
     TRAIN = "train"
-    VALIDATION = "validation"
+    VAL = "val"
     TEST = "test"
     COMPOSITIONAL = "compositional"
 

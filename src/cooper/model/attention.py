@@ -126,7 +126,18 @@ def _spread(shared_GKSd: Tensor, group_B: Tensor) -> Tensor:
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad:
+        return _written_out(q, k, v, mask)
     return scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+
+
+def _written_out(q_BnQd: Tensor, k_BKSd: Tensor, v_BKSd: Tensor, mask_B1QS: Tensor) -> Tensor:
+    """Plain products and softmax: training in bfloat16 on a CPU, forward and backward, takes half the time of the fused kernel."""
+    bias_B11QS = torch.zeros_like(mask_B1QS, dtype=q_BnQd.dtype).masked_fill(~mask_B1QS, -1e9)[:, None]
+    q = rearrange(q_BnQd * q_BnQd.shape[-1] ** -0.5, "b (k r) q d -> b k (r q) d", k=k_BKSd.shape[1])
+    scores_BKrQS = rearrange(q @ k_BKSd.transpose(-1, -2), "b k (r q) s -> b k r q s", q=q_BnQd.shape[2]) + bias_B11QS
+    weights = rearrange(scores_BKrQS.softmax(-1), "b k r q s -> b k (r q) s")
+    return rearrange(weights @ v_BKSd, "b k (r q) d -> b (k r) q d", q=q_BnQd.shape[2])
 
 
 def _flex(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan) -> Tensor:

@@ -35,7 +35,8 @@ class AutoencoderLoss:
 
 @dataclass(frozen=True)
 class AutoencoderRecipe:
-    """`mixture`: how often each kind of picture comes; `emphasis`: its weight in the loss; `crop`: side in pixels."""
+    """`mixture`: how often each kind of picture comes; `emphasis`: its weight in the loss; `crop`: side in pixels.
+    `spread`: the standard deviation that the scaled latents get, beside noise of 1."""
 
     out: Path
     data: Path
@@ -48,6 +49,7 @@ class AutoencoderRecipe:
     loss: AutoencoderLoss = field(default_factory=AutoencoderLoss)
     record: Record = field(default_factory=Record)
     crop: int = 64
+    spread: float = 1.0
     scenes: int = 2000
     eval_scenes: int = 48
     seed: int = 0
@@ -146,13 +148,13 @@ def reconstruction_scores(
 
 @torch.no_grad()
 def measured_geometry(
-    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], count: int = 64
+    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], spread: float = 1.0, count: int = 64
 ) -> VaeGeometry:
-    """The geometry with the shift and scale that give latents mean 0 and standard deviation 1 over all kinds."""
+    """The geometry with the shift and scale that give latents mean 0 and standard deviation `spread` over all kinds."""
     means = [
         autoencoder.encode(to_pixels(pictures.picture(index, kind, modalities))[None]).mean
         for index in range(min(count, len(pictures)))
         for kind in KINDS
     ]
     values = torch.cat(means)
-    return replace(autoencoder.geometry, shift=float(values.mean()), scale=float(1 / values.std()))
+    return replace(autoencoder.geometry, shift=float(values.mean()), scale=spread / float(values.std()))

@@ -14,6 +14,7 @@ from cooper.errors import CooperError
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, VitGeometry
 from cooper.model.cooper import CooperModel
 from cooper.model.experts import PerExpert
+from cooper.model.mot import JointAttention, MotLayer
 from cooper.model.vae import Autoencoder
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import FILE_NAME as PROMPTS_FILE
@@ -22,6 +23,8 @@ from cooper.training.tokenizer import save_tokenizer
 
 AUTOENCODER_WEIGHTS = "autoencoder.safetensors"
 AUTOENCODER_CONFIG = "autoencoder.json"
+QUERY_KEY_LIKENESS = 0.9  # correlation of query and key weights of a fresh network
+HEAD_NORM = 1.5
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,12 @@ def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int,
 @torch.no_grad()
 def initialise(model: CooperModel) -> None:
     """Weights for training from nothing: normal with standard deviation 1 / sqrt(inputs), so that a token's picture,
-    place and time weigh alike; smaller at the ends of residual branches and at the heads; both experts start equal."""
+    place and time weigh alike; smaller at the ends of residual branches and at the heads; both experts start equal.
+
+    Two beginnings spare a small network its longest plateaus: velocities start as the noised latent itself
+    (`latent_out` undoes `latent_in`), and queries start close to keys with sharp heads, so that a latent token looks at
+    what lies at the same place of the picture.
+    """
     depth = model.config.num_hidden_layers
     for name, module in model.named_modules():
         if name.startswith("vae"):
@@ -119,15 +127,29 @@ def initialise(model: CooperModel) -> None:
         if isinstance(module, nn.Linear):
             ends_branch = f".{name}".split(".")[-2] in ("o", "out_proj") or name.endswith((".fc2", "down_proj", "out_proj"))
             std = module.in_features**-0.5 * ((2 * depth) ** -0.5 if ends_branch and "connector" not in name else 1.0)
-            nn.init.normal_(module.weight, std=0.02 if name in ("lm_head", "latent_out") else std)
+            nn.init.normal_(module.weight, std=0.02 if name == "lm_head" else std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=0.3)
+    nn.init.orthogonal_(model.latent_in.weight)
+    model.latent_out.weight.copy_(model.latent_in.weight.T)
     for layer in model.layers:
+        assert isinstance(layer, MotLayer)
+        _look_at_the_same_place(layer.attention)
         for pair in layer.modules():
             if isinstance(pair, PerExpert):
                 pair.gen.load_state_dict(pair.und.state_dict())
+
+
+def _look_at_the_same_place(attention: JointAttention) -> None:
+    """Queries of each head start near the keys of its group; head norms start above 1, which sharpens the attention."""
+    query, key, d = attention.q.und.weight, attention.k.und.weight, attention.head_dim
+    groups = query.shape[0] // key.shape[0]
+    near_nH = key.view(-1, d, key.shape[1]).repeat_interleave(groups, 0).reshape(query.shape)
+    query.copy_(QUERY_KEY_LIKENESS * near_nH + (1 - QUERY_KEY_LIKENESS**2) ** 0.5 * query)
+    for norm in (attention.q_norm.und, attention.k_norm.und):
+        norm.weight.fill_(HEAD_NORM)
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:

@@ -13,19 +13,21 @@ from cooper.errors import CooperError
 T = TypeVar("T")
 Precision = Literal["float32", "bf16"]
 Schedule = Literal["cosine", "constant"]
+OptimiserKind = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True)
 class Optimiser:
     """How weights move: `steps` updates on `batch` samples each, in `accumulation` parts per process.
 
-    AdamW with betas (0.9, 0.95); `warmup` updates of linear rise, then `schedule`. `ema` is the decay of the averaged
-    weights, `clip` the largest gradient norm.
+    `kind`: AdamW with betas (0.9, 0.95), or Muon for the matrices of layers with AdamW for the rest; `warmup` updates of
+    linear rise, then `schedule`. `ema` is the decay of the averaged weights, `clip` the largest gradient norm.
     """
 
     steps: int
     batch: int
     learning_rate: float
+    kind: OptimiserKind = "adamw"
     accumulation: int = 1
     warmup: int = 100
     schedule: Schedule = "cosine"

@@ -130,7 +130,7 @@ def _autoencoder(recipe: AutoencoderRecipe) -> Path:
         return asdict(reconstruction_scores(autoencoder, held_out, modalities, recipe))
 
     def export(folder: Path) -> None:
-        scaled = Autoencoder(measured_geometry(autoencoder, pictures, modalities))
+        scaled = Autoencoder(measured_geometry(autoencoder, pictures, modalities, recipe.spread))
         scaled.load_state_dict(autoencoder.state_dict())
         save_autoencoder(TrainedAutoencoder(scaled, recipe.modalities), folder)
 

@@ -180,7 +180,21 @@ class TraceBatches:
     recipe: SftRecipe
 
     def __call__(self, numbers: range) -> PackedSequence:
+        self.rows.maps.latents.fill([key for number in numbers for key in self._keys(number)])
         return pack([self.row(number) for number in numbers], self.rows.maps.processor.geometry)
+
+    def _keys(self, number: int) -> list[PictureKey]:
+        """The latents that a row may need: encoding those of a batch together is much faster than one by one."""
+        scene, mirrored = self._scene(number), self._mirrored(number)
+        return [PictureKey(scene, kind, mirrored) for kind in ("rgb", *self.recipe.maps)]
+
+    def _scene(self, number: int) -> int:
+        return shuffled(self.recipe.seed, number, len(self.rows.maps.pictures))
+
+    def _mirrored(self, number: int) -> bool:
+        """Replayed rows only: the words of a trace know left from right."""
+        mirror = self.recipe.mirror and self.kind(number) == REPLAY
+        return mirror and bool(rng_of(self.recipe.seed, number, 3).random() < 0.5)
 
     def kind(self, number: int) -> str:
         """`replay` or a mode."""
@@ -189,10 +203,9 @@ class TraceBatches:
     def row(self, number: int) -> Row:
         """One row of the run."""
         recipe, maps = self.recipe, self.rows.maps
-        scene, kind = shuffled(recipe.seed, number, len(maps.pictures)), self.kind(number)
+        scene, kind = self._scene(number), self.kind(number)
         if kind == REPLAY:
-            mirrored = recipe.mirror and rng_of(recipe.seed, number, 3).random() < 0.5
-            return maps.row(number, scene, mirrored, recipe.maps)
+            return maps.row(number, scene, self._mirrored(number), recipe.maps)
         return self.rows.row(number, scene, _mode(kind), self.recipe.questions[kind])
 
 

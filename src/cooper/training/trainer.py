@@ -21,6 +21,7 @@ from cooper.data.batches import Batches, Share
 from cooper.errors import CooperError
 from cooper.training.averaging import FILE_NAME as AVERAGE_FILE
 from cooper.training.averaging import Average
+from cooper.training.optimisers import build_optimiser
 from cooper.training.recipe import Optimiser, Record
 
 WEIGHTS_FILE = "model.safetensors"
@@ -114,6 +115,11 @@ class PackedTrainer(Trainer):
         self._terms += parts.detach().cpu() / self.args.world_size
         return (parts * torch.tensor(self.plan.objective.weights, device=parts.device)).sum()
 
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            self.optimizer = build_optimiser(self.plan.objective, self.plan.optimiser)
+        return self.optimizer
+
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: batches are no mappings of tensors."""
         return 0
@@ -178,9 +184,6 @@ def _arguments(plan: Plan) -> TrainingArguments:
         learning_rate=optimiser.learning_rate,
         warmup_steps=optimiser.warmup,
         lr_scheduler_type="cosine" if optimiser.schedule == "cosine" else "constant_with_warmup",
-        weight_decay=optimiser.weight_decay,
-        adam_beta1=0.9,
-        adam_beta2=0.95,
         max_grad_norm=optimiser.clip,
         logging_steps=record.log_every,
         logging_nan_inf_filter=False,

@@ -18,7 +18,7 @@ from cooper.data.scenes.stage import mitsuba, mitsuba_objects, mitsuba_scene
 from cooper.errors import CooperError
 
 NEAR, FAR = 0.3, 8.0  # every depth of an accepted scene lies between these, in metres
-MIN_AREA = 1 / 300  # of the picture: the least an object may show
+MIN_AREA = 1 / 200  # of the picture: the least an object may show
 MIN_FRACTION = 0.35  # of an object: the least that must be visible
 ATTEMPTS = 200
 

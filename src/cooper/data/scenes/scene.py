@@ -69,7 +69,6 @@ class Surface:
     pattern: str
     first: Vec
     second: Vec
-    repeats: float  # pattern periods over the surface
     seed: int
 
 

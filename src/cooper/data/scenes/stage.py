@@ -15,6 +15,9 @@ from cooper.errors import CooperError
 FRONT = -4.0  # floor and side walls run this far behind the camera, in metres
 WALL_HEIGHT = 4.5
 TEXELS = 64
+TILE = 0.4  # metres: patterns have one real size, so that a picture tells how far things are
+BOARD = 0.2
+PATCH = 3.2  # side of the bitmap of a pattern, a whole number of pairs of tiles and of boards
 
 
 @lru_cache(maxsize=1)
@@ -93,19 +96,20 @@ def _mesh(mi: ModuleType, name: str, mesh: Mesh, bsdf: Any) -> Any:
 def _room(mi: ModuleType, room: Room) -> dict[str, Any]:
     half, long = room.width / 2, (room.depth - FRONT) / 2
     middle = (room.depth + FRONT) / 2
-    floor, wall = _paint(mi, room.floor), _paint(mi, room.wall)
+    floor = _paint(mi, room.floor, (room.width, 2 * long))
+    back, side = _paint(mi, room.wall, (room.width, WALL_HEIGHT)), _paint(mi, room.wall, (2 * long, WALL_HEIGHT))
     place = mi.ScalarTransform4f
     upright = WALL_HEIGHT / 2
     parts: dict[str, Any] = {
         "floor": _sheet(place().translate([0, middle, 0]).scale([half, long, 1]), floor),
-        "wall-1": _sheet(place().translate([0, room.depth, upright]).rotate([1, 0, 0], 90).scale([half, upright, 1]), wall),
+        "wall-1": _sheet(place().translate([0, room.depth, upright]).rotate([1, 0, 0], 90).scale([half, upright, 1]), back),
         "wall-2": _sheet(
             place().translate([-half, middle, upright]).rotate([0, 0, 1], 90).rotate([1, 0, 0], 90).scale([long, upright, 1]),
-            wall,
+            side,
         ),
         "wall-3": _sheet(
             place().translate([half, middle, upright]).rotate([0, 0, 1], -90).rotate([1, 0, 0], 90).scale([long, upright, 1]),
-            wall,
+            side,
         ),
         "lamp": {
             "type": "rectangle",
@@ -132,30 +136,31 @@ def _furniture(mi: ModuleType, piece: Furniture, number: int) -> Any:
     if piece.kind == "rug":  # a sheet carries the texture; its edge is too thin to see
         place = mi.ScalarTransform4f().translate([piece.centre.x, piece.centre.y, piece.size.z])
         place = place.rotate([0, 0, 1], math.degrees(piece.yaw)).scale([size[0] / 2, size[1] / 2, 1])
-        return {**_sheet(place, _paint(mi, piece.surface)), "id": f"rug-{number}"}
+        return {**_sheet(place, _paint(mi, piece.surface, (size[0], size[1]))), "id": f"rug-{number}"}
     plain = {"type": "rgb", "value": list(piece.surface.first.array())}
     bsdf = mi.load_dict({"type": "twosided", "bsdf": {"type": "diffuse", "reflectance": plain}})
     mesh = _stand(furniture_mesh(piece.kind, size), piece.yaw, piece.centre.array())
     return _mesh(mi, f"{piece.kind}-{number}", mesh, bsdf)
 
 
-def _paint(mi: ModuleType, surface: Surface) -> Any:
-    """A two-sided diffuse material with the surface's pattern as a bitmap."""
+def _paint(mi: ModuleType, surface: Surface, metres: tuple[float, float]) -> Any:
+    """A two-sided diffuse material with the surface's pattern as a bitmap, repeated over a sheet of this size."""
     texture: dict[str, Any] = {"type": "rgb", "value": list(surface.first.array())}
     if surface.pattern != "plain":
-        bitmap = mi.Bitmap(texels(surface))
-        texture = {"type": "bitmap", "bitmap": bitmap, "raw": True, "filter_type": "bilinear"}
+        patches = [side / PATCH for side in metres]
+        bitmap = {"type": "bitmap", "bitmap": mi.Bitmap(texels(surface)), "raw": True, "filter_type": "bilinear"}
+        texture = {**bitmap, "to_uv": mi.ScalarTransform3f().scale(patches)}
     return mi.load_dict({"type": "twosided", "bsdf": {"type": "diffuse", "reflectance": texture}})
 
 
 def texels(surface: Surface) -> np.ndarray:
-    """The bitmap of a patterned surface: float32 [T, T, 3], linear."""
+    """One patch of a pattern, `PATCH` metres square: float32 [T, T, 3], linear. It continues without a seam."""
     side = TEXELS * 4
-    across, along = np.meshgrid(np.arange(side) / side, np.arange(side) / side)
+    across, along = np.meshgrid(np.arange(side) / side * PATCH, np.arange(side) / side * PATCH)
     if surface.pattern == "checker":
-        mix = (np.floor(across * surface.repeats) + np.floor(along * surface.repeats * 2)) % 2
+        mix = (np.floor(across / TILE) + np.floor(along / TILE)) % 2
     elif surface.pattern == "stripes":
-        mix = (np.floor(across * surface.repeats * 2) % 2) * 0.8
+        mix = (np.floor(across / BOARD) % 2) * 0.8
     else:
         rng = np.random.default_rng(surface.seed)
         mix = np.zeros((side, side))

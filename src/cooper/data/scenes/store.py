@@ -17,7 +17,7 @@ from cooper.data.scenes.render import SceneRecord
 from cooper.data.scenes.scene import scene_from_json
 from cooper.errors import CooperError
 
-FORMAT = 1
+FORMAT = 2
 SHARD = 100  # scenes in a whole shard
 COLUMNS = ("rgb", "depth", "labels", "instances", "scene")
 OPEN_SHARDS = 4  # shards a reader keeps in memory

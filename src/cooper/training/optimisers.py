@@ -1,0 +1,62 @@
+"""Which optimiser moves which weight."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import AdamW, Muon, Optimizer
+
+from cooper.training.recipe import Optimiser
+
+BETAS = (0.9, 0.95)
+IN_A_LAYER = re.compile(r"(^|\.)layers\.\d+\.")
+
+
+class Together(Optimizer):
+    """Several optimisers that step as one. Groups are shared with the parts, so that a scheduler reaches all of them."""
+
+    def __init__(self, parts: Sequence[Optimizer]) -> None:
+        self.parts = tuple(parts)
+        super().__init__([group for part in parts for group in part.param_groups], {})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        loss = None if closure is None else closure()
+        for part in self.parts:
+            part.step()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+def build_optimiser(module: nn.Module, settings: Optimiser) -> Optimizer:
+    """AdamW for all trainable weights; or Muon for the matrices inside layers and AdamW for the rest.
+
+    Muon (Jordan et al. 2024) orthogonalises the momentum of a matrix; its steps are scaled to the size of AdamW's
+    (Liu et al. 2025, section 2.2), so that one learning rate serves both.
+    """
+    named = [(name, weight) for name, weight in module.named_parameters() if weight.requires_grad]
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.kind == "adamw":
+        return AdamW([weight for _, weight in named], lr=rate, betas=BETAS, weight_decay=decay)
+    matrices = [weight for name, weight in named if is_hidden_matrix(name, weight)]
+    others = [weight for name, weight in named if not is_hidden_matrix(name, weight)]
+    parts: list[Optimizer] = []
+    if matrices:
+        parts.append(Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    if others:
+        parts.append(AdamW(others, lr=rate, betas=BETAS, weight_decay=decay))
+    return Together(parts)
+
+
+def is_hidden_matrix(name: str, weight: torch.Tensor) -> bool:
+    """A matrix between hidden widths: inside a numbered layer. Embeddings, heads, biases and norms are none."""
+    return weight.ndim == 2 and IN_A_LAYER.search(name) is not None

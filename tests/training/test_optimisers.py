@@ -1,0 +1,78 @@
+"""Muon for matrices inside layers, AdamW for the rest, behind one door that resumes exactly."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import AdamW, Muon
+
+from cooper.training.optimisers import Together, build_optimiser
+from cooper.training.trainer import last_checkpoint
+from tests.networks import tiny_model
+
+from .toy import ToyObjective, lines, make_batch, toy_plan, trained
+
+
+class LayeredObjective(ToyObjective):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.net
+        self.layers = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+        self.net = nn.Sequential(nn.Linear(4, 4), self.layers[0], nn.Tanh(), self.layers[1])
+
+
+def layered_plan(folder: Path):
+    plan = toy_plan(folder)
+    return replace(plan, objective=LayeredObjective(), optimiser=replace(plan.optimiser, kind="muon"))
+
+
+def test_every_weight_has_one_optimiser():
+    model = tiny_model()
+    settings = replace(toy_plan(Path()).optimiser, kind="muon")
+    built = build_optimiser(model, settings)
+    assert isinstance(built, Together)
+    muon, adamw = built.parts
+    assert isinstance(muon, Muon)
+    assert isinstance(adamw, AdamW)
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    matrices, others = ({names[id(w)] for group in part.param_groups for w in group["params"]} for part in built.parts)
+    assert matrices | others == set(names.values())
+    assert not matrices & others
+    assert "layers.0.mlp.gen.up_proj.weight" in matrices
+    assert {"embed_tokens.weight", "lm_head.weight", "latent_in.weight", "layers.0.attention.q_norm.und.weight"} <= others
+
+
+def test_a_resumed_run_repeats_the_unbroken_one(tmp_path: Path):
+    unbroken = trained(layered_plan(tmp_path / "a"))
+    trained(layered_plan(tmp_path / "b"))
+    last = last_checkpoint(tmp_path / "b")
+    assert last is not None
+    for file in sorted(last.iterdir()):
+        file.unlink()
+    resumed = trained(layered_plan(tmp_path / "b"))
+    assert lines(resumed) == lines(unbroken)
+    for name, weight in unbroken.average.weights.items():
+        assert torch.equal(weight, resumed.average.weights[name])
+
+
+def test_the_schedule_reaches_both_parts(tmp_path: Path):
+    trainer = trained(layered_plan(tmp_path))
+    assert isinstance(trainer.optimizer, torch.optim.Optimizer)
+    rates = [group["lr"] for group in trainer.optimizer.param_groups]
+    assert len(rates) == 2
+    assert rates[0] == pytest.approx(rates[1])
+
+
+def test_muon_fits_a_fixed_batch():
+    objective, batch = LayeredObjective(), make_batch(range(8))
+    built = build_optimiser(objective, replace(toy_plan(Path()).optimiser, kind="muon", learning_rate=0.02))
+    losses = []
+    for _ in range(60):
+        loss = (objective(batch) / objective.counts(batch)).sum()
+        built.zero_grad()
+        loss.backward()
+        built.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
