@@ -19,6 +19,7 @@ from torch.nn.attention.flex_attention import (
 from torch.nn.functional import scaled_dot_product_attention
 
 from cooper.model.cache import Cache
+from cooper.model.tiles import Tiles, tiles_of
 from cooper.sequence.packed import PackedSequence
 
 Backend = Literal["sdpa", "flex"]
@@ -34,9 +35,13 @@ class AttentionPlan:
     backend: Backend = "sdpa"
 
     @cached_property
+    def tiles(self) -> Tiles:
+        return tiles_of(self.packed.splits)
+
+    @cached_property
     def tail_mask_B1QT(self) -> Tensor:
-        splits = self.packed.splits
-        return (splits.mask_BQQ if self.cache is None else self.cache.tail_mask(splits))[:, None]
+        assert self.cache is not None
+        return self.cache.tail_mask(self.packed.splits)[:, None]
 
     @cached_property
     def beginning_mask_BS(self) -> Tensor | None:
@@ -96,17 +101,17 @@ def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, lay
     """Attention of every packed token to all it may see, cached tokens included; returns [L, n * d]."""
     if plan.backend == "flex" and plan.cache is None:
         return _flex(q_Lnd, k_LKd, v_LKd, plan)
+    if plan.cache is None:
+        return _tiled(q_Lnd, k_LKd, v_LKd, plan.tiles)
     splits = plan.packed.splits
     q, k, v = (rearrange(x[splits.slot_BQ], "b q h d -> b h q d") for x in (q_Lnd, k_LKd, v_LKd))
-    if plan.cache is not None:
-        k, v = plan.cache.write(layer, k, v)
-    beginnings = plan.cache.beginnings if plan.cache else None
+    k, v = plan.cache.write(layer, k, v)
+    beginnings = plan.cache.beginnings
     if beginnings is None:
         out = _sdpa(q, k, v, plan.tail_mask_B1QT)
     elif q.shape[2] <= FEW_QUERIES:
         out = _grouped(q, (beginnings.keys[layer], beginnings.values[layer]), (k, v), plan)
     else:
-        assert plan.cache is not None
         group_B = plan.cache.group_B
         before = [_spread(x[layer], group_B) for x in (beginnings.keys, beginnings.values)]
         out = _sdpa(
@@ -116,6 +121,12 @@ def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, lay
             plan.full_mask_B1QS,
         )
     return rearrange(out, "b n q d -> (b q) (n d)")[splits.place_L]
+
+
+def _tiled(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, tiles: Tiles) -> Tensor:
+    places = (tiles.query_GT, tiles.key_GS, tiles.key_GS)
+    q, k, v = (rearrange(x[place], "g t h d -> g h t d") for x, place in zip((q_Lnd, k_LKd, v_LKd), places, strict=True))
+    return rearrange(_sdpa(q, k, v, tiles.mask_G1TS), "g n t d -> (g t) (n d)")[tiles.place_L]
 
 
 def _spread(shared_GKSd: Tensor, group_B: Tensor) -> Tensor:
@@ -132,7 +143,7 @@ def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
 
 
 def _written_out(q_BnQd: Tensor, k_BKSd: Tensor, v_BKSd: Tensor, mask_B1QS: Tensor) -> Tensor:
-    """Plain products and softmax: training in bfloat16 on a CPU, forward and backward, takes half the time of the fused kernel."""
+    """Plain products and softmax: in bfloat16 on a CPU, both ways, half the time of the fused kernel."""
     bias_B11QS = torch.zeros_like(mask_B1QS, dtype=q_BnQd.dtype).masked_fill(~mask_B1QS, -1e9)[:, None]
     q = rearrange(q_BnQd * q_BnQd.shape[-1] ** -0.5, "b (k r) q d -> b k (r q) d", k=k_BKSd.shape[1])
     scores_BKrQS = rearrange(q @ k_BKSd.transpose(-1, -2), "b k (r q) s -> b k r q s", q=q_BnQd.shape[2]) + bias_B11QS

@@ -10,7 +10,7 @@ from cooper.reasoning.text import NewToken, Writer, Written, write_turns
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import Segment, TextSegment
 from cooper.trace.grammar import Answer, Perceive, parse_turn
-from cooper.trace.trace import TextStep
+from cooper.trace.trace import TextStep, opens_answer
 
 
 @dataclass(eq=False)
@@ -54,10 +54,12 @@ def _take(session: Session, sample: Sample, turn: Written, seconds: float) -> No
     """Keep a turn and decide what it asks for."""
     parts = session.parts
     text = parts.layout.processor.decode(list(turn.token_ids))
+    told = sample.steps[-1] if sample.steps else None
+    opened = isinstance(told, TextStep) and told.author == "prompt" and opens_answer(told.text)
     sample.steps.append(TextStep(text, turn.token_ids, turn.logprobs, truncated=turn.truncated, seconds=seconds))
     tags = {parts.modalities[name].tag: name for name in parts.prompts.requests if name in parts.modalities}
     said = parse_turn(text, list(tags) if session.options.mode == "interleaved" else [])
-    sample.turns = 0 if isinstance(said, Answer) else sample.turns - 1
+    sample.turns = 0 if opened or isinstance(said, Answer) else sample.turns - 1
     if isinstance(said, Perceive) and sample.turns > 0:
         sample.wants.append(tags[said.tag])
     sample.without_text, sample.main = sample.main, turn.context

@@ -40,7 +40,7 @@ class Trace(Record):
             if not isinstance(step, TextStep) or step.author != "model":
                 continue
             before = self.steps[place - 1] if place else None
-            if isinstance(before, TextStep) and before.author == "prompt" and _opens_answer(before.text):
+            if isinstance(before, TextStep) and before.author == "prompt" and opens_answer(before.text):
                 return step.text.removeprefix(f"<{ANSWER}>").split(f"</{ANSWER}>")[0].strip()
             found = answer_in(step.text)
             if found is not None:
@@ -69,5 +69,5 @@ class Trace(Record):
         return load_record(folder, cls)
 
 
-def _opens_answer(text: str) -> bool:
+def opens_answer(text: str) -> bool:
     return text.rstrip().endswith(f"<{ANSWER}>")

@@ -1,6 +1,8 @@
 """Renders a whole set: shards in parallel processes, finished shards kept, so that a broken run goes on."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -74,7 +76,7 @@ def render_scenes(settings: RenderSettings, progress: Progress | None = None) ->
         return todo
     # fresh processes: the renderer's threads do not survive a fork
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(settings.workers, len(missing)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(settings.workers, len(missing)), context, _end_with_parent) as pool:
         waiting: set[Future[int]] = {pool.submit(_render_shard, shard) for shard in missing}
         try:
             while waiting:
@@ -85,6 +87,18 @@ def render_scenes(settings: RenderSettings, progress: Progress | None = None) ->
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return todo
+
+
+def _end_with_parent() -> None:
+    """A worker must not go on when the command that started it is gone. Shards are written whole, so none is spoilt."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _prepare(settings: RenderSettings) -> None:
