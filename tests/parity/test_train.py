@@ -129,5 +129,5 @@ def test_losses_and_gradients(golden, plan, packed, model):
 
 def test_plan_is_made_once(packed):
     plan = AttentionPlan(packed, None)
-    assert plan.tail_mask_B1QT is plan.tail_mask_B1QT
+    assert plan.tiles is plan.tiles
     assert all(a < b for a, b in pairwise(packed.text.index_T.tolist()))

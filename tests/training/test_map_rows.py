@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from cooper.errors import CooperError
+from cooper.model.mot import MotLayer
 from cooper.perception import build_modalities
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment, latent_tokens
 from cooper.training.amg import AmgRecipe, MapBatches
-from cooper.training.checkpoints import Bundle
+from cooper.training.checkpoints import QUERY_KEY_LIKENESS, Bundle
 from cooper.training.latents import LatentStore, PictureKey
 from cooper.training.packed import LossWeights, MapRows, Noise, PackedObjective
 from cooper.training.pictures import ScenePictures, to_pixels
@@ -93,13 +94,13 @@ def test_a_mirrored_segmentation_is_painted_anew(map_rows: MapRows, pictures: Sc
     assert np.mean(labels == pictures.labels[0][:, ::-1]) > 0.9
 
 
-def test_experts_start_equal_and_the_first_loss_is_that_of_saying_nothing(map_rows: MapRows, bundle: Bundle, tmp_path: Path):
-    layer = bundle.model.layers[0]
+def test_a_fresh_network_has_equal_experts_and_hands_the_noise_on(bundle: Bundle):
+    model, layer = bundle.model, bundle.model.layers[0]
+    assert isinstance(layer, MotLayer)
     assert torch.equal(layer.mlp.und.gate_proj.weight, layer.mlp.gen.gate_proj.weight)
-    objective = PackedObjective(bundle.model, LossWeights())
-    batch = MapBatches(map_rows, _recipe(tmp_path))(range(4))
-    with torch.no_grad():
-        mse = objective(batch)[1] / objective.counts(batch)[1]
-    blank = batch.targets.velocity_MD.square().mean()
-    assert float(mse) == pytest.approx(float(blank), rel=0.1)
-    assert not any(weight.requires_grad for weight in bundle.model.vae.parameters())
+    assert torch.equal(model.latent_out.weight, model.latent_in.weight.T)
+    query, key = layer.attention.q.gen.weight, layer.attention.k.gen.weight
+    near = key.view(-1, layer.attention.head_dim, key.shape[1]).repeat_interleave(query.shape[0] // key.shape[0], 0)
+    alike = torch.corrcoef(torch.stack([query.flatten(), near.flatten()]))[0, 1]
+    assert float(alike) == pytest.approx(QUERY_KEY_LIKENESS, abs=0.05)
+    assert not any(weight.requires_grad for weight in PackedObjective(model, LossWeights()).model.vae.parameters())
