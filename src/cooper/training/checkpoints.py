@@ -144,12 +144,12 @@ def initialise(model: CooperModel) -> None:
 
 def _look_at_the_same_place(attention: JointAttention) -> None:
     """Queries of each head start near the keys of its group; head norms start above 1, which sharpens the attention."""
-    query, key, d = attention.q.und.weight, attention.k.und.weight, attention.head_dim
+    query, key, d = attention.q.get_parameter("und.weight"), attention.k.get_parameter("und.weight"), attention.head_dim
     groups = query.shape[0] // key.shape[0]
     near_nH = key.view(-1, d, key.shape[1]).repeat_interleave(groups, 0).reshape(query.shape)
     query.copy_(QUERY_KEY_LIKENESS * near_nH + (1 - QUERY_KEY_LIKENESS**2) ** 0.5 * query)
-    for norm in (attention.q_norm.und, attention.k_norm.und):
-        norm.weight.fill_(HEAD_NORM)
+    for norm in (attention.q_norm, attention.k_norm):
+        norm.get_parameter("und.weight").fill_(HEAD_NORM)
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
