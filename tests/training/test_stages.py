@@ -25,7 +25,7 @@ def _recipe(folder: Path, name: str, values: dict[str, object]) -> Path:
 
 
 @pytest.mark.slow
-def test_three_stages_make_a_model_that_answers(scene_folder: Path, tmp_path: Path):
+def test_four_stages_make_a_model_that_answers(scene_folder: Path, tmp_path: Path):
     from cooper.training.run import plain
 
     data = {"data": str(scene_folder), "val": str(scene_folder)}
@@ -34,9 +34,24 @@ def test_three_stages_make_a_model_that_answers(scene_folder: Path, tmp_path: Pa
     first = {**data, "modalities": MODALITIES, "geometry": geometry, "crop": 16, "eval_scenes": 2}
     autoencoder = train("autoencoder", _recipe(tmp_path, "autoencoder", first))
     network = plain(SHAPE)
-    second = {**data, "autoencoder": str(autoencoder), "network": network, "words": 400, "eval_scenes": 2}
+    sight = {**data, "modalities": MODALITIES, "vit": network["vit"], "transforms": network["transforms"], "cells": 4}
+    vision = train("vision", _recipe(tmp_path, "vision", {**sight, "eval_scenes": 2}))
+    second = {
+        **data,
+        "autoencoder": str(autoencoder),
+        "vision": str(vision),
+        "network": network,
+        "words": 400,
+        "eval_scenes": 2,
+    }
     amg = train("amg", _recipe(tmp_path, "amg", second))
-    third = {**data, "init": str(amg), "mixture": {"interleaved": 1, "replay": 1}, "questions": {"interleaved": 2}}
+    third = {
+        **data,
+        "init": str(amg),
+        "mixture": {"interleaved": 1, "replay": 1},
+        "questions": {"interleaved": 2},
+        "frozen": ["vit"],
+    }
     recipe = _recipe(tmp_path, "sft", {**third, "eval_questions": 2, "eval_scenes": 2})
     sft = train("sft", recipe)
     assert (tmp_path / "sft" / "curves.svg").exists() and (tmp_path / "amg" / "maps-000002.png").exists()

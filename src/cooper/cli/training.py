@@ -10,9 +10,10 @@ from cooper.errors import CooperError
 
 
 class Stage(StrEnum):
-    """The autoencoder; stage 1, drawing maps; stage 2, reasoning with them."""
+    """The autoencoder; the picture tower; stage 1, drawing maps; stage 2, reasoning with them."""
 
     AUTOENCODER = "autoencoder"
+    VISION = "vision"
     AMG = "amg"
     SFT = "sft"
 

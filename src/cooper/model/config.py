@@ -177,9 +177,13 @@ class CooperConfig(PreTrainedConfig):
 
     def processor(self, directory: str | Path) -> Processor:
         """The processor of a checkpoint whose tokenizer lies in `directory`. Raises CooperError where it is missing."""
+        return self.processor_with(Processor.read_tokenizer(directory))
+
+    def processor_with(self, tokenizer_json: str) -> Processor:
+        """The processor of this configuration around the text of a `tokenizer.json`."""
         transforms = self.picture_transforms
         return Processor(
-            tokenizer_json=Processor.read_tokenizer(directory),
+            tokenizer_json=tokenizer_json,
             tables=Tables(
                 latent_patch=self.latent_patch_size,
                 latent_side=self.latent_side,

@@ -28,8 +28,10 @@ from cooper.training.recipe import Optimiser, Record
 
 @dataclass(frozen=True)
 class AmgRecipe:
-    """`init` continues a checkpoint; without it the network starts new around `autoencoder`. `draws`: noised copies of
-    each target per row. `mirror`: show half of the rows with left and right exchanged. `words`: tokenizer entries."""
+    """`init` continues a checkpoint; without it the network starts new around `autoencoder`. `vision`: a picture tower to
+    begin with, in place of the one there is. `frozen`: parts of the network that are not trained. `draws`: noised copies
+    of each target per row. `mirror`: show half of the rows with left and right exchanged. `words`: tokenizer entries.
+    """
 
     out: Path
     data: Path
@@ -37,6 +39,8 @@ class AmgRecipe:
     autoencoder: Path
     optimiser: Optimiser
     init: Path | None = None
+    vision: Path | None = None
+    frozen: tuple[str, ...] = ()
     network: NetworkShape = field(default_factory=NetworkShape)
     maps: tuple[str, ...] = ("depth", "segmentation")
     loss: LossWeights = field(default_factory=LossWeights)

@@ -16,6 +16,7 @@ from cooper.model.cooper import CooperModel
 from cooper.model.experts import PerExpert
 from cooper.model.mot import JointAttention, MotLayer
 from cooper.model.vae import Autoencoder
+from cooper.model.vit import Vit
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import FILE_NAME as PROMPTS_FILE
 from cooper.trace.prompts import Prompts
@@ -23,6 +24,9 @@ from cooper.training.tokenizer import save_tokenizer
 
 AUTOENCODER_WEIGHTS = "autoencoder.safetensors"
 AUTOENCODER_CONFIG = "autoencoder.json"
+VISION_WEIGHTS = "vision.safetensors"
+VISION_CONFIG = "vision.json"
+EYES = ("vit.", "connector.")  # what a new picture tower brings, and what must be learnt anew behind it
 QUERY_KEY_LIKENESS = 0.9  # correlation of query and key weights of a fresh network
 HEAD_NORM = 1.5
 
@@ -56,6 +60,15 @@ class TrainedAutoencoder:
 
 
 @dataclass(frozen=True, eq=False)
+class TrainedVision:
+    """A picture tower and the transforms that make its pictures."""
+
+    vit: Vit
+    geometry: VitGeometry
+    transforms: Transforms
+
+
+@dataclass(frozen=True, eq=False)
 class Bundle:
     """A model with everything that its checkpoint holds."""
 
@@ -80,6 +93,38 @@ def load_autoencoder(folder: Path) -> TrainedAutoencoder:
     autoencoder = Autoencoder(VaeGeometry(**said["geometry"]))
     autoencoder.load_state_dict(load_file(folder / AUTOENCODER_WEIGHTS))
     return TrainedAutoencoder(autoencoder, said["modalities"])
+
+
+def save_vision(trained: TrainedVision, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(trained.vit.state_dict(), folder / VISION_WEIGHTS)
+    said = {"geometry": asdict(trained.geometry), "transforms": asdict(trained.transforms)}
+    (folder / VISION_CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def load_vision(folder: Path) -> TrainedVision:
+    """What `save_vision` wrote. CooperError names the folder that holds none."""
+    path = folder / VISION_CONFIG
+    if not path.exists() or not (folder / VISION_WEIGHTS).exists():
+        raise CooperError(f"{folder} holds no finished picture tower; run `cooper train vision` first")
+    said = json.loads(path.read_text(encoding="utf-8"))
+    geometry = VitGeometry(**said["geometry"])
+    vit = Vit(geometry)
+    vit.load_state_dict(load_file(folder / VISION_WEIGHTS))
+    return TrainedVision(vit, geometry, Transforms(**said["transforms"]))
+
+
+@torch.no_grad()
+def with_vision(model: CooperModel, trained: TrainedVision, seed: int) -> CooperModel:
+    """The same network with another picture tower and a fresh connector behind it."""
+    said = {**model.config.to_dict(), "vit": asdict(trained.geometry), "transforms": asdict(trained.transforms)}
+    torch.manual_seed(seed)
+    seeing = CooperModel(CooperConfig.from_dict(said))
+    initialise(seeing)
+    kept = {name: weight for name, weight in model.state_dict().items() if not name.startswith(EYES)}
+    seeing.load_state_dict(kept, strict=False)
+    seeing.vit.load_state_dict(trained.vit.state_dict())
+    return seeing
 
 
 def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int, seed: int) -> CooperModel:

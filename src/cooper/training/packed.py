@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from cooper.data.batches import rng_of
+from cooper.errors import CooperError
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import shifted
 from cooper.sequence.packed import PackedSequence
@@ -29,15 +30,20 @@ class LossWeights:
 
 
 class PackedObjective(Objective):
-    """Cross-entropy and velocity error of a model; its autoencoder stays as it is."""
+    """Cross-entropy and velocity error of a model; its autoencoder and the parts named `frozen` stay as they are."""
 
     terms = ("ce", "mse")
 
-    def __init__(self, model: CooperModel, weights: LossWeights) -> None:
+    def __init__(self, model: CooperModel, weights: LossWeights, frozen: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.model = model
         self.weights = (weights.ce, weights.mse)
-        model.vae.requires_grad_(False)
+        for name in ("vae", *frozen):
+            part = getattr(model, name, None)
+            if not isinstance(part, nn.Module):
+                known = ", ".join(name for name, _ in model.named_children())
+                raise CooperError(f"recipe: frozen names {name!r}, no part of the network; known: {known}")
+            part.requires_grad_(False)
 
     def counts(self, batch: PackedSequence) -> Tensor:
         return torch.tensor([len(batch.targets.ids_S), len(batch.targets.velocity_index_M)], dtype=torch.float32)

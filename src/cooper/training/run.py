@@ -29,11 +29,15 @@ from cooper.training.autoencoder import (
 from cooper.training.checkpoints import (
     Bundle,
     TrainedAutoencoder,
+    TrainedVision,
     load_autoencoder,
     load_bundle,
+    load_vision,
     new_model,
     save_autoencoder,
     save_bundle,
+    save_vision,
+    with_vision,
 )
 from cooper.training.corpus import corpus
 from cooper.training.latents import LatentStore
@@ -43,10 +47,11 @@ from cooper.training.recipe import read_recipe
 from cooper.training.sft import SftRecipe, TraceBatches, TraceRows, grey_picture
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
 from cooper.training.trainer import PackedTrainer, Plan
+from cooper.training.vision import Views, VisionObjective, VisionRecipe, vision_scores
 from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
 
-Stage = Literal["autoencoder", "amg", "sft"]
-STAGES: tuple[Stage, ...] = ("autoencoder", "amg", "sft")
+Stage = Literal["autoencoder", "vision", "amg", "sft"]
+STAGES: tuple[Stage, ...] = ("autoencoder", "vision", "amg", "sft")
 RECIPE_FILE = "recipe.yaml"
 MODEL_FOLDER = "model"  # the finished model, of averaged weights, inside a run folder
 
@@ -59,6 +64,8 @@ def train(stage: str, config: str | Path, overrides: Sequence[str] = ()) -> Path
     """
     if stage == "autoencoder":
         return _autoencoder(read_recipe(AutoencoderRecipe, config, overrides))
+    if stage == "vision":
+        return _vision(read_recipe(VisionRecipe, config, overrides))
     if stage == "amg":
         return _amg(read_recipe(AmgRecipe, config, overrides))
     if stage == "sft":
@@ -137,11 +144,28 @@ def _autoencoder(recipe: AutoencoderRecipe) -> Path:
     return run_plan(plan, "autoencoder", recipe, Measured(figures, export))
 
 
+def _vision(recipe: VisionRecipe) -> Path:
+    modalities = build_modalities(recipe.modalities)
+    views = Views(load_pictures(SceneSet(recipe.data), recipe.scenes), modalities, recipe)
+    held_out = Views(load_pictures(SceneSet(recipe.val), recipe.eval_scenes), modalities, recipe)
+    torch.manual_seed(recipe.seed)
+    objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
+    plan = Plan(objective, views, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+
+    def export(folder: Path) -> None:
+        save_vision(TrainedVision(objective.vit, recipe.vit, recipe.transforms), folder)
+
+    return run_plan(plan, "vision", recipe, Measured(lambda step: vision_scores(objective, held_out), export))
+
+
 def _amg(recipe: AmgRecipe) -> Path:
     bundle = load_bundle(recipe.init) if recipe.init is not None else _new_bundle(recipe)
+    if recipe.vision is not None:
+        seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
+        bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
     rows = map_rows(bundle, recipe.data, recipe.out / "latents-train", recipe)
     exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
-    objective = PackedObjective(bundle.model, recipe.loss)
+    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
     plan = Plan(objective, MapBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
     modalities = build_modalities(bundle.model.config.modalities)
     exam = _map_exam(bundle, exam_rows, recipe.eval_scenes)
@@ -190,7 +214,7 @@ def _sft(recipe: SftRecipe) -> Path:
     modalities = build_modalities(model.config.modalities)
     grey = _grey_latent(bundle, maps.pictures.rgb[0]) if recipe.grey else None
     rows = TraceRows(maps, modalities, model.config.view_rules, recipe.drawn, grey)
-    objective = PackedObjective(model, recipe.loss)
+    objective = PackedObjective(model, recipe.loss, recipe.frozen)
     plan = Plan(objective, TraceBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
     answers = AnswerExam(exam_rows.pictures, recipe.exam_modes, recipe.eval_questions, recipe.grey)
     exam = _map_exam(bundle, exam_rows, recipe.eval_scenes)

@@ -37,7 +37,9 @@ class SftRecipe:
     """`mixture`: weights of the modes and of `replay` (rows of stage 1). `questions`: how many share a row, by mode.
     `drawn`: the share of maps in traces that are flow targets too. `grey`: show mid grey instead of every picture (the
     baseline that cannot look), without flow targets. `latents`: the folder of an earlier run's latents, to be used
-    again. Evaluation asks `eval_questions` in each mode of the mixture and draws `eval_scenes` maps."""
+    again. `frozen`: parts of the network that are not trained. Evaluation asks `eval_questions` in each mode of the
+    mixture and draws `eval_scenes` maps.
+    """
 
     out: Path
     data: Path
@@ -52,6 +54,7 @@ class SftRecipe:
     drawn: float = 0.5
     grey: bool = False
     latents: Path | None = None
+    frozen: tuple[str, ...] = ()
     timestep_shift: float = 1.0
     draws: int = 1
     mirror: bool = True

@@ -1,0 +1,240 @@
+"""Stage 0, second half: the picture tower, so that a small network starts with eyes, as the 7B one starts with SigLIP's.
+
+Every ViT token says what stands where in its square of the picture: the class, and on objects the colour and the material,
+and how far away it is. A linear head asks; it is thrown away afterwards. Maps are shown too, because the model reads its own.
+
+B: pictures. P: patches of all of them. K: numbers of one patch. G: patches along a side. c: cells along a side of a patch.
+S: cells of all pictures. Q: answers of the head to one cell.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, smooth_l1_loss
+
+from cooper.data.batches import rng_of, shuffled
+from cooper.data.mixture import Mixture
+from cooper.data.scenes.catalogue import CLASS_NAMES, COLOURS, MATERIALS, SHAPES
+from cooper.errors import CooperError
+from cooper.model.config import Transforms, VitGeometry
+from cooper.model.vit import Vit
+from cooper.perception import Modality
+from cooper.perception.metrics import confusion, mean_iou
+from cooper.sequence.images import ImageTransform, pixels_CHW
+from cooper.sequence.packing import grid_positions
+from cooper.sequence.segments import pixel_patches
+from cooper.training.pictures import KINDS, ScenePictures
+from cooper.training.recipe import Optimiser, Record
+from cooper.training.trainer import Objective
+
+NOTHING = -100  # not asked, as cross-entropy ignores it
+ANSWERS = (len(CLASS_NAMES), len(COLOURS), len(MATERIALS), 1)  # the last one is the logarithm of metres
+FIRST_SHAPE = CLASS_NAMES.index(SHAPES[0])
+
+
+@dataclass(frozen=True)
+class VisionWeights:
+    """Weights of the four questions. `objects`: how much a cell on an object counts beside one of the room (class, depth)."""
+
+    classes: float = 1.0
+    colours: float = 0.5
+    materials: float = 0.25
+    depth: float = 2.0
+    objects: float = 4.0
+
+
+@dataclass(frozen=True)
+class VisionRecipe:
+    """`mixture`: how often colour pictures and each map are shown. `cells`: questions along a side of a patch."""
+
+    out: Path
+    data: Path
+    val: Path
+    optimiser: Optimiser
+    modalities: Mapping[str, Mapping[str, Any]]
+    vit: VitGeometry
+    transforms: Transforms
+    mixture: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
+    loss: VisionWeights = field(default_factory=VisionWeights)
+    record: Record = field(default_factory=Record)
+    cells: int = 8
+    mirror: bool = True
+    scenes: int = 100_000
+    eval_scenes: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """What is true of each cell: ids, or NOTHING where a picture of this kind cannot tell; `depth_S` is NaN there."""
+
+    classes_S: Tensor
+    colours_S: Tensor
+    materials_S: Tensor
+    depth_S: Tensor
+
+    @property
+    def objects_S(self) -> Tensor:
+        return self.classes_S >= FIRST_SHAPE
+
+    def to(self, device: torch.device) -> "Cells":
+        return Cells(*(getattr(self, each.name).to(device) for each in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class VisionBatch:
+    """Patches of all pictures, all of one size, and what is true of their cells."""
+
+    patches_PK: Tensor
+    position_P: Tensor
+    lengths: tuple[int, ...]
+    cells: Cells
+
+    def to(self, device: torch.device) -> "VisionBatch":
+        return VisionBatch(self.patches_PK.to(device), self.position_P.to(device), self.lengths, self.cells.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Makes batches: row r shows a shuffled scene as one kind of picture, mirrored or not; (seed, r) decides all."""
+
+    pictures: ScenePictures
+    modalities: Mapping[str, Modality]
+    recipe: VisionRecipe
+
+    def __call__(self, rows: range) -> VisionBatch:
+        seed, count = self.recipe.seed, len(self.pictures)
+        mixture = Mixture(self.recipe.mixture)
+        return self.batch(
+            [
+                (
+                    shuffled(seed, row, count),
+                    mixture.pick(seed, row),
+                    self.recipe.mirror and rng_of(seed, row, 3).random() < 0.5,
+                )
+                for row in rows
+            ]
+        )
+
+    def batch(self, shown: list[tuple[int, str, bool]]) -> VisionBatch:
+        """These scenes, each as a kind, mirrored or not."""
+        patch, side = self.recipe.vit.patch_size, self.recipe.vit.position_side
+        pixels = [self._pixels(*each) for each in shown]
+        grid = pixels[0].shape[1] // patch
+        truths = [self._truth(*each, grid=grid) for each in shown]
+        cells = Cells(*(torch.from_numpy(np.concatenate(parts)) for parts in zip(*truths, strict=True)))
+        patches = torch.cat([pixel_patches(each, patch) for each in pixels])
+        position_P = grid_positions(grid, grid, side).repeat(len(shown))
+        return VisionBatch(patches, position_P, (grid * grid,) * len(shown), cells)
+
+    def _pixels(self, scene: int, kind: str, mirrored: bool) -> Tensor:
+        if kind == "rgb":
+            picture = self.pictures.rgb[scene]
+        else:
+            picture = np.asarray(self.modalities[kind].render(self.pictures.picture(scene, kind, self.modalities)))
+        transforms = self.recipe.transforms
+        image = Image.fromarray(np.ascontiguousarray(picture[:, ::-1] if mirrored else picture))
+        if transforms.vit_after_vae:
+            image = ImageTransform(*transforms.vae).resize(image)
+        return pixels_CHW(ImageTransform(*transforms.vit).resize(image))
+
+    def _truth(self, scene: int, kind: str, mirrored: bool, grid: int) -> tuple[np.ndarray, ...]:
+        """Class, colour, material and log metres of the cells of one picture, patch by patch."""
+        pictures, step = self.pictures, self.pictures.rgb.shape[1] // (grid * self.recipe.cells)
+        if step < 1 or self.pictures.rgb.shape[1] % (grid * self.recipe.cells):
+            raise CooperError(
+                f"recipe: {grid} patches of {self.recipe.cells} cells do not divide a picture of {pictures.rgb.shape[1]} px"
+            )
+        colours, materials = (np.full(256, NOTHING, dtype=np.int64) for _ in range(2))
+        for thing in pictures.scenes[scene].objects if kind == "rgb" else ():
+            colours[thing.id] = list(COLOURS).index(thing.colour)
+            materials[thing.id] = MATERIALS.index(thing.material)
+        instances = pictures.instances[scene]
+        tells_depth = np.float32(np.nan if kind == "segmentation" else 1.0)
+        maps = (
+            pictures.labels[scene].astype(np.int64),
+            colours[instances],
+            materials[instances],
+            np.log(pictures.depth_m[scene]).astype(np.float32) * tells_depth,
+        )
+        ways = slice(None, None, -1 if mirrored else 1)
+        few = (each[:, ways][step // 2 :: step, step // 2 :: step] for each in maps)
+        return tuple(rearrange(each, "(g c) (h d) -> (g h c d)", g=grid, h=grid) for each in few)
+
+
+class VisionObjective(Objective):
+    """Cross-entropy of class, colour and material and smooth absolute error of log depth, over all cells that tell."""
+
+    terms = ("classes", "colours", "materials", "depth")
+
+    def __init__(self, geometry: VitGeometry, cells: int, loss: VisionWeights) -> None:
+        super().__init__()
+        self.vit = Vit(geometry)
+        self.head = nn.Linear(geometry.hidden_size, cells**2 * sum(ANSWERS))
+        self.loss = loss
+        self.weights = (loss.classes, loss.colours, loss.materials, loss.depth)
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(
+                    module.weight,
+                    std=0.5 * module.in_features**-0.5 if name.endswith(("fc2", "out_proj")) else module.in_features**-0.5,
+                )
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.3)
+
+    def counts(self, batch: VisionBatch) -> Tensor:
+        cells, emphasis_S = batch.cells, self._emphasis(batch.cells)
+        told_S = ~torch.isnan(cells.depth_S)
+        asked = [(each != NOTHING).sum().float() for each in (cells.colours_S, cells.materials_S)]
+        return torch.stack([emphasis_S.sum(), *asked, (emphasis_S * told_S).sum()])
+
+    def answers(self, batch: VisionBatch) -> tuple[Tensor, ...]:
+        """Logits of class, colour and material [S, .] and log metres [S, 1]."""
+        features_PD = self.vit(batch.patches_PK, batch.position_P, batch.lengths)
+        return self.head(features_PD).float().view(-1, sum(ANSWERS)).split(ANSWERS, dim=-1)
+
+    def forward(self, batch: VisionBatch) -> Tensor:
+        cells, emphasis_S = batch.cells, self._emphasis(batch.cells)
+        classes, colours, materials, depth = self.answers(batch)
+        told_S = ~torch.isnan(cells.depth_S)
+        far = smooth_l1_loss(depth[:, 0], cells.depth_S.nan_to_num(), reduction="none", beta=0.05)
+        return torch.stack(
+            [
+                (cross_entropy(classes, cells.classes_S, reduction="none") * emphasis_S).sum(),
+                cross_entropy(colours, cells.colours_S, ignore_index=NOTHING, reduction="sum"),
+                cross_entropy(materials, cells.materials_S, ignore_index=NOTHING, reduction="sum"),
+                (far * emphasis_S * told_S).sum(),
+            ]
+        )
+
+    def _emphasis(self, cells: Cells) -> Tensor:
+        return torch.where(cells.objects_S, self.loss.objects, 1.0)
+
+
+@torch.no_grad()
+def vision_scores(objective: VisionObjective, views: Views) -> dict[str, float]:
+    """How well the head reads colour pictures of held-out scenes: mean IoU of classes over cells, shares of object cells
+    with the right shape, colour and material, and AbsRel in metres."""
+    counts, right, errors = np.zeros((ANSWERS[0],) * 2, dtype=np.int64), [], []
+    for first in range(0, min(views.recipe.eval_scenes, len(views.pictures)), 20):
+        scenes = range(first, min(first + 20, views.recipe.eval_scenes, len(views.pictures)))
+        batch = views.batch([(scene, "rgb", False) for scene in scenes])
+        cells = batch.cells
+        *logits, depth = objective.answers(batch)
+        said = [each.argmax(-1) for each in logits]
+        counts += confusion(said[0][None].numpy(), cells.classes_S[None].numpy(), ANSWERS[0])
+        on_S = cells.objects_S
+        truths = (cells.classes_S, cells.colours_S, cells.materials_S)
+        right.append([float((guess == truth)[on_S].float().mean()) for guess, truth in zip(said, truths, strict=True)])
+        errors.append(float(((depth[:, 0] - cells.depth_S).exp() - 1).abs().mean()))
+    means = (float(mean) for mean in np.mean(right, axis=0))
+    named = dict(zip(("shape", "colour", "material"), means, strict=True))
+    return {"miou": mean_iou(counts), **named, "abs_rel": float(np.mean(errors))}

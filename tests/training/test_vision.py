@@ -1,0 +1,111 @@
+"""The picture tower: what its cells are asked, how it learns, and how it comes into a network."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cooper.data.scenes.catalogue import CLASS_NAMES, COLOURS, MATERIALS
+from cooper.errors import CooperError
+from cooper.model.vit import Vit
+from cooper.perception import build_modalities
+from cooper.training.checkpoints import Bundle, TrainedVision, load_vision, save_vision, with_vision
+from cooper.training.packed import LossWeights, PackedObjective
+from cooper.training.pictures import ScenePictures
+from cooper.training.recipe import Optimiser
+from cooper.training.vision import NOTHING, Views, VisionObjective, VisionRecipe, vision_scores
+
+from .conftest import MODALITIES, SHAPE
+
+
+@pytest.fixture
+def views(pictures: ScenePictures, tmp_path: Path) -> Views:
+    optimiser = Optimiser(steps=1, batch=2, learning_rate=1e-2)
+    recipe = VisionRecipe(tmp_path, tmp_path, tmp_path, optimiser, MODALITIES, SHAPE.vit, SHAPE.transforms, cells=4)
+    return Views(pictures, build_modalities(MODALITIES), recipe)
+
+
+def test_cells_lie_patch_by_patch_and_name_what_is_there(views: Views, pictures: ScenePictures):
+    cells = views.batch([(1, "rgb", False)]).cells
+    things = {thing.id: thing for thing in pictures.scenes[1].objects}
+    step = 4  # px of 32 in one of 2 x 4 cells
+    for row, column in ((0, 0), (3, 5), (6, 2), (7, 7)):
+        cell = ((row // 4) * 2 + column // 4) * 16 + (row % 4) * 4 + column % 4
+        at = (1, row * step + 2, column * step + 2)
+        assert cells.classes_S[cell] == pictures.labels[at]
+        assert cells.depth_S[cell].exp() == pytest.approx(pictures.depth_m[at], rel=1e-5)
+        thing = things.get(int(pictures.instances[at]))
+        assert cells.colours_S[cell] == (NOTHING if thing is None else list(COLOURS).index(thing.colour))
+        assert cells.materials_S[cell] == (NOTHING if thing is None else MATERIALS.index(thing.material))
+    seen = {CLASS_NAMES[each] for each in cells.classes_S[cells.objects_S].tolist()}
+    assert seen and seen <= {thing.shape for thing in things.values()}
+
+
+def test_a_mirrored_picture_has_mirrored_cells(views: Views):
+    plain, mirrored = (views.batch([(0, "rgb", way)]) for way in (False, True))
+    grid = plain.cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8)
+    flipped = mirrored.cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8)
+    step = torch.tensor(views.pictures.labels[0][2::4, ::-1][:, 2::4].astype(np.int64))
+    assert torch.equal(flipped, step) and not torch.equal(grid, flipped)
+    assert not torch.equal(plain.patches_PK, mirrored.patches_PK)
+
+
+def test_maps_are_asked_only_what_they_show(views: Views):
+    depth, segmentation = (views.batch([(0, kind, False)]).cells for kind in ("depth", "segmentation"))
+    for cells in (depth, segmentation):
+        assert (cells.colours_S == NOTHING).all() and (cells.materials_S == NOTHING).all()
+    assert torch.isnan(segmentation.depth_S).all() and not torch.isnan(depth.depth_S).any()
+
+
+def test_a_tower_learns_a_few_scenes_and_the_figures_say_so(views: Views):
+    torch.manual_seed(0)
+    objective = VisionObjective(SHAPE.vit, 4, views.recipe.loss)
+    optimiser = torch.optim.Adam(objective.parameters(), lr=5e-3)
+    batch = views.batch([(scene, "rgb", False) for scene in range(4)])
+    before = vision_scores(objective, views)
+    losses = []
+    for _ in range(150):
+        loss = (objective(batch) / objective.counts(batch) * torch.tensor(objective.weights)).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss))
+    after = vision_scores(objective, views)
+    assert losses[-1] < 0.5 * losses[0]
+    assert after["miou"] > before["miou"] + 0.1 and after["abs_rel"] < 0.5 * before["abs_rel"]
+
+
+def test_cells_that_do_not_divide_a_picture_are_refused(views: Views):
+    odd = replace(views, recipe=replace(views.recipe, cells=5))
+    with pytest.raises(CooperError, match="2 patches of 5 cells do not divide a picture of 32 px"):
+        odd.batch([(0, "rgb", False)])
+
+
+def test_another_tower_changes_nothing_but_the_eyes(bundle: Bundle, tmp_path: Path):
+    geometry = replace(SHAPE.vit, hidden_size=24)
+    torch.manual_seed(4)
+    save_vision(TrainedVision(Vit(geometry), geometry, SHAPE.transforms), tmp_path)
+    trained = load_vision(tmp_path)
+    seeing = with_vision(bundle.model, trained, seed=0)
+    before, after = bundle.model.state_dict(), seeing.state_dict()
+    assert before.keys() == after.keys() and seeing.config.vit_geometry == geometry
+    for name in before:
+        if not name.startswith(("vit.", "connector.")):
+            assert torch.equal(before[name], after[name]), name
+    for name, weight in trained.vit.state_dict().items():
+        assert torch.equal(after[f"vit.{name}"], weight)
+    with pytest.raises(CooperError, match="no finished picture tower"):
+        load_vision(tmp_path / "none")
+
+
+def test_frozen_parts_have_no_gradient_and_unknown_ones_are_named(bundle: Bundle):
+    objective = PackedObjective(bundle.model, LossWeights(), ("vit",))
+    try:
+        trained = {name for name, weight in objective.named_parameters() if weight.requires_grad}
+        assert trained and not any(name.startswith(("model.vit.", "model.vae.")) for name in trained)
+        with pytest.raises(CooperError, match=r"frozen names 'eyes', no part of the network; known: .*vit"):
+            PackedObjective(bundle.model, LossWeights(), ("eyes",))
+    finally:
+        bundle.model.vit.requires_grad_(True)
