@@ -15,7 +15,7 @@ from cooper.training.checkpoints import Bundle, TrainedVision, load_vision, save
 from cooper.training.packed import LossWeights, PackedObjective
 from cooper.training.pictures import ScenePictures
 from cooper.training.recipe import Optimiser
-from cooper.training.vision import NOTHING, Views, VisionObjective, VisionRecipe, vision_scores
+from cooper.training.vision import NOTHING, Shown, Views, VisionObjective, VisionRecipe, vision_scores
 
 from .conftest import MODALITIES, SHAPE
 
@@ -28,7 +28,7 @@ def views(pictures: ScenePictures, tmp_path: Path) -> Views:
 
 
 def test_cells_lie_patch_by_patch_and_name_what_is_there(views: Views, pictures: ScenePictures):
-    cells = views.batch([(1, "rgb", False)]).cells
+    cells = views.batch([Shown(1)]).cells
     things = {thing.id: thing for thing in pictures.scenes[1].objects}
     step = 4  # px of 32 in one of 2 x 4 cells
     for row, column in ((0, 0), (3, 5), (6, 2), (7, 7)):
@@ -44,7 +44,7 @@ def test_cells_lie_patch_by_patch_and_name_what_is_there(views: Views, pictures:
 
 
 def test_a_mirrored_picture_has_mirrored_cells(views: Views):
-    plain, mirrored = (views.batch([(0, "rgb", way)]) for way in (False, True))
+    plain, mirrored = (views.batch([Shown(0, mirrored=way)]) for way in (False, True))
     grid = plain.cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8)
     flipped = mirrored.cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8)
     step = torch.tensor(views.pictures.labels[0][2::4, ::-1][:, 2::4].astype(np.int64))
@@ -52,8 +52,25 @@ def test_a_mirrored_picture_has_mirrored_cells(views: Views):
     assert not torch.equal(plain.patches_PK, mirrored.patches_PK)
 
 
+def test_a_moved_picture_has_moved_cells_without_depth(views: Views, pictures: ScenePictures):
+    moved = Shown(0, down=4, right=-8)
+    cells = views.batch([moved]).cells
+    grid = cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8).numpy()
+    labels = pictures.labels[0][2::4, 2::4]
+    assert np.array_equal(grid[1:, :-2], labels[:-1, 2:]) and torch.isnan(cells.depth_S).all()
+    assert np.array_equal(moved.of(pictures.rgb[0])[4:, :-8], pictures.rgb[0][:-4, 8:])
+
+
+def test_rows_are_shown_in_many_ways_and_always_in_the_same(views: Views):
+    recipe = replace(views.recipe, move=3, jitter=0.2)
+    many = [replace(views, recipe=recipe).shown(row) for row in range(200)]
+    assert many == [replace(views, recipe=recipe).shown(row) for row in range(200)]
+    assert {each.mirrored for each in many} == {True, False}
+    assert {each.down for each in many} == set(range(-3, 4)) and max(abs(each.brightness - 1) for each in many) <= 0.2
+
+
 def test_maps_are_asked_only_what_they_show(views: Views):
-    depth, segmentation = (views.batch([(0, kind, False)]).cells for kind in ("depth", "segmentation"))
+    depth, segmentation = (views.batch([Shown(0, kind)]).cells for kind in ("depth", "segmentation"))
     for cells in (depth, segmentation):
         assert (cells.colours_S == NOTHING).all() and (cells.materials_S == NOTHING).all()
     assert torch.isnan(segmentation.depth_S).all() and not torch.isnan(depth.depth_S).any()
@@ -63,7 +80,7 @@ def test_a_tower_learns_a_few_scenes_and_the_figures_say_so(views: Views):
     torch.manual_seed(0)
     objective = VisionObjective(SHAPE.vit, 4, views.recipe.loss)
     optimiser = torch.optim.Adam(objective.parameters(), lr=5e-3)
-    batch = views.batch([(scene, "rgb", False) for scene in range(4)])
+    batch = views.batch([Shown(scene) for scene in range(4)])
     before = vision_scores(objective, views)
     losses = []
     for _ in range(150):
@@ -71,7 +88,7 @@ def test_a_tower_learns_a_few_scenes_and_the_figures_say_so(views: Views):
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     after = vision_scores(objective, views)
     assert losses[-1] < 0.5 * losses[0]
     assert after["miou"] > before["miou"] + 0.1 and after["abs_rel"] < 0.5 * before["abs_rel"]
@@ -80,7 +97,7 @@ def test_a_tower_learns_a_few_scenes_and_the_figures_say_so(views: Views):
 def test_cells_that_do_not_divide_a_picture_are_refused(views: Views):
     odd = replace(views, recipe=replace(views.recipe, cells=5))
     with pytest.raises(CooperError, match="2 patches of 5 cells do not divide a picture of 32 px"):
-        odd.batch([(0, "rgb", False)])
+        odd.batch([Shown(0)])
 
 
 def test_another_tower_changes_nothing_but_the_eyes(bundle: Bundle, tmp_path: Path):

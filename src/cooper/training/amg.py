@@ -29,8 +29,9 @@ from cooper.training.recipe import Optimiser, Record
 @dataclass(frozen=True)
 class AmgRecipe:
     """`init` continues a checkpoint; without it the network starts new around `autoencoder`. `vision`: a picture tower to
-    begin with, in place of the one there is. `frozen`: parts of the network that are not trained. `draws`: noised copies
-    of each target per row. `mirror`: show half of the rows with left and right exchanged. `words`: tokenizer entries.
+    begin with, in place of the one there is. `latents`: the folder of an earlier run's latents, to be used again.
+    `frozen`: parts of the network that are not trained. `draws`: noised copies of each target per row. `mirror`: show half
+    of the rows with left and right exchanged. `words`: tokenizer entries.
     """
 
     out: Path
@@ -40,6 +41,7 @@ class AmgRecipe:
     optimiser: Optimiser
     init: Path | None = None
     vision: Path | None = None
+    latents: Path | None = None
     frozen: tuple[str, ...] = ()
     network: NetworkShape = field(default_factory=NetworkShape)
     maps: tuple[str, ...] = ("depth", "segmentation")

@@ -163,7 +163,7 @@ def _amg(recipe: AmgRecipe) -> Path:
     if recipe.vision is not None:
         seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
         bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
-    rows = map_rows(bundle, recipe.data, recipe.out / "latents-train", recipe)
+    rows = map_rows(bundle, recipe.data, recipe.latents or recipe.out / "latents-train", recipe)
     exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
     plan = Plan(objective, MapBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)

@@ -188,6 +188,8 @@ class TraceBatches:
 
     def _keys(self, number: int) -> list[PictureKey]:
         """The latents that a row may need: encoding those of a batch together is much faster than one by one."""
+        if self.kind(number) == "text":
+            return []  # words only: the picture is seen through the ViT
         scene, mirrored = self._scene(number), self._mirrored(number)
         return [PictureKey(scene, kind, mirrored) for kind in ("rgb", *self.recipe.maps)]
 

@@ -24,6 +24,7 @@ from cooper.data.mixture import Mixture
 from cooper.data.scenes.catalogue import CLASS_NAMES, COLOURS, MATERIALS, SHAPES
 from cooper.errors import CooperError
 from cooper.model.config import Transforms, VitGeometry
+from cooper.model.latents import Waves, sincos_table
 from cooper.model.vit import Vit
 from cooper.perception import Modality
 from cooper.perception.metrics import confusion, mean_iou
@@ -52,7 +53,10 @@ class VisionWeights:
 
 @dataclass(frozen=True)
 class VisionRecipe:
-    """`mixture`: how often colour pictures and each map are shown. `cells`: questions along a side of a patch."""
+    """`mixture`: how often colour pictures and each map are shown. `cells`: questions along a side of a patch. Against
+    learning scenes by heart: `mirror` half of the pictures; `move` half of them by up to so many pixels (their depth is
+    not asked then, because it was seen along another axis); `jitter` brightness by up to this factor more or less.
+    """
 
     out: Path
     data: Path
@@ -66,6 +70,8 @@ class VisionRecipe:
     record: Record = field(default_factory=Record)
     cells: int = 8
     mirror: bool = True
+    move: int = 0
+    jitter: float = 0.0
     scenes: int = 100_000
     eval_scenes: int = 100
     seed: int = 0
@@ -101,71 +107,84 @@ class VisionBatch:
         return VisionBatch(self.patches_PK.to(device), self.position_P.to(device), self.lengths, self.cells.to(device))
 
 
+@dataclass(frozen=True)
+class Shown:
+    """One scene as a kind of picture: mirrored, moved by pixels (the edges repeat), made brighter."""
+
+    scene: int
+    kind: str = "rgb"
+    mirrored: bool = False
+    down: int = 0
+    right: int = 0
+    brightness: float = 1.0
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """A map [S, S, ...] of the scene, mirrored and moved."""
+        side = len(array)
+        rows, columns = ((np.arange(side) + by).clip(0, side - 1) for by in (-self.down, -self.right))
+        return array[rows][:, columns[::-1] if self.mirrored else columns]
+
+
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Makes batches: row r shows a shuffled scene as one kind of picture, mirrored or not; (seed, r) decides all."""
+    """Makes batches: row r shows a shuffled scene in a way that (seed, r) decides."""
 
     pictures: ScenePictures
     modalities: Mapping[str, Modality]
     recipe: VisionRecipe
 
     def __call__(self, rows: range) -> VisionBatch:
-        seed, count = self.recipe.seed, len(self.pictures)
-        mixture = Mixture(self.recipe.mixture)
-        return self.batch(
-            [
-                (
-                    shuffled(seed, row, count),
-                    mixture.pick(seed, row),
-                    self.recipe.mirror and rng_of(seed, row, 3).random() < 0.5,
-                )
-                for row in rows
-            ]
-        )
+        return self.batch([self.shown(row) for row in rows])
 
-    def batch(self, shown: list[tuple[int, str, bool]]) -> VisionBatch:
-        """These scenes, each as a kind, mirrored or not."""
+    def shown(self, row: int) -> Shown:
+        """What row `row` of the run shows."""
+        recipe, rng = self.recipe, rng_of(self.recipe.seed, row, 3)
+        mirrored, moved = recipe.mirror and rng.random() < 0.5, rng.random() < 0.5
+        down, right = rng.integers(-recipe.move, recipe.move + 1, size=2) * moved
+        brightness = 1 + recipe.jitter * rng.uniform(-1, 1)
+        kind = Mixture(recipe.mixture).pick(recipe.seed, row)
+        return Shown(shuffled(recipe.seed, row, len(self.pictures)), kind, mirrored, int(down), int(right), brightness)
+
+    def batch(self, shown: list[Shown]) -> VisionBatch:
+        """These pictures and what is true of them."""
         patch, side = self.recipe.vit.patch_size, self.recipe.vit.position_side
-        pixels = [self._pixels(*each) for each in shown]
+        pixels = [self._pixels(each) for each in shown]
         grid = pixels[0].shape[1] // patch
-        truths = [self._truth(*each, grid=grid) for each in shown]
+        truths = [self._truth(each, grid) for each in shown]
         cells = Cells(*(torch.from_numpy(np.concatenate(parts)) for parts in zip(*truths, strict=True)))
         patches = torch.cat([pixel_patches(each, patch) for each in pixels])
         position_P = grid_positions(grid, grid, side).repeat(len(shown))
         return VisionBatch(patches, position_P, (grid * grid,) * len(shown), cells)
 
-    def _pixels(self, scene: int, kind: str, mirrored: bool) -> Tensor:
-        if kind == "rgb":
-            picture = self.pictures.rgb[scene]
-        else:
-            picture = np.asarray(self.modalities[kind].render(self.pictures.picture(scene, kind, self.modalities)))
+    def _pixels(self, shown: Shown) -> Tensor:
+        picture = self.pictures.rgb[shown.scene]
+        if shown.kind != "rgb":
+            drawn = self.pictures.picture(shown.scene, shown.kind, self.modalities)
+            picture = np.asarray(self.modalities[shown.kind].render(drawn))
+        elif shown.brightness != 1:
+            picture = (picture * shown.brightness).clip(0, 255).astype(np.uint8)
         transforms = self.recipe.transforms
-        image = Image.fromarray(np.ascontiguousarray(picture[:, ::-1] if mirrored else picture))
+        image = Image.fromarray(np.ascontiguousarray(shown.of(picture)))
         if transforms.vit_after_vae:
             image = ImageTransform(*transforms.vae).resize(image)
         return pixels_CHW(ImageTransform(*transforms.vit).resize(image))
 
-    def _truth(self, scene: int, kind: str, mirrored: bool, grid: int) -> tuple[np.ndarray, ...]:
+    def _truth(self, shown: Shown, grid: int) -> tuple[np.ndarray, ...]:
         """Class, colour, material and log metres of the cells of one picture, patch by patch."""
-        pictures, step = self.pictures, self.pictures.rgb.shape[1] // (grid * self.recipe.cells)
-        if step < 1 or self.pictures.rgb.shape[1] % (grid * self.recipe.cells):
-            raise CooperError(
-                f"recipe: {grid} patches of {self.recipe.cells} cells do not divide a picture of {pictures.rgb.shape[1]} px"
-            )
+        pictures, scene = self.pictures, shown.scene
+        side, cells = pictures.rgb.shape[1], self.recipe.cells
+        step = side // (grid * cells)
+        if step < 1 or side % (grid * cells):
+            raise CooperError(f"recipe: {grid} patches of {cells} cells do not divide a picture of {side} px")
         colours, materials = (np.full(256, NOTHING, dtype=np.int64) for _ in range(2))
-        for thing in pictures.scenes[scene].objects if kind == "rgb" else ():
+        for thing in pictures.scenes[scene].objects if shown.kind == "rgb" else ():
             colours[thing.id] = list(COLOURS).index(thing.colour)
             materials[thing.id] = MATERIALS.index(thing.material)
-        instances = pictures.instances[scene]
-        tells_depth = np.float32(np.nan if kind == "segmentation" else 1.0)
-        maps = (
-            pictures.labels[scene].astype(np.int64),
-            colours[instances],
-            materials[instances],
-            np.log(pictures.depth_m[scene]).astype(np.float32) * tells_depth,
-        )
-        ways = slice(None, None, -1 if mirrored else 1)
-        few = (each[:, ways][step // 2 :: step, step // 2 :: step] for each in maps)
+        instances, depth_m = pictures.instances[scene], pictures.depth_m[scene]
+        if shown.kind == "segmentation" or shown.down or shown.right:
+            depth_m = np.full_like(depth_m, np.nan)
+        maps = (pictures.labels[scene].astype(np.int64), colours[instances], materials[instances], np.log(depth_m))
+        few = (shown.of(each)[step // 2 :: step, step // 2 :: step] for each in maps)
         return tuple(rearrange(each, "(g c) (h d) -> (g h c d)", g=grid, h=grid) for each in few)
 
 
@@ -180,15 +199,7 @@ class VisionObjective(Objective):
         self.head = nn.Linear(geometry.hidden_size, cells**2 * sum(ANSWERS))
         self.loss = loss
         self.weights = (loss.classes, loss.colours, loss.materials, loss.depth)
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(
-                    module.weight,
-                    std=0.5 * module.in_features**-0.5 if name.endswith(("fc2", "out_proj")) else module.in_features**-0.5,
-                )
-                nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=0.3)
+        _begin(self)
 
     def counts(self, batch: VisionBatch) -> Tensor:
         cells, emphasis_S = batch.cells, self._emphasis(batch.cells)
@@ -220,13 +231,26 @@ class VisionObjective(Objective):
 
 
 @torch.no_grad()
+def _begin(objective: VisionObjective) -> None:
+    """Weights as in `checkpoints.initialise`; positions start as waves, so that neighbours are alike from the first step."""
+    for name, module in objective.named_modules():
+        if isinstance(module, nn.Linear):
+            ends_branch = name.endswith(("fc2", "out_proj"))
+            nn.init.normal_(module.weight, std=module.in_features**-0.5 * (0.3 if ends_branch else 1.0))
+            nn.init.zeros_(module.bias)
+    places = objective.vit.position_embedding
+    side = round(places.num_embeddings**0.5)
+    places.weight.copy_(sincos_table(side, places.embedding_dim, Waves(torch.pi, float(side))))
+
+
+@torch.no_grad()
 def vision_scores(objective: VisionObjective, views: Views) -> dict[str, float]:
     """How well the head reads colour pictures of held-out scenes: mean IoU of classes over cells, shares of object cells
     with the right shape, colour and material, and AbsRel in metres."""
     counts, right, errors = np.zeros((ANSWERS[0],) * 2, dtype=np.int64), [], []
     for first in range(0, min(views.recipe.eval_scenes, len(views.pictures)), 20):
         scenes = range(first, min(first + 20, views.recipe.eval_scenes, len(views.pictures)))
-        batch = views.batch([(scene, "rgb", False) for scene in scenes])
+        batch = views.batch([Shown(scene) for scene in scenes])
         cells = batch.cells
         *logits, depth = objective.answers(batch)
         said = [each.argmax(-1) for each in logits]
