@@ -121,9 +121,10 @@ def with_vision(model: CooperModel, trained: TrainedVision, seed: int) -> Cooper
     torch.manual_seed(seed)
     seeing = CooperModel(CooperConfig.from_dict(said))
     initialise(seeing)
-    kept = {name: weight for name, weight in model.state_dict().items() if not name.startswith(EYES)}
-    seeing.load_state_dict(kept, strict=False)
     seeing.vit.load_state_dict(trained.vit.state_dict())
+    eyes = {name: weight for name, weight in seeing.state_dict().items() if name.startswith(EYES)}
+    others = {name: weight for name, weight in model.state_dict().items() if not name.startswith(EYES)}
+    seeing.load_state_dict({**others, **eyes})
     return seeing
 
 
