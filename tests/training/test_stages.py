@@ -9,6 +9,7 @@ from PIL import Image
 from cooper.cli.main import main  # noqa: F401 - the door imports
 from cooper.errors import CooperError
 from cooper.reasoning.cooper import Cooper
+from cooper.training.checkpoints import load_vision
 from cooper.training.run import train
 from cooper.training.watching import read_metrics
 
@@ -58,6 +59,11 @@ def test_four_stages_make_a_model_that_answers(scene_folder: Path, tmp_path: Pat
     assert train("sft", recipe, ["optimiser.steps=3"]) == sft
     steps = [line["step"] for line in read_metrics(tmp_path / "sft" / "metrics.jsonl") if "ce" in line]
     assert steps == [1, 2, 3]
+    again = train("vision", _recipe(tmp_path, "again", {**sight, "eval_scenes": 2, "init": str(sft)}))
+    before, after = (load_vision(folder).vit.patch_embedding.weight for folder in (vision, again))
+    assert 0 < (before - after).abs().max().item() < 0.02  # two small steps from where it was
+    with pytest.raises(CooperError, match="vit does not fit the tower of"):
+        train("vision", _recipe(tmp_path, "odd", {**sight, "vit": {**network["vit"], "num_layers": 2}, "init": str(sft)}))
     door = Cooper.from_pretrained(sft)
     picture = Image.new("RGB", (SIDE, SIDE), (90, 120, 30))
     assert door.depth(picture).reading.units == {"depth": "m"}

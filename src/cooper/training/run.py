@@ -150,6 +150,11 @@ def _vision(recipe: VisionRecipe) -> Path:
     held_out = Views(load_pictures(SceneSet(recipe.val), recipe.eval_scenes), modalities, recipe)
     torch.manual_seed(recipe.seed)
     objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
+    if recipe.init is not None:
+        start = load_bundle(recipe.init).model
+        if start.config.vit_geometry != recipe.vit:
+            raise CooperError(f"recipe: vit does not fit the tower of {recipe.init}, which is {start.config.vit}")
+        objective.vit.load_state_dict(start.vit.state_dict())
     plan = Plan(objective, views, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
 
     def export(folder: Path) -> None:

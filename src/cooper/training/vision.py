@@ -53,9 +53,10 @@ class VisionWeights:
 
 @dataclass(frozen=True)
 class VisionRecipe:
-    """`mixture`: how often colour pictures and each map are shown. `cells`: questions along a side of a patch. Against
-    learning scenes by heart: `mirror` half of the pictures; `move` half of them by up to so many pixels (their depth is
-    not asked then, because it was seen along another axis); `jitter` brightness by up to this factor more or less.
+    """`init`: a checkpoint whose tower learns on, below a fresh head. `mixture`: how often colour pictures and each map are
+    shown. `cells`: questions along a side of a patch. Against learning scenes by heart: `mirror` half of the pictures;
+    `move` half of them by up to so many pixels (their depth is not asked then, because it was seen along another axis);
+    `jitter` brightness by up to this factor more or less.
     """
 
     out: Path
@@ -65,6 +66,7 @@ class VisionRecipe:
     modalities: Mapping[str, Mapping[str, Any]]
     vit: VitGeometry
     transforms: Transforms
+    init: Path | None = None
     mixture: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     loss: VisionWeights = field(default_factory=VisionWeights)
     record: Record = field(default_factory=Record)
