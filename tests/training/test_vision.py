@@ -15,20 +15,20 @@ from cooper.training.checkpoints import Bundle, TrainedVision, load_vision, save
 from cooper.training.packed import LossWeights, PackedObjective
 from cooper.training.pictures import ScenePictures
 from cooper.training.recipe import Optimiser
-from cooper.training.vision import NOTHING, Shown, Views, VisionObjective, VisionRecipe, vision_scores
+from cooper.training.vision import NOTHING, Shown, VisionBatches, VisionObjective, VisionRecipe, vision_scores
 
 from .conftest import MODALITIES, SHAPE
 
 
 @pytest.fixture
-def views(pictures: ScenePictures, tmp_path: Path) -> Views:
+def batches(pictures: ScenePictures, tmp_path: Path) -> VisionBatches:
     optimiser = Optimiser(steps=1, batch=2, learning_rate=1e-2)
     recipe = VisionRecipe(tmp_path, tmp_path, tmp_path, optimiser, MODALITIES, SHAPE.vit, SHAPE.transforms, cells=4)
-    return Views(pictures, build_modalities(MODALITIES), recipe)
+    return VisionBatches(pictures, build_modalities(MODALITIES), recipe)
 
 
-def test_cells_lie_patch_by_patch_and_name_what_is_there(views: Views, pictures: ScenePictures):
-    cells = views.batch([Shown(1)]).cells
+def test_cells_lie_patch_by_patch_and_name_what_is_there(batches: VisionBatches, pictures: ScenePictures):
+    cells = batches.batch([Shown(1)]).cells
     things = {thing.id: thing for thing in pictures.scenes[1].objects}
     step = 4  # px of 32 in one of 2 x 4 cells
     for row, column in ((0, 0), (3, 5), (6, 2), (7, 7)):
@@ -43,45 +43,45 @@ def test_cells_lie_patch_by_patch_and_name_what_is_there(views: Views, pictures:
     assert seen and seen <= {thing.shape for thing in things.values()}
 
 
-def test_a_mirrored_picture_has_mirrored_cells(views: Views):
-    plain, mirrored = (views.batch([Shown(0, mirrored=way)]) for way in (False, True))
+def test_a_mirrored_picture_has_mirrored_cells(batches: VisionBatches):
+    plain, mirrored = (batches.batch([Shown(0, mirrored=way)]) for way in (False, True))
     grid = plain.cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8)
     flipped = mirrored.cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8)
-    step = torch.tensor(views.pictures.labels[0][2::4, ::-1][:, 2::4].astype(np.int64))
+    step = torch.tensor(batches.pictures.labels[0][2::4, ::-1][:, 2::4].astype(np.int64))
     assert torch.equal(flipped, step) and not torch.equal(grid, flipped)
     assert not torch.equal(plain.patches_PK, mirrored.patches_PK)
 
 
-def test_a_moved_picture_has_moved_cells_without_depth(views: Views, pictures: ScenePictures):
+def test_a_moved_picture_has_moved_cells_without_depth(batches: VisionBatches, pictures: ScenePictures):
     moved = Shown(0, down=4, right=-8)
-    cells = views.batch([moved]).cells
+    cells = batches.batch([moved]).cells
     grid = cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8).numpy()
     labels = pictures.labels[0][2::4, 2::4]
     assert np.array_equal(grid[1:, :-2], labels[:-1, 2:]) and torch.isnan(cells.depth_S).all()
     assert np.array_equal(moved.of(pictures.rgb[0])[4:, :-8], pictures.rgb[0][:-4, 8:])
 
 
-def test_rows_are_shown_in_many_ways_and_always_in_the_same(views: Views):
-    recipe = replace(views.recipe, move=3, jitter=0.2)
-    many = [replace(views, recipe=recipe).shown(row) for row in range(200)]
-    assert many == [replace(views, recipe=recipe).shown(row) for row in range(200)]
+def test_rows_are_shown_in_many_ways_and_always_in_the_same(batches: VisionBatches):
+    recipe = replace(batches.recipe, move=3, jitter=0.2)
+    many = [replace(batches, recipe=recipe).shown(row) for row in range(200)]
+    assert many == [replace(batches, recipe=recipe).shown(row) for row in range(200)]
     assert {each.mirrored for each in many} == {True, False}
     assert {each.down for each in many} == set(range(-3, 4)) and max(abs(each.brightness - 1) for each in many) <= 0.2
 
 
-def test_maps_are_asked_only_what_they_show(views: Views):
-    depth, segmentation = (views.batch([Shown(0, kind)]).cells for kind in ("depth", "segmentation"))
+def test_maps_are_asked_only_what_they_show(batches: VisionBatches):
+    depth, segmentation = (batches.batch([Shown(0, kind)]).cells for kind in ("depth", "segmentation"))
     for cells in (depth, segmentation):
         assert (cells.colours_S == NOTHING).all() and (cells.materials_S == NOTHING).all()
     assert torch.isnan(segmentation.depth_S).all() and not torch.isnan(depth.depth_S).any()
 
 
-def test_a_tower_learns_a_few_scenes_and_the_figures_say_so(views: Views):
+def test_a_tower_learns_a_few_scenes_and_the_figures_say_so(batches: VisionBatches):
     torch.manual_seed(0)
-    objective = VisionObjective(SHAPE.vit, 4, views.recipe.loss)
+    objective = VisionObjective(SHAPE.vit, 4, batches.recipe.loss)
     optimiser = torch.optim.Adam(objective.parameters(), lr=5e-3)
-    batch = views.batch([Shown(scene) for scene in range(4)])
-    before = vision_scores(objective, views)
+    batch = batches.batch([Shown(scene) for scene in range(4)])
+    before = vision_scores(objective, batches)
     losses = []
     for _ in range(150):
         loss = (objective(batch) / objective.counts(batch) * torch.tensor(objective.weights)).sum()
@@ -89,13 +89,13 @@ def test_a_tower_learns_a_few_scenes_and_the_figures_say_so(views: Views):
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    after = vision_scores(objective, views)
+    after = vision_scores(objective, batches)
     assert losses[-1] < 0.5 * losses[0]
     assert after["miou"] > before["miou"] + 0.1 and after["abs_rel"] < 0.5 * before["abs_rel"]
 
 
-def test_cells_that_do_not_divide_a_picture_are_refused(views: Views):
-    odd = replace(views, recipe=replace(views.recipe, cells=5))
+def test_cells_that_do_not_divide_a_picture_are_refused(batches: VisionBatches):
+    odd = replace(batches, recipe=replace(batches.recipe, cells=5))
     with pytest.raises(CooperError, match="2 patches of 5 cells do not divide a picture of 32 px"):
         odd.batch([Shown(0)])
 

@@ -140,6 +140,13 @@ def pixels_CHW(image: Image.Image) -> Float32[Tensor, "C H W"]:
     return torch.from_numpy(((pixels_HWC - np.float32(0.5)) / np.float32(0.5)).transpose(2, 0, 1).copy())
 
 
+def vit_pixels_CHW(
+    image: Image.Image, vae: ImageTransform, vit: ImageTransform, vit_after_vae: bool
+) -> Float32[Tensor, "C H W"]:
+    """The ViT view as `pixels_CHW`; `vit_after_vae` makes it from the VAE-resized picture."""
+    return pixels_CHW(vit.resize(vae.resize(image) if vit_after_vae else image))
+
+
 def _first_frame(image: Image.Image, name: str) -> Image.Image:
     try:
         frames = _count_frames(image)

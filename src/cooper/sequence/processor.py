@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.sequence.images import ImageTransform, pixels_CHW
+from cooper.sequence.images import ImageTransform, pixels_CHW, vit_pixels_CHW
 from cooper.sequence.packing import Geometry
 
 
@@ -125,4 +125,4 @@ class Processor:
 
     def vit_pixels(self, image: Image.Image) -> Tensor:
         """Normalised pixels [3, H, W] of the ViT view."""
-        return pixels_CHW(self.vit.resize(self.canvas(image) if self.vit_after_vae else image))
+        return vit_pixels_CHW(image, self.vae, self.vit, self.vit_after_vae)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from cooper.errors import CooperError
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, VitGeometry
@@ -22,10 +22,6 @@ from cooper.trace.prompts import FILE_NAME as PROMPTS_FILE
 from cooper.trace.prompts import Prompts
 from cooper.training.tokenizer import save_tokenizer
 
-AUTOENCODER_WEIGHTS = "autoencoder.safetensors"
-AUTOENCODER_CONFIG = "autoencoder.json"
-VISION_WEIGHTS = "vision.safetensors"
-VISION_CONFIG = "vision.json"
 EYES = ("vit.", "connector.")  # what a new picture tower brings, and what must be learnt anew behind it
 QUERY_KEY_LIKENESS = 0.9  # correlation of query and key weights of a fresh network
 HEAD_NORM = 1.5
@@ -78,40 +74,44 @@ class Bundle:
 
 
 def save_autoencoder(trained: TrainedAutoencoder, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(trained.autoencoder.state_dict(), folder / AUTOENCODER_WEIGHTS)
     said = {"geometry": asdict(trained.autoencoder.geometry), "modalities": trained.modalities}
-    (folder / AUTOENCODER_CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    _save_part(trained.autoencoder, said, folder, "autoencoder")
 
 
 def load_autoencoder(folder: Path) -> TrainedAutoencoder:
     """What `save_autoencoder` wrote. CooperError names the folder that holds none."""
-    path = folder / AUTOENCODER_CONFIG
-    if not path.exists() or not (folder / AUTOENCODER_WEIGHTS).exists():
-        raise CooperError(f"{folder} holds no finished autoencoder; run `cooper train autoencoder` first")
-    said = json.loads(path.read_text(encoding="utf-8"))
+    said, weights = _load_part(folder, "autoencoder", "autoencoder")
     autoencoder = Autoencoder(VaeGeometry(**said["geometry"]))
-    autoencoder.load_state_dict(load_file(folder / AUTOENCODER_WEIGHTS))
+    autoencoder.load_state_dict(weights)
     return TrainedAutoencoder(autoencoder, said["modalities"])
 
 
 def save_vision(trained: TrainedVision, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(trained.vit.state_dict(), folder / VISION_WEIGHTS)
     said = {"geometry": asdict(trained.geometry), "transforms": asdict(trained.transforms)}
-    (folder / VISION_CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    _save_part(trained.vit, said, folder, "vision")
 
 
 def load_vision(folder: Path) -> TrainedVision:
     """What `save_vision` wrote. CooperError names the folder that holds none."""
-    path = folder / VISION_CONFIG
-    if not path.exists() or not (folder / VISION_WEIGHTS).exists():
-        raise CooperError(f"{folder} holds no finished picture tower; run `cooper train vision` first")
-    said = json.loads(path.read_text(encoding="utf-8"))
+    said, weights = _load_part(folder, "vision", "picture tower")
     geometry = VitGeometry(**said["geometry"])
     vit = Vit(geometry)
-    vit.load_state_dict(load_file(folder / VISION_WEIGHTS))
+    vit.load_state_dict(weights)
     return TrainedVision(vit, geometry, Transforms(**said["transforms"]))
+
+
+def _save_part(part: nn.Module, said: Mapping[str, Any], folder: Path, stage: str) -> None:
+    """STAGE.safetensors with the weights and STAGE.json with what rebuilds the module."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(part.state_dict(), folder / f"{stage}.safetensors")
+    (folder / f"{stage}.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def _load_part(folder: Path, stage: str, noun: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    config, weights = folder / f"{stage}.json", folder / f"{stage}.safetensors"
+    if not config.exists() or not weights.exists():
+        raise CooperError(f"{folder} holds no finished {noun}; run `cooper train {stage}` first")
+    return json.loads(config.read_text(encoding="utf-8")), load_file(weights)
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ from cooper.training.recipe import read_recipe
 from cooper.training.sft import SftRecipe, TraceBatches, TraceRows, grey_picture
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
 from cooper.training.trainer import PackedTrainer, Plan
-from cooper.training.vision import Views, VisionObjective, VisionRecipe, vision_scores
+from cooper.training.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
 from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
 
 Stage = Literal["autoencoder", "vision", "amg", "sft"]
@@ -146,8 +146,8 @@ def _autoencoder(recipe: AutoencoderRecipe) -> Path:
 
 def _vision(recipe: VisionRecipe) -> Path:
     modalities = build_modalities(recipe.modalities)
-    views = Views(load_pictures(SceneSet(recipe.data), recipe.scenes), modalities, recipe)
-    held_out = Views(load_pictures(SceneSet(recipe.val), recipe.eval_scenes), modalities, recipe)
+    batches = VisionBatches(load_pictures(SceneSet(recipe.data), recipe.scenes), modalities, recipe)
+    held_out = VisionBatches(load_pictures(SceneSet(recipe.val), recipe.eval_scenes), modalities, recipe)
     torch.manual_seed(recipe.seed)
     objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
     if recipe.init is not None:
@@ -155,7 +155,7 @@ def _vision(recipe: VisionRecipe) -> Path:
         if start.config.vit_geometry != recipe.vit:
             raise CooperError(f"recipe: vit does not fit the tower of {recipe.init}, which is {start.config.vit}")
         objective.vit.load_state_dict(start.vit.state_dict())
-    plan = Plan(objective, views, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    plan = Plan(objective, batches, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
 
     def export(folder: Path) -> None:
         save_vision(TrainedVision(objective.vit, recipe.vit, recipe.transforms), folder)

@@ -28,7 +28,7 @@ from cooper.model.latents import Waves, sincos_table
 from cooper.model.vit import Vit
 from cooper.perception import Modality
 from cooper.perception.metrics import confusion, mean_iou
-from cooper.sequence.images import ImageTransform, pixels_CHW
+from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.pictures import KINDS, ScenePictures
@@ -128,7 +128,7 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
-class Views:
+class VisionBatches:
     """Makes batches: row r shows a shuffled scene in a way that (seed, r) decides."""
 
     pictures: ScenePictures
@@ -167,9 +167,8 @@ class Views:
             picture = (picture * shown.brightness).clip(0, 255).astype(np.uint8)
         transforms = self.recipe.transforms
         image = Image.fromarray(np.ascontiguousarray(shown.of(picture)))
-        if transforms.vit_after_vae:
-            image = ImageTransform(*transforms.vae).resize(image)
-        return pixels_CHW(ImageTransform(*transforms.vit).resize(image))
+        vae, vit = ImageTransform(*transforms.vae), ImageTransform(*transforms.vit)
+        return vit_pixels_CHW(image, vae, vit, transforms.vit_after_vae)
 
     def _truth(self, shown: Shown, grid: int) -> tuple[np.ndarray, ...]:
         """Class, colour, material and log metres of the cells of one picture, patch by patch."""
@@ -234,7 +233,10 @@ class VisionObjective(Objective):
 
 @torch.no_grad()
 def _begin(objective: VisionObjective) -> None:
-    """Weights as in `checkpoints.initialise`; positions start as waves, so that neighbours are alike from the first step."""
+    """Weights of standard deviation 1 / sqrt(inputs), smaller at the ends of branches.
+
+    Positions start as waves, so that neighbours are alike from the first step.
+    """
     for name, module in objective.named_modules():
         if isinstance(module, nn.Linear):
             ends_branch = name.endswith(("fc2", "out_proj"))
@@ -246,15 +248,15 @@ def _begin(objective: VisionObjective) -> None:
 
 
 @torch.no_grad()
-def vision_scores(objective: VisionObjective, views: Views) -> dict[str, float]:
+def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[str, float]:
     """How well the head reads colour pictures of held-out scenes: mean IoU of classes over cells, shares of object cells
     with the right shape, colour and material, and AbsRel in metres."""
     counts, right, errors = np.zeros((ANSWERS[0],) * 2, dtype=np.int64), [], []
-    for first in range(0, min(views.recipe.eval_scenes, len(views.pictures)), 20):
-        scenes = range(first, min(first + 20, views.recipe.eval_scenes, len(views.pictures)))
-        batch = views.batch([Shown(scene) for scene in scenes])
+    for first in range(0, min(batches.recipe.eval_scenes, len(batches.pictures)), 20):
+        scenes = range(first, min(first + 20, batches.recipe.eval_scenes, len(batches.pictures)))
+        batch = batches.batch([Shown(scene) for scene in scenes])
         cells = batch.cells
-        *logits, depth = objective.answers(batch)
+        *logits, depth = (each.cpu() for each in objective.answers(batch.to(objective.head.weight.device)))
         said = [each.argmax(-1) for each in logits]
         counts += confusion(said[0][None].numpy(), cells.classes_S[None].numpy(), ANSWERS[0])
         on_S = cells.objects_S
