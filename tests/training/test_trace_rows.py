@@ -38,6 +38,14 @@ def test_only_turns_of_the_model_are_learned(rows: TraceRows, bundle: Bundle):
     assert len(perceived) == 1 and "<think>" not in perceived[0]
 
 
+def test_lessons_in_looking_share_one_picture_that_is_read_once(rows: TraceRows, bundle: Bundle):
+    row = rows.lessons(2, 1, 4)
+    assert sum(isinstance(segment, VitSegment) for segment in row.segments) == 1
+    assert not any(isinstance(segment, LatentSegment | NoisedSegment) for segment in row.segments)
+    learned = _learned(row, bundle)
+    assert len(learned) == 4 and all(text.startswith("<think>") and text.endswith("</answer>") for text in learned)
+
+
 def test_questions_share_one_picture(rows: TraceRows):
     row = rows.row(1, 2, "direct", 3)
     assert sum(isinstance(segment, LatentSegment) for segment in row.segments) == 1
@@ -97,12 +105,12 @@ def map_rows_key(scene: int):
 
 
 def test_batches_depend_on_seed_and_row_alone_and_have_one_kind_each(rows: TraceRows, tmp_path: Path):
-    mixture = {"interleaved": 1.0, "direct": 1.0, "replay": 1.0}
+    mixture = {"interleaved": 1.0, "direct": 1.0, "grounding": 1.0, "replay": 1.0}
     optimiser = Optimiser(4, 2, 1e-3)
-    questions = {"interleaved": 1, "direct": 2}
+    questions = {"interleaved": 1, "direct": 2, "grounding": 3}
     recipe = SftRecipe(tmp_path, tmp_path, tmp_path, tmp_path, optimiser, mixture, questions)
     batches = TraceBatches(rows, recipe)
-    for first in (0, 2, 4):
+    for first in (0, 2, 4, 6, 8):
         assert batches.kind(first) == batches.kind(first + 1)
         one, two = batches(range(first, first + 2)), batches(range(first, first + 2))
         assert torch.equal(one.text.ids_T, two.text.ids_T) and torch.equal(one.targets.velocity_MD, two.targets.velocity_MD)

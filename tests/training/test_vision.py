@@ -117,6 +117,15 @@ def test_another_tower_changes_nothing_but_the_eyes(bundle: Bundle, tmp_path: Pa
         load_vision(tmp_path / "none")
 
 
+def test_a_tower_that_learned_on_keeps_the_connector_behind_it(bundle: Bundle):
+    torch.manual_seed(5)
+    trained = TrainedVision(Vit(SHAPE.vit), SHAPE.vit, SHAPE.transforms)
+    before, after = bundle.model.state_dict(), with_vision(bundle.model, trained, seed=0).state_dict()
+    for name, weight in after.items():
+        wanted = trained.vit.state_dict()[name.removeprefix("vit.")] if name.startswith("vit.") else before[name]
+        assert torch.equal(weight, wanted), name
+
+
 def test_frozen_parts_have_no_gradient_and_unknown_ones_are_named(bundle: Bundle):
     objective = PackedObjective(bundle.model, LossWeights(), ("vit",))
     try:

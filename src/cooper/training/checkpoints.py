@@ -116,14 +116,16 @@ def _load_part(folder: Path, stage: str, noun: str) -> tuple[dict[str, Any], dic
 
 @torch.no_grad()
 def with_vision(model: CooperModel, trained: TrainedVision, seed: int) -> CooperModel:
-    """The same network with another picture tower and a fresh connector behind it."""
+    """The same network with another picture tower. A tower of the same shape has learned on: the connector behind it stays;
+    behind one of another shape it is fresh."""
     said = {**model.config.to_dict(), "vit": asdict(trained.geometry), "transforms": asdict(trained.transforms)}
     torch.manual_seed(seed)
     seeing = CooperModel(CooperConfig.from_dict(said))
     initialise(seeing)
     seeing.vit.load_state_dict(trained.vit.state_dict())
-    eyes = {name: weight for name, weight in seeing.state_dict().items() if name.startswith(EYES)}
-    others = {name: weight for name, weight in model.state_dict().items() if not name.startswith(EYES)}
+    anew = "vit." if trained.geometry == model.config.vit_geometry else EYES
+    eyes = {name: weight for name, weight in seeing.state_dict().items() if name.startswith(anew)}
+    others = {name: weight for name, weight in model.state_dict().items() if not name.startswith(anew)}
     seeing.load_state_dict({**others, **eyes})
     return seeing
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.mixture import Mixture
+from cooper.data.scenes.grounding import grounding_traces
 from cooper.data.scenes.questions import questions_of
 from cooper.data.scenes.traces import teacher_trace
 from cooper.errors import CooperError
@@ -29,12 +30,14 @@ from cooper.training.packed import LossWeights, MapRows
 from cooper.training.recipe import Optimiser, Record
 
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
+GROUNDING = "grounding"  # lessons in looking, in words
 GREY = 127  # what a model that must not look is shown
 
 
 @dataclass(frozen=True)
 class SftRecipe:
-    """`mixture`: weights of the modes and of `replay` (rows of stage 1). `questions`: how many share a row, by mode.
+    """`mixture`: weights of the modes, of `grounding` (lessons in looking) and of `replay` (rows of stage 1). `questions`:
+    how many share a row, by mode, and lessons likewise.
     `drawn`: the share of maps in traces that are flow targets too. `grey`: show mid grey instead of every picture (the
     baseline that cannot look), without flow targets. `latents`: the folder of an earlier run's latents, to be used
     again. `frozen`: parts of the network that are not trained. Evaluation asks `eval_questions` in each mode of the
@@ -65,9 +68,9 @@ class SftRecipe:
 
     def __post_init__(self) -> None:
         for name in self.mixture:
-            if name not in (*MODES, REPLAY):
-                raise CooperError(f"recipe: mixture names {name!r}; known: {', '.join((*MODES, REPLAY))}")
-        for name in self.modes:
+            if name not in (*MODES, GROUNDING, REPLAY):
+                raise CooperError(f"recipe: mixture names {name!r}; known: {', '.join((*MODES, GROUNDING, REPLAY))}")
+        for name in self.mixture.keys() - {REPLAY}:
             if self.questions.get(name, 0) < 1:
                 raise CooperError(f"recipe: questions.{name} is missing or not positive, but the mixture has {name!r}")
         if not 0 <= self.drawn <= 1:
@@ -77,8 +80,8 @@ class SftRecipe:
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The modes of the mixture, without replay."""
-        return tuple(name for name, weight in self.mixture.items() if name != REPLAY and weight > 0)
+        """The modes of the mixture."""
+        return tuple(name for name in MODES if self.mixture.get(name, 0) > 0)
 
     @property
     def exam_modes(self) -> tuple[Mode, ...]:
@@ -102,6 +105,12 @@ class TraceRows:
         seed = int(rng_of(self.maps.noise.seed, number, 5).integers(2**31))
         asked = questions_of(record.scene, seed, count)
         traces = [teacher_trace(question, record, mode, self.maps.prompts, self.modalities) for question in asked]
+        return self.tree(number, scene, [self._seen(trace) for trace in traces])
+
+    def lessons(self, number: int, scene: int, count: int) -> Row:
+        """Row `number` of the run: `count` lessons in looking at one scene."""
+        record = self.maps.pictures.record(scene)
+        traces = grounding_traces(record, number, count, self.maps.prompts)
         return self.tree(number, scene, [self._seen(trace) for trace in traces])
 
     def tree(self, number: int, scene: int, traces: list[Trace]) -> Row:
@@ -188,7 +197,7 @@ class TraceBatches:
 
     def _keys(self, number: int) -> list[PictureKey]:
         """The latents that a row may need: encoding those of a batch together is much faster than one by one."""
-        if self.kind(number) == "text":
+        if self.kind(number) in ("text", GROUNDING):
             return []  # words only: the picture is seen through the ViT
         scene, mirrored = self._scene(number), self._mirrored(number)
         return [PictureKey(scene, kind, mirrored) for kind in ("rgb", *self.recipe.maps)]
@@ -202,7 +211,7 @@ class TraceBatches:
         return mirror and bool(rng_of(self.recipe.seed, number, 3).random() < 0.5)
 
     def kind(self, number: int) -> str:
-        """`replay` or a mode."""
+        """`replay`, `grounding` or a mode."""
         return Mixture(self.recipe.mixture).pick(self.recipe.seed, number // self.recipe.optimiser.batch)
 
     def row(self, number: int) -> Row:
@@ -211,6 +220,8 @@ class TraceBatches:
         scene, kind = self._scene(number), self.kind(number)
         if kind == REPLAY:
             return maps.row(number, scene, self._mirrored(number), recipe.maps)
+        if kind == GROUNDING:
+            return self.rows.lessons(number, scene, recipe.questions[kind])
         return self.rows.row(number, scene, _mode(kind), self.recipe.questions[kind])
 
 

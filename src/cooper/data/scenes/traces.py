@@ -49,7 +49,7 @@ def teacher_trace(
     else:
         raise CooperError(f"mode {mode!r} has no teacher; choose interleaved, perception, text or direct")
     return Trace(
-        question=picture_question(question, record),
+        question=scene_question(question.prompt, record, question.id),
         steps=tuple(steps),
         mode=mode,
         model="teacher",
@@ -57,9 +57,9 @@ def teacher_trace(
     )
 
 
-def picture_question(question: SceneQuestion, record: SceneRecord) -> Question:
-    """The picture, then the question with its choices."""
-    return Question(parts=(Image.fromarray(record.rgb), question.prompt), id=question.id)
+def scene_question(text: str, record: SceneRecord, name: str = "") -> Question:
+    """The picture of a scene, then what is asked (a question with its choices)."""
+    return Question(parts=(Image.fromarray(record.rgb), text), id=name)
 
 
 def truth_of(record: SceneRecord) -> Reading:
