@@ -15,7 +15,7 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --editable ".[train,scenes,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[train,scenes,judge,dev]"
 	touch $@
 
 demo: $(VENV)/.ready ## answer a spatial question about a held-out scene; writes demo/page.html

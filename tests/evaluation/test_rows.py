@@ -16,6 +16,14 @@ def test_a_torn_line_is_passed_over_and_then_cut_off(tmp_path):
     assert [row["id"] for row in read_rows(path)] == ["a", "ä", "c"]
 
 
+def test_a_line_torn_inside_a_character_is_passed_over(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    append_rows(path, [{"id": "a"}])
+    with open(path, "ab") as file:
+        file.write('{"id": "ä'.encode()[:-1])
+    assert [row["id"] for row in read_rows(path)] == ["a"]
+
+
 def test_a_file_that_is_one_torn_line_starts_again(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text("x" * 100_000)

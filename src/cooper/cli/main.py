@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli import asking, checkpoints, evaluate, scenes, training
+from cooper.cli import asking, checkpoints, data, evaluate, scenes, training
 from cooper.errors import CooperError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command()(training.train)
 app.command()(checkpoints.inspect)
 app.command()(checkpoints.export)
 app.add_typer(scenes.app, name="scenes")
+app.add_typer(data.app, name="data")
 app.add_typer(evaluate.app, name="eval")
 
 

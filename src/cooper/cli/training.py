@@ -10,12 +10,13 @@ from cooper.errors import CooperError
 
 
 class Stage(StrEnum):
-    """The autoencoder; the picture tower; stage 1, drawing maps; stage 2, reasoning with them."""
+    """The autoencoder; the picture tower; stage 1, drawing maps; stage 2, reasoning with them; stage 3, reinforcement."""
 
     AUTOENCODER = "autoencoder"
     VISION = "vision"
     AMG = "amg"
     SFT = "sft"
+    GRPO = "grpo"
 
 
 def train(

@@ -18,14 +18,14 @@ def read_rows(path: Path) -> list[Row]:
     """
     if not path.is_file():
         return []
-    *lines, _torn = path.read_text(encoding="utf-8").split("\n")
+    *lines, _torn = path.read_bytes().split(b"\n")
     return [_row(line, path, number) for number, line in enumerate(lines, start=1) if line]
 
 
-def _row(line: str, path: Path, number: int) -> Row:
+def _row(line: bytes, path: Path, number: int) -> Row:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise CooperError(f"{path}, line {number}: not JSON ({error})") from error
     if not isinstance(row, dict):
         raise CooperError(f"{path}, line {number}: not a JSON object")

@@ -3,6 +3,7 @@
 N: latent tokens of one picture. D: width of a latent token. B: pictures.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,32 @@ def guided(v_BND: Tensor, text_BND: Tensor, image_BND: Tensor | None, settings: 
     if settings.renorm == "global":
         return _renormalised(out, v_BND, settings.renorm_min, dims=(-2, -1))
     return _renormalised(out, v_BND, settings.renorm_min, dims=(-1,)) if settings.renorm == "channel" else out
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """A normal distribution of latents with one standard deviation for all numbers."""
+
+    mean_ND: Tensor
+    std: float
+
+    def mean_logprob(self, x_ND: Tensor) -> Tensor:
+        """Log-density of `x_ND`, averaged over its numbers, so that pictures of any size weigh alike."""
+        squares = ((x_ND - self.mean_ND) / self.std).pow(2).mean()
+        return -0.5 * squares - math.log(self.std) - 0.5 * math.log(2 * math.pi)
+
+
+def noisy_step(x_ND: Tensor, v_ND: Tensor, t: float, t_next: float, noise: float) -> Gaussian:
+    """One step from time t to t_next of the stochastic equation whose states are distributed as those of the flow at each time
+    (Liu et al. 2025, Flow-GRPO, eq. 9 and 10): with s = noise * sqrt(t / (1 - t)),
+
+        x_next ~ N(x + (v + s^2 / (2 t) (x + (1 - t) v)) (t_next - t),  s^2 (t - t_next))
+
+    At t = 1 the fraction takes t_next in place of t below its line. With noise -> 0 it is the Euler step of the flow.
+    """
+    s2 = noise**2 * t / (1 - (t if t < 1 else t_next))
+    drift_ND = v_ND + s2 / (2 * t) * (x_ND + (1 - t) * v_ND)
+    return Gaussian(x_ND + drift_ND * (t_next - t), math.sqrt(s2 * (t - t_next)))
 
 
 def _renormalised(x: Tensor, like: Tensor, lowest: float, dims: tuple[int, ...]) -> Tensor:

@@ -142,11 +142,7 @@ class Cooper:
 
         A question with an id mixes the id into its random numbers, so an answer does not depend on its neighbours.
         """
-        requests = [
-            Request(number, Seeded(_mixed(seed + k, question.id)), seed + k)
-            for number, question in enumerate(questions)
-            for k in range(samples)
-        ]
+        requests = requests_of(questions, samples, seed)
         done: list[list[Trace]] = [[] for _ in questions]
         events = self.engine.run(questions, requests, options or self.defaults)
         traces = {event.row: event.trace for event in events if isinstance(event, TraceDone)}
@@ -194,6 +190,15 @@ def question_of(image: Picture | Sequence[Picture], text: str, subject: int = -1
     if not -len(pictures) <= subject < len(pictures):
         raise CooperError(f"picture {subject} is asked for, but there are {len(pictures)}, counted from 0")
     return Question((*(opened(picture) for picture in pictures), text), subject)
+
+
+def requests_of(questions: Sequence[Question], samples: int, seed: int) -> list[Request]:
+    """`samples` requests for each question, one question after the other; sample k has the seed `seed + k`."""
+    return [
+        Request(number, Seeded(_mixed(seed + k, question.id)), seed + k)
+        for number, question in enumerate(questions)
+        for k in range(samples)
+    ]
 
 
 def _mixed(seed: int, name: str) -> int:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+from cooper.perception.modality import Modality
 from cooper.reasoning.events import DrawingProgress, Event, StepDone
-from cooper.reasoning.image import Drawer, Progress, draw
+from cooper.reasoning.image import Drawer, Drawn, Progress, draw
 from cooper.reasoning.session import Parts, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
 from cooper.trace.trace import MapStep, TextStep
@@ -24,21 +25,36 @@ def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
         yield from _request(session, rows)
     parts, started = session.parts, time.perf_counter()
     drawers = [_drawer(session, row) for row in rows]
-    latents: Sequence[torch.Tensor] = ()
-    for event in draw(parts.model, parts.layout.processor.geometry, drawers, session.options.drawing):
+    result = Drawn(())
+    options = session.options
+    for event in draw(parts.model, parts.layout.processor.geometry, drawers, options.drawing, options.map_noise):
         if isinstance(event, Progress):
             yield DrawingProgress(tuple(rows), event.done, event.total)
         else:
-            latents = event.latents
-    pictures = decoded(parts, latents, [drawer.grid for drawer in drawers])
+            result = event
+    pictures = decoded(parts, result.latents, [drawer.grid for drawer in drawers])
     seconds = time.perf_counter() - started
-    for row, latent, drawn in zip(rows, latents, pictures, strict=True):
+    for place, (row, drawn) in enumerate(zip(rows, pictures, strict=True)):
         sample = session.samples[row]
         modality = parts.modalities[sample.wants.popleft()]
-        latents_ND, reading = latent.float().cpu().numpy(), modality.decode(drawn)
-        sample.steps.append(MapStep(modality.name, drawn, modality.render(drawn), latents_ND, seconds, reading))
+        sample.steps.append(_map_step(modality, drawn, result, place, seconds))
         yield StepDone(row, sample.steps[-1])
     yield from _read_back(session, [row for row in rows if not session.samples[row].done])
+
+
+def _map_step(modality: Modality, drawn: np.ndarray, result: Drawn, place: int, seconds: float) -> MapStep:
+    """The map that row `place` of a drawing phase drew."""
+    noisy = bool(result.paths)
+    return MapStep(
+        modality=modality.name,
+        drawn=drawn,
+        image=modality.render(drawn),
+        latents=result.latents[place].float().cpu().numpy(),
+        seconds=seconds,
+        reading=modality.decode(drawn),
+        path=torch.stack(result.paths[place]).cpu().numpy() if noisy else None,
+        logprobs=result.logprobs[place] if noisy else (),
+    )
 
 
 def _drawer(session: Session, row: int) -> Drawer:
@@ -49,7 +65,7 @@ def _drawer(session: Session, row: int) -> Drawer:
     cell = config.vae_geometry.downsampling * config.latent_patch_size  # pixels of one latent token along a side
     grid = (canvas.height // cell, canvas.width // cell)
     noise_ND = sample.request.random.normal(grid[0] * grid[1], processor.geometry.latent_width)
-    return Drawer(sample.main, grid, noise_ND, sample.without_text, sample.without_image)
+    return Drawer(sample.main, grid, noise_ND, sample.without_text, sample.without_image, sample.request.random)
 
 
 def decoded(parts: Parts, latents: Sequence[torch.Tensor], grids: Sequence[tuple[int, int]]) -> list[np.ndarray]:

@@ -12,8 +12,9 @@ from torch import Tensor
 from cooper.model.cache import Cache
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
-from cooper.model.flow import Branches, branches, guided, schedule
+from cooper.model.flow import Branches, branches, guided, noisy_step, schedule
 from cooper.reasoning.context import Context, bind
+from cooper.reasoning.text import Randomness
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Geometry, Row, pack
 from cooper.sequence.segments import NoisedSegment
@@ -23,7 +24,8 @@ from cooper.sequence.segments import NoisedSegment
 class Drawer:
     """A row about to draw on an (h, w) grid of latent tokens from `noise_ND`.
 
-    `text` and `image` are the guidance contexts: the row without its request, and without its picture.
+    `text` and `image` are the guidance contexts: the row without its request, and without its picture. `random` is asked
+    for further noise where steps are noisy.
     """
 
     main: Context
@@ -31,6 +33,7 @@ class Drawer:
     noise_ND: Tensor
     text: Context | None = None
     image: Context | None = None
+    random: Randomness | None = None
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,12 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """The finished latents [N, D] of every row."""
+    """The finished latents [N, D] of every row. Where steps were noisy: the K + 1 states before and after the noisy steps,
+    each [N, D], and the K log-probabilities of those steps."""
 
     latents: tuple[Tensor, ...]
+    paths: tuple[tuple[Tensor, ...], ...] = ()
+    logprobs: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,20 +91,44 @@ def draw(
     geometry: Geometry,
     drawers: Sequence[Drawer],
     settings: DrawingDefaults,
+    noise: float = 0.0,
 ) -> Iterator[Progress | Drawn]:
-    """Integrate the flow from noise to latents in every row; yields after each Euler step, the result last."""
+    """Integrate the flow from noise to latents in every row; yields after each step, the result last.
+
+    Steps are Euler steps. With `noise` above 0 all but the last one are drawn from `noisy_step`; the last one is not,
+    because its noise would stay in the map.
+    """
     times = schedule(settings.num_timesteps, settings.timestep_shift).to(model.device)
     states = [drawer.noise_ND.to(model.device, torch.float32) for drawer in drawers]
     batches: dict[Branches, _Batch] = {}
+    paths, logprobs = [[state] for state in states], [[] for _ in states]
     for step in range(len(times) - 1):
         kinds = branches(settings, float(times[step]))
         if kinds not in batches:
             batches[kinds] = _batch(model, geometry, drawers, kinds)
         copies = 1 + kinds.text + kinds.image
         v = batches[kinds].velocities(model, states * copies, times[step])
-        states = [x - _combined(v[b :: len(states)], settings) * (times[step] - times[step + 1]) for b, x in enumerate(states)]
+        combined = [_combined(v[b :: len(states)], settings) for b in range(len(states))]
+        if noise and step < len(times) - 2:
+            for b, drawer in enumerate(drawers):
+                states[b], logprob = _noisy(drawer, states[b], combined[b], times[step : step + 2].tolist(), noise)
+                paths[b].append(states[b])
+                logprobs[b].append(logprob)
+        else:
+            states = [x - v_ND * (times[step] - times[step + 1]) for x, v_ND in zip(states, combined, strict=True)]
         yield Progress(step + 1, len(times) - 1)
-    yield Drawn(tuple(states))
+    if not noise:
+        yield Drawn(tuple(states))
+    else:
+        yield Drawn(tuple(states), tuple(map(tuple, paths)), tuple(map(tuple, logprobs)))
+
+
+def _noisy(drawer: Drawer, x_ND: Tensor, v_ND: Tensor, times: Sequence[float], noise: float) -> tuple[Tensor, float]:
+    """The next state of one row, drawn from its own random numbers, and the log-probability of that step."""
+    assert drawer.random is not None, "noisy steps need random numbers"
+    likely = noisy_step(x_ND, v_ND, times[0], times[1], noise)
+    after_ND = likely.mean_ND + likely.std * drawer.random.normal(*x_ND.shape).to(x_ND)
+    return after_ND, float(likely.mean_logprob(after_ND))
 
 
 def _combined(v: Sequence[Tensor], settings: DrawingDefaults) -> Tensor:

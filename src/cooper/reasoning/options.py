@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cooper.errors import CooperError
 from cooper.model.config import DrawingDefaults
 from cooper.reasoning.text import Randomness, Sampling
 from cooper.trace.trace import Mode
@@ -12,6 +13,7 @@ class Options:
     """How a batch of questions is answered. `max_turns`: turns of text the model may write (published: 3).
 
     `draws` names the maps drawn first where the caller decides: mode "perception", and "map", which draws and writes nothing.
+    `map_noise` above 0 draws maps by noisy steps and keeps their log-probabilities, for reinforcement learning (no guidance).
     """
 
     mode: Mode = "interleaved"
@@ -19,6 +21,13 @@ class Options:
     drawing: DrawingDefaults = DrawingDefaults()
     max_turns: int = 3
     draws: tuple[str, ...] = ("depth", "segmentation")
+    map_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.map_noise < 0:
+            raise CooperError(f"map_noise is {self.map_noise}; it must not be negative")
+        if self.map_noise and self.guided:
+            raise CooperError("maps drawn with map_noise are drawn without guidance: set drawing.text_scale to 1")
 
     @property
     def maps(self) -> tuple[str, ...]:
@@ -44,6 +53,7 @@ class Options:
             "timestep_shift": self.drawing.timestep_shift,
             "text_scale": self.drawing.text_scale,
             "image_scale": self.drawing.image_scale,
+            "map_noise": self.map_noise,
         }
 
 

@@ -128,7 +128,7 @@ def write_turns(
                 [live[place] for place in going],
             )
         choices = choose(
-            model.text_logits(hidden_BH)[:, :vocabulary],
+            word_logprobs(model.text_logits(hidden_BH), vocabulary, sampling.temperature),
             [writers[row] for row in live],
             ids,
             live,
@@ -150,22 +150,29 @@ class Choices:
     logprobs: list[float]
 
 
+def word_logprobs(logits_BV: Tensor, vocabulary: int, temperature: float) -> Tensor:
+    """Log-probabilities, in float32, of the tokens that may be sampled, tempered (temperature 0 counts as 1 here).
+
+    This is what a trace records and what reinforcement learning scores; there is no other.
+    """
+    return (logits_BV[:, :vocabulary].float() / (temperature or 1.0)).log_softmax(-1)
+
+
 def choose(
-    logits_BV: Tensor,
+    scores_BV: Tensor,
     writers: Sequence[Writer],
     ids: Sequence[Sequence[int]],
     live: Sequence[int],
     sampling: Sampling,
 ) -> Choices:
     """Pick the next token of every row: forced, likeliest, or sampled by the row's own random number."""
-    scores_BV = (logits_BV.float() / (sampling.temperature or 1.0)).log_softmax(-1)
     if sampling.temperature == 0:
         token_B = scores_BV.argmax(-1)
     else:
         u_B = torch.tensor(
             [w.random.uniform() for w in writers],
             dtype=torch.float64,
-            device=logits_BV.device,
+            device=scores_BV.device,
         )
         token_B = sample(scores_BV, u_B, sampling.top_p)
     for place, (row, writer) in enumerate(zip(live, writers, strict=True)):

@@ -1,6 +1,6 @@
 """What a trace is made of: the question, the steps, and the record of both.
 
-H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent token.
+H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent token. K: noisy steps of a drawing.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,10 @@ class TextStep:
 
 @dataclass(frozen=True, eq=False)
 class MapStep:
-    """One map the model drew: the raw picture, the rendering that it read back, the latents, and what the map means."""
+    """One map the model drew: the raw picture, the rendering that it read back, the latents, and what the map means.
+
+    Where it was drawn by noisy steps, `path` holds the states before and after each, and `logprobs` their log-probabilities.
+    """
 
     modality: str
     drawn: np.ndarray  # float32 [H, W, 3] in [0, 1], straight from the decoder
@@ -62,6 +65,8 @@ class MapStep:
     latents: np.ndarray | None = None  # float32 [N, D], token form
     seconds: float = 0.0
     reading: Reading | None = None
+    path: np.ndarray | None = None  # float32 [K + 1, N, D]
+    logprobs: tuple[float, ...] = ()  # K
 
     @property
     def facts(self) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
     DIR/trace.json           version, circumstances, parts of the question, steps
     DIR/input_0.png          pictures of the question, in order
     DIR/step_1.png           the rendering of the map that is step 1
-    DIR/step_1.drawn.npy     the picture as drawn, its latents (step_1.latents.npy), and
+    DIR/step_1.drawn.npy     the picture as drawn, its latents (step_1.latents.npy), the states of noisy steps
+                             (step_1.path.npy), and
     DIR/step_1.reading_0.npy the arrays it was read as
 
 A folder appears whole or not at all: it is written under another name beside its place and then renamed.
@@ -28,7 +29,7 @@ from cooper.trace.fields import Fields, read_fields
 from cooper.trace.steps import MapStep, Question, Record, Step, TextStep
 
 VERSION = 1
-_PARTS = re.compile(r"trace\.json|input_\d+\.png|step_\d+\.(png|(drawn|latents|reading_\d+)\.npy)")
+_PARTS = re.compile(r"trace\.json|input_\d+\.png|step_\d+\.(png|(drawn|latents|path|reading_\d+)\.npy)")
 _BESIDE = re.compile(r"page\.html|map\.png|map_\w+\.npy|points\.ply")  # what the command line puts beside a trace
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 _Record = TypeVar("_Record", bound=Record)
@@ -148,6 +149,9 @@ def _write_step(step: Step, folder: Path, name: str) -> dict[str, object]:
     fields["drawn"] = _save_array(step.drawn, folder / f"{name}.drawn.npy")
     if step.latents is not None:
         fields["latents"] = _save_array(step.latents, folder / f"{name}.latents.npy")
+    if step.path is not None:
+        fields["path"] = _save_array(step.path, folder / f"{name}.path.npy")
+        fields["logprobs"] = list(step.logprobs)
     if step.reading is not None:
         fields["reading"] = _write_reading(step.reading, folder, name)
     return fields
@@ -196,6 +200,8 @@ def _read_step(folder: Path, step: Fields) -> Step:
         latents=_load_array(folder, step.text("latents")) if "latents" in step.values else None,
         seconds=step.number("seconds"),
         reading=_read_reading(folder, step.child("reading")) if "reading" in step.values else None,
+        path=_load_array(folder, step.text("path")) if "path" in step.values else None,
+        logprobs=step.numbers("logprobs") if "path" in step.values else (),
     )
 
 

@@ -1,5 +1,6 @@
 """The objective of stages 1 and 2 over packed sequences, and the parts that their rows share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +39,7 @@ class PackedObjective(Objective):
         super().__init__()
         self.model = model
         self.weights = (weights.ce, weights.mse)
-        for name in ("vae", *frozen):
-            part = getattr(model, name, None)
-            if not isinstance(part, nn.Module):
-                known = ", ".join(name for name, _ in model.named_children())
-                raise CooperError(f"recipe: frozen names {name!r}, no part of the network; known: {known}")
-            part.requires_grad_(False)
+        freeze(model, ("vae", *frozen))
 
     def counts(self, batch: PackedSequence) -> Tensor:
         return torch.tensor([len(batch.targets.ids_S), len(batch.targets.velocity_index_M)], dtype=torch.float32)
@@ -51,6 +47,16 @@ class PackedObjective(Objective):
     def forward(self, batch: PackedSequence) -> Tensor:
         losses = self.model.losses(batch)
         return torch.stack([losses.ce_sum, losses.mse_sum])
+
+
+def freeze(model: CooperModel, names: Sequence[str]) -> None:
+    """Keep parts of the network as they are. CooperError: there is no part of that name."""
+    for name in names:
+        part = getattr(model, name, None)
+        if not isinstance(part, nn.Module):
+            known = ", ".join(name for name, _ in model.named_children())
+            raise CooperError(f"recipe: frozen names {name!r}, no part of the network; known: {known}")
+        part.requires_grad_(False)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """One door for every stage: a recipe in, a run folder with checkpoints, figures and a finished model out."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ from cooper.training.checkpoints import (
     with_vision,
 )
 from cooper.training.corpus import corpus
+from cooper.training.grpo_recipe import GrpoRecipe
 from cooper.training.latents import LatentStore
 from cooper.training.packed import MapRows, Noise, PackedObjective
 from cooper.training.pictures import load_pictures
@@ -50,8 +52,8 @@ from cooper.training.trainer import PackedTrainer, Plan
 from cooper.training.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
 from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
 
-Stage = Literal["autoencoder", "vision", "amg", "sft"]
-STAGES: tuple[Stage, ...] = ("autoencoder", "vision", "amg", "sft")
+Stage = Literal["autoencoder", "vision", "amg", "sft", "grpo"]
+STAGES: tuple[Stage, ...] = ("autoencoder", "vision", "amg", "sft", "grpo")
 RECIPE_FILE = "recipe.yaml"
 MODEL_FOLDER = "model"  # the finished model, of averaged weights, inside a run folder
 
@@ -70,6 +72,8 @@ def train(stage: str, config: str | Path, overrides: Sequence[str] = ()) -> Path
         return _amg(read_recipe(AmgRecipe, config, overrides))
     if stage == "sft":
         return _sft(read_recipe(SftRecipe, config, overrides))
+    if stage == "grpo":
+        return _grpo(read_recipe(GrpoRecipe, config, overrides))
     raise CooperError(f"unknown stage {stage!r}; choose {', '.join(STAGES)}")
 
 
@@ -232,6 +236,15 @@ def _sft(recipe: SftRecipe) -> Path:
         return {**asdict(exam.scores(drawn)), **answers.figures(bundle)}
 
     return run_plan(plan, "sft", recipe, Measured(figures, lambda folder: save_bundle(bundle, folder)))
+
+
+def _grpo(recipe: GrpoRecipe) -> Path:
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is experimental there; its signature is tested here
+    from cooper.training.reinforcing import reinforce
+
+    recipe.out.mkdir(parents=True, exist_ok=True)
+    save_recipe(recipe, recipe.out)
+    return reinforce(recipe, plain(recipe))
 
 
 @torch.no_grad()

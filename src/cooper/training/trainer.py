@@ -77,7 +77,7 @@ class PackedTrainer(Trainer):
 
     def __init__(self, plan: Plan, callbacks: Sequence[TrainerCallback] = ()) -> None:
         self.plan = plan
-        super().__init__(model=plan.objective, args=_arguments(plan), callbacks=[_Averaging(self), _Stop(), *callbacks])
+        super().__init__(model=plan.objective, args=_arguments(plan), callbacks=[_Averaging(self), Stopping(), *callbacks])
         for default in (PrinterCallback, ProgressCallback):
             self.remove_callback(default)
         self.average = Average(plan.objective, plan.optimiser.ema)
@@ -207,7 +207,7 @@ class _Averaging(TrainerCallback):
         self._trainer.average.update(self._trainer.plan.objective)
 
 
-class _Stop(TrainerCallback):
+class Stopping(TrainerCallback):
     """Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint. A second signal ends it at once."""
 
     def __init__(self) -> None:

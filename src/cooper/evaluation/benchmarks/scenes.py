@@ -10,6 +10,7 @@ from PIL import Image
 
 from cooper.data.scenes.catalogue import CLASS_IDS, CLASS_NAMES, SHAPES
 from cooper.data.scenes.production import RenderSettings, render_scenes
+from cooper.data.scenes.question import SceneQuestion
 from cooper.data.scenes.questions import balanced_questions
 from cooper.data.scenes.render import FAR, NEAR, SceneRecord
 from cooper.data.scenes.scene import Scene
@@ -104,19 +105,21 @@ def items_of(records: Sequence[SceneRecord], settings: ScenesSettings) -> list[I
     per_scene = max(QUESTIONS_PER_SCENE, -(-settings.limit // len(records)))
     found = balanced_questions((record.scene for record in records), settings.seed, per_scene)
     pictures = {scene_id(record.scene): _shown(record, settings.blind) for record in records}
-    return [
-        Item(
-            id=question.id,
-            category=question.category,
-            group=question.group,
-            question=Question((pictures[question.id.rsplit("-", 2)[0]], question.prompt), id=question.id),
-            type=question.type,
-            truth=question.answer,
-            choices=question.choices,
-            tolerance=question.tolerance,
-        )
-        for question in found[: settings.limit]
-    ]
+    return [item_of(question, pictures[question.id.rsplit("-", 2)[0]]) for question in found[: settings.limit]]
+
+
+def item_of(question: SceneQuestion, picture: Image.Image) -> Item:
+    """A question about a scene as evaluation and reinforcement learning put it."""
+    return Item(
+        id=question.id,
+        category=question.category,
+        group=question.group,
+        question=Question((picture, question.prompt), id=question.id),
+        type=question.type,
+        truth=question.answer,
+        choices=question.choices,
+        tolerance=question.tolerance,
+    )
 
 
 def scene_id(scene: Scene) -> str:

@@ -1,0 +1,36 @@
+"""`cooper data flags`: which questions maps help with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
+
+
+@app.callback()
+def data() -> None:
+    """Prepare training data."""
+
+
+@app.command()
+def flags(
+    source: Annotated[Path, typer.Option("--data", help="A rendered scene set, or questions as JSON Lines.")],
+    out: Annotated[Path, typer.Option(help="Folder of flags.jsonl and its plot; an interrupted run there goes on.")],
+    model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
+    samples: Annotated[int, typer.Option(help="Answers with and answers without maps for each question.")] = 8,
+    margin: Annotated[float, typer.Option(help="Difference of the shares of right answers that makes a flag.")] = 0.25,
+    limit: Annotated[int, typer.Option(help="Number of questions.")] = 1000,
+    per_scene: Annotated[int, typer.Option(help="Questions about each scene, as in the recipe of the training.")] = 4,
+    batch: Annotated[int, typer.Option(help="Questions put to the model at once.")] = 16,
+    temperature: Annotated[float, typer.Option(help="Of the sampled answers.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the questions, as in the recipe of the training, and of the answers.")] = 0,
+) -> None:
+    """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
+    from cooper.curation.flags import FlagSettings, flag_questions
+    from cooper.reasoning.cooper import Cooper
+    from cooper.training.tasks import source_of
+
+    settings = FlagSettings(model, source, out, samples, margin, limit, batch, temperature, seed=seed)
+    questions = source_of(source, seed, per_scene)
+    typer.echo(str(flag_questions(Cooper.from_pretrained(model), questions, settings)))

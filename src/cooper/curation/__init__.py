@@ -1,0 +1,1 @@
+"""Flags for training, made with a model."""

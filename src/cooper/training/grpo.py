@@ -1,0 +1,154 @@
+"""Group relative policy optimisation (Shao et al. 2024) by the installed TRL, with rollouts that draw.
+
+Four overrides, nothing copied: sampling, advantages, losses, logs and checkpoints are TRL's. What differs is that a rollout
+is more than a list of tokens, so it travels beside them: TRL's lists hold its entries (see `rollouts.Rollout`), and its
+log-probabilities come from one packed pass over the tensors that the sampler kept.
+
+B: rollouts. C: the longest completion.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerFast, TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+from trl.models import unwrap_model_for_generation
+
+from cooper.data.batches import rng_of
+from cooper.errors import CooperError
+from cooper.training.grpo_figures import figures_of
+from cooper.training.policy import Policy
+from cooper.training.rewards.reward import Reward
+from cooper.training.rollouts import Rollout
+from cooper.training.sampler import Sampler
+from cooper.training.scoring import Scorer
+from cooper.training.sharding import gathered
+from cooper.training.tasks import Tasks
+
+
+@dataclass(frozen=True, eq=False)
+class Reinforcing:
+    """What a run is made of: tasks, how they are sampled and scored, and the terms of the reward with their weights."""
+
+    policy: Policy
+    tasks: Tasks
+    sampler: Sampler
+    scorer: Scorer
+    rewards: Sequence[Reward]
+    tokenizer: PreTrainedTokenizerFast
+
+
+class InterleavedGRPOTrainer(GRPOTrainer):
+    """TRL's trainer for rollouts with maps in them."""
+
+    def __init__(
+        self, run: Reinforcing, args: GRPOConfig, callbacks: Sequence[TrainerCallback] = (), peft_config: Any = None
+    ) -> None:
+        self.run_of = run
+        self.rows: list[dict[str, Any]] = []
+        self.rollouts: list[Rollout] = []
+        self.scoring_seconds = 0.0
+        super().__init__(
+            model=run.policy,
+            reward_funcs=[_as_trl(reward, args.num_generations) for reward in run.rewards],
+            args=args,
+            train_dataset=Dataset.from_dict({"prompt": [""] * len(run.tasks), "row": list(range(len(run.tasks)))}),
+            processing_class=run.tokenizer,
+            callbacks=list(callbacks),
+            peft_config=peft_config,
+            rollout_func=self.sample,
+        )
+
+    def sample(self, prompts: Sequence[str], trainer: Any) -> dict[str, Any]:
+        """Our engine in place of TRL's generation. The seed follows from the step and the question alone, so a resumed run and
+        one on more processes sample the same."""
+        numbers = [row["row"] for row in self.rows[:: self.num_generations]]
+        part = self._step % self.args.gradient_accumulation_steps
+        seed = int(rng_of(self.args.seed, self.state.global_step, part, 17).integers(2**62))
+        wrapped = self.model_wrapped
+        with unwrap_model_for_generation(wrapped, self.accelerator), gathered(wrapped):
+            self.rollouts = self.run_of.tasks.sampled(self.run_of.sampler, numbers, self.num_generations, seed)
+        return {
+            "prompt_ids": [[self._tokenizer.eos_token_id]] * len(prompts),
+            "completion_ids": [rollout.ids for rollout in self.rollouts],
+            "logprobs": [rollout.logprobs for rollout in self.rollouts],
+            "env_mask": [rollout.mask for rollout in self.rollouts],
+            "rollout": self.rollouts,
+        }
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if len(inputs) % self.num_generations:
+            raise CooperError(f"each process samples {len(inputs)} rollouts at a time, no multiple of {self.num_generations}")
+        self.rows = inputs
+        out = super()._generate_and_score_completions(inputs)
+        out["rollout"] = self.rollouts
+        out["old_per_token_logps"] = out["sampling_per_token_logps"]  # the sampler's own, whatever the number of iterations
+        mode = "train" if self.model.training else "eval"
+        figures = figures_of(self.rollouts, self.run_of.tasks.flags, self.run_of.sampler.clock)
+        figures |= {"questions/set_aside": float(len(self.run_of.tasks.set_aside)), "seconds/scoring": self.scoring_seconds}
+        self.scoring_seconds = 0.0
+        for name, value in figures.items():
+            self._metrics[mode][name].append(value)
+        return out
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        self.rollouts = inputs["rollout"]
+        loss = super()._compute_loss(model, inputs)
+        if not torch.isfinite(loss):
+            place = self.keep(self.rollouts, Path(self.args.output_dir) / "not-a-number")
+            raise CooperError(f"the loss is not a number at step {self.state.global_step + 1}; its rollouts are in {place}")
+        return loss
+
+    def keep(self, rollouts: Sequence[Rollout], folder: Path) -> Path:
+        """Save the traces of rollouts."""
+        for place, rollout in enumerate(rollouts):
+            rollout.trace.save(folder / f"step-{self.state.global_step + 1}" / f"{place:03d}")
+        return folder
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        compute_aux_loss: bool = False,
+        **nothing: Any,
+    ) -> tuple[Tensor, Tensor | None, None]:
+        """Log-probabilities [B, C] of every entry that the model wrote, with maps in context; 0 elsewhere."""
+        started = time.perf_counter()
+        rollouts = self.rollouts
+        assert len(rollouts) == len(input_ids), "these are not the rollouts of this batch"
+        size = batch_size or len(rollouts)
+        found = []
+        for first in range(0, len(rollouts), size):
+            found += self.run_of.scorer(model, rollouts[first : first + size], input_ids.device)
+        self.scoring_seconds += time.perf_counter() - started
+        logprobs_BC, entropies_BC = (
+            _padded([getattr(each, name) for each in found], logits_to_keep) for name in ("logprobs", "entropies")
+        )
+        return logprobs_BC, entropies_BC if compute_entropy else None, None
+
+
+def _padded(rows: Sequence[Tensor], width: int) -> Tensor:
+    padded = pad_sequence(list(rows), batch_first=True)
+    return torch.nn.functional.pad(padded, (0, width - padded.shape[1]))
+
+
+def _as_trl(reward: Reward, group: int) -> Any:
+    """A reward of groups as TRL calls it: with all rollouts of this process, group by group."""
+
+    def rewarded(rollout: Sequence[Rollout], **others: Any) -> list[float | None]:
+        groups = [rollout[first : first + group] for first in range(0, len(rollout), group)]
+        return [value for each in groups for value in reward(each[0].item, [one.trace for one in each])]
+
+    rewarded.__name__ = reward.name
+    return rewarded

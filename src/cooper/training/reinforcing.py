@@ -1,0 +1,178 @@
+"""A run of reinforcement learning: a recipe in, a run folder with checkpoints, figures and a finished model out."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerFast, TrainerCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from trl import GRPOConfig
+
+from cooper.curation.flags import Flag, read_flags
+from cooper.data.scenes.store import SceneSet
+from cooper.errors import CooperError
+from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.options import Options
+from cooper.reasoning.text import Sampling
+from cooper.training.answering import AnswerExam
+from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
+from cooper.training.grpo import InterleavedGRPOTrainer, Reinforcing
+from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings
+from cooper.training.packed import freeze
+from cooper.training.pictures import load_pictures
+from cooper.training.policy import Policy, Words
+from cooper.training.rewards.answer import AnswerReward
+from cooper.training.rewards.exploration import ExplorationReward
+from cooper.training.rewards.format import FormatReward
+from cooper.training.rewards.reward import Reward
+from cooper.training.sampler import Sampler
+from cooper.training.scoring import Scorer
+from cooper.training.tasks import Tasks, source_of
+from cooper.training.trainer import STATE_FILE, Interrupted, Stopping
+from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
+
+MODEL_FOLDER = "model"
+EXAM_SCENES = 100
+
+
+def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
+    """Run the recipe, from its last checkpoint if there is one; returns the folder of the finished model.
+
+    `plain`: the recipe as values for the tracker. CooperError: keys, data or settings of TRL that do not fit, or a loss that
+    is not a number. Interrupted: a signal ended the run; a checkpoint was left.
+    """
+    bundle = load_bundle(recipe.init)
+    args = arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
+    trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, _callbacks(recipe, plain), _adapters(recipe.lora))
+    for default in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(default)
+    if recipe.val is not None:
+        exam = AnswerExam(load_pictures(SceneSet(recipe.val), EXAM_SCENES), (recipe.mode,), recipe.eval_questions)
+        trainer.add_callback(Evaluating(recipe.record.eval_every, lambda step: _examined(exam, bundle), trainer.log))
+    last = last_whole_checkpoint(recipe.out)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    if trainer.state.global_step < recipe.steps:
+        raise Interrupted(trainer.state.global_step, recipe.out / f"checkpoint-{trainer.state.global_step}")
+    if trainer.is_world_process_zero():
+        if recipe.lora is not None:
+            trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+        save_bundle(bundle, recipe.out / MODEL_FOLDER)
+        draw_curves(recipe.out / METRICS_FILE, recipe.out / "curves.svg")
+    return recipe.out / MODEL_FOLDER
+
+
+def _callbacks(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> list[TrainerCallback]:
+    recipe.out.mkdir(parents=True, exist_ok=True)
+    callbacks: list[TrainerCallback] = [Stopping(), Watching(recipe.out, "grpo")]
+    if recipe.record.tracker == "trackio":
+        callbacks.append(Tracking("cooper", f"grpo-{recipe.out.name}", plain))
+    return callbacks
+
+
+def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
+    """The parts of a run around a checkpoint. CooperError names what does not fit."""
+    model, processor = bundle.model, bundle.processor
+    freeze(model, ("vae", *recipe.frozen))
+    door = Cooper.of(model, processor, bundle.prompts, str(recipe.init))
+    flags = read_flags(recipe.flags) if recipe.flags is not None else {}
+    return Reinforcing(
+        policy=Policy(model),
+        tasks=Tasks(source_of(recipe.data, recipe.seed, recipe.per_scene, recipe.scenes), flags),
+        sampler=Sampler(door, sampling_options(recipe, door), recipe.at_once),
+        scorer=Scorer(processor.geometry, Words(processor.vocabulary, recipe.sampling.temperature)),
+        rewards=[reward for reward, _ in rewards_of(recipe, door, flags)],
+        tokenizer=PreTrainedTokenizerFast(
+            tokenizer_object=processor.tokenizer, eos_token=processor.marks.eos, padding_side="left"
+        ),
+    )
+
+
+def sampling_options(recipe: GrpoRecipe, door: Cooper) -> Options:
+    """How rollouts are sampled."""
+    asked, drawing = recipe.sampling, door.defaults.drawing
+    if recipe.num_timesteps is not None:
+        drawing = replace(drawing, num_timesteps=recipe.num_timesteps)
+    sampling = Sampling(asked.temperature, asked.top_p, asked.max_tokens)
+    return replace(door.options(recipe.mode, sampling, drawing, recipe.max_turns), map_noise=recipe.map_noise)
+
+
+def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag]) -> list[tuple[Reward, float]]:
+    """The terms of the reward with their weights; those of weight 0 are left out. In text mode no request is well formed."""
+    settings, parts = recipe.rewards, door.engine.parts
+    tags = tuple(parts.prompts.tags.values()) if recipe.mode == "interleaved" else ()
+    terms: list[tuple[Reward, float]] = [
+        (AnswerReward(settings.graded), settings.answer),
+        (FormatReward(tags), settings.format),
+        (ExplorationReward(flags, settings.weight, settings.threshold), settings.exploration),
+    ]
+    return [(reward, weight) for reward, weight in terms if weight]
+
+
+def _weights(recipe: GrpoRecipe) -> list[float]:
+    settings = recipe.rewards
+    return [weight for weight in (settings.answer, settings.format, settings.exploration) if weight]
+
+
+def _examined(exam: AnswerExam, bundle: Bundle) -> Mapping[str, float]:
+    with torch.no_grad():
+        return exam.figures(bundle)
+
+
+def _adapters(lora: LoraSettings | None) -> Any:
+    if lora is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets))
+
+
+def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
+    """The recipe as TRL's configuration. CooperError names a key under `trl` that TRL does not know or refuses."""
+    known = {each.name for each in fields(GRPOConfig)}
+    for name in recipe.trl:
+        if name not in known:
+            raise CooperError(f"recipe: trl names {name!r}, which this version of TRL does not know")
+    ours: dict[str, Any] = {
+        "output_dir": str(recipe.out),
+        "max_steps": recipe.steps,
+        "num_generations": recipe.group,
+        "per_device_train_batch_size": recipe.rows,
+        "gradient_accumulation_steps": recipe.accumulation(world),
+        "learning_rate": recipe.learning_rate,
+        "temperature": recipe.sampling.temperature,
+        "top_p": recipe.sampling.top_p,
+        "max_completion_length": recipe.sampling.max_tokens * recipe.max_turns,
+        "seed": recipe.seed,
+        "save_steps": recipe.record.save_every,
+        "save_total_limit": recipe.record.keep,
+        "logging_steps": recipe.record.log_every,
+        "reward_weights": _weights(recipe),
+        "report_to": [],
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "use_cpu": not torch.cuda.is_available(),
+        "ddp_find_unused_parameters": True,  # a batch without maps leaves parts of the drawing expert without gradients
+    }
+    defaults = {"gradient_checkpointing": False, "bf16": False, "lr_scheduler_type": "constant_with_warmup"}
+    try:
+        return GRPOConfig(**{**defaults, **recipe.trl, **ours})
+    except (TypeError, ValueError) as error:
+        raise CooperError(f"recipe: TRL refuses these settings: {' '.join(str(error).split())}") from None
+
+
+def last_whole_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint with the most steps among those that were written to the end: the state file comes last."""
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}") if _is_json(path)]
+    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,26 @@
+"""Weights sharded by FSDP2, whole for as long as rollouts are sampled.
+
+Ranks run different numbers of forward passes while they sample, so no pass may gather weights: they are gathered once
+before and dealt out again afterwards.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+from torch.distributed.fsdp import FSDPModule
+
+
+@contextmanager
+def gathered(model: nn.Module) -> Iterator[None]:
+    """Every sharded part of `model` whole on every rank. Nothing happens to a model that is not sharded."""
+    parts = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    for part in parts:
+        part.unshard()
+        part.set_reshard_after_forward(False, recurse=False)
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.set_reshard_after_forward(part is not model, recurse=False)
+            part.reshard()

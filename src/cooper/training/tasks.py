@@ -1,0 +1,127 @@
+"""The questions that reinforcement learning asks, with their truths, read when they are asked."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from cooper.curation.flags import Flag
+from cooper.data.scenes.question import SceneQuestion
+from cooper.data.scenes.questions import questions_of
+from cooper.data.scenes.store import SceneSet
+from cooper.errors import CooperError
+from cooper.evaluation.answers import QUESTION_TYPES, TOLERANCE
+from cooper.evaluation.benchmarks.scenes import item_of
+from cooper.evaluation.runner import Item
+from cooper.sequence.images import read_image
+from cooper.trace.trace import Question
+from cooper.training.rollouts import Rollout
+from cooper.training.sampler import Sampler
+
+
+class Source(Protocol):
+    """Where questions come from. `item` raises CooperError for one whose picture cannot be read."""
+
+    def __len__(self) -> int: ...
+
+    def item(self, number: int) -> Item: ...
+
+
+@dataclass(eq=False)
+class Tasks:
+    """Questions with their flags (by id). `set_aside` collects those that could not be read, with the reason."""
+
+    source: Source
+    flags: Mapping[str, Flag] = field(default_factory=dict)
+    set_aside: dict[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def readable(self, number: int) -> Item:
+        """The question, or the next one that can be read. CooperError: none can."""
+        for step in range(len(self)):
+            place = (number + step) % len(self)
+            if place in self.set_aside:
+                continue
+            try:
+                return self.source.item(place)
+            except CooperError as error:
+                self.set_aside[place] = str(error)
+        raise CooperError(f"none of the {len(self)} questions can be read; the first: {next(iter(self.set_aside.values()))}")
+
+    def sampled(self, sampler: Sampler, numbers: Sequence[int], samples: int, seed: int) -> list[Rollout]:
+        """`samples` rollouts of each question, one question after the other."""
+        return sampler.sample([self.readable(number) for number in numbers], samples, seed)
+
+
+class SceneTasks:
+    """`per_scene` questions about each of the first `limit` scenes of a rendered set."""
+
+    def __init__(self, folder: Path, seed: int, per_scene: int, limit: int) -> None:
+        self._scenes = SceneSet(folder)
+        count = min(limit, len(self._scenes))
+        self._asked: list[tuple[int, SceneQuestion]] = [
+            (index, question) for index in range(count) for question in questions_of(self._scenes[index].scene, seed, per_scene)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def item(self, number: int) -> Item:
+        index, question = self._asked[number]
+        return item_of(question, Image.fromarray(self._scenes[index].rgb))
+
+
+class FileTasks:
+    """Questions of a JSON Lines file: `id`, `image` (a path from the file's folder, or several), `question`, `type` (MCQ,
+    YN, Number, Number_Int), `answer`, and where wanted `choices`, `tolerance`, `category`."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path.parent
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise CooperError(f"cannot read the questions {path}: {error.strerror}") from None
+        self._rows = [_row(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+        if not self._rows:
+            raise CooperError(f"{path} holds no question")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def item(self, number: int) -> Item:
+        row = self._rows[number]
+        names = [row["image"]] if isinstance(row["image"], str) else row["image"]
+        pictures = [read_image(self._folder / name) for name in names]
+        return Item(
+            id=row["id"],
+            category=row.get("category", ""),
+            group="general",
+            question=Question((*pictures, row["question"]), id=row["id"]),
+            type=row["type"],
+            truth=row["answer"],
+            choices=tuple(row.get("choices", ())),
+            tolerance=row.get("tolerance", TOLERANCE),
+        )
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise CooperError(f"{where}: not JSON ({error})") from None
+    for name in ("id", "image", "question", "type", "answer"):
+        if name not in row or not isinstance(row[name], list if isinstance(row.get(name), list) and name == "image" else str):
+            raise CooperError(f"{where}: the field {name!r} is missing or no text")
+    if row["type"] not in QUESTION_TYPES:
+        raise CooperError(f"{where}: type is {row['type']!r}; known: {', '.join(QUESTION_TYPES)}")
+    return row
+
+
+def source_of(data: Path, seed: int, per_scene: int, scenes: int = 100_000) -> Source:
+    """A JSON Lines file, or a rendered scene set with `per_scene` questions about each of its first `scenes` scenes."""
+    return FileTasks(data) if data.is_file() else SceneTasks(data, seed, per_scene, scenes)

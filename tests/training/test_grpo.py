@@ -1,0 +1,201 @@
+"""Reinforcement learning through the installed TRL, on a tiny network."""
+
+import inspect
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from trl import GRPOTrainer
+
+from cooper.errors import CooperError
+from cooper.reasoning.cooper import Cooper
+from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
+from cooper.training.grpo import InterleavedGRPOTrainer
+from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings, RewardSettings, SamplingSettings
+from cooper.training.recipe import Record
+from cooper.training.reinforcing import arguments, assemble, last_whole_checkpoint, reinforce
+from cooper.training.trainer import Interrupted
+
+
+@pytest.fixture(scope="module")
+def start(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("start")
+    save_bundle(bundle, folder)
+    return folder
+
+
+@pytest.fixture
+def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
+    return GrpoRecipe(
+        out=tmp_path / "run",
+        init=start,
+        data=scene_folder,
+        steps=2,
+        learning_rate=1e-3,
+        questions=2,
+        group=3,
+        rows=3,
+        sampling=SamplingSettings(max_tokens=5),
+        max_turns=2,
+        record=Record(log_every=1, save_every=1),
+    )
+
+
+def lines(recipe: GrpoRecipe) -> list[dict]:
+    return [json.loads(line) for line in (recipe.out / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+class Lengths:
+    """A reward that a random network can earn: short rollouts."""
+
+    name = "short"
+
+    def __call__(self, item, traces):
+        return [-float(sum(map(ord, "".join(turn.text for turn in trace.turns))) % 7) for trace in traces]
+
+
+@pytest.fixture
+def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: [(Lengths(), 1.0)])
+    monkeypatch.setattr("cooper.training.reinforcing._weights", lambda recipe: [1.0])
+
+
+@pytest.mark.usefixtures("rewarded")
+def test_a_run_trains_logs_and_leaves_a_model(recipe):
+    folder = reinforce(recipe, {})
+    logged = [line for line in lines(recipe) if "reward" in line]
+    assert [line["step"] for line in logged] == [1, 2]
+    assert {"loss", "entropy", "rewards/short/mean", "rewards/short/std", "clip_ratio/region_mean"} <= logged[0].keys()
+    assert {"maps/drawing", "rollouts/truncated", "seconds/writing", "seconds/scoring", "step_time"} <= logged[0].keys()
+    before, after = weights(recipe.init), weights(folder)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and not any(name.startswith("vae.") for name in changed)
+    assert isinstance(Cooper.from_pretrained(folder), Cooper)
+
+
+@pytest.mark.usefixtures("rewarded")
+def test_a_resumed_run_takes_the_same_steps(recipe):
+    whole = weights(reinforce(replace(recipe, steps=3), {}))
+    broken = replace(recipe, out=recipe.out.parent / "broken", steps=3)
+    reinforce(replace(broken, steps=2), {})  # a constant learning rate: stopping early changes nothing
+    torn = broken.out / "checkpoint-3"
+    torn.mkdir()
+    (torn / "trainer_state.json").write_text('{"global_st')  # killed while it was written
+    assert last_whole_checkpoint(broken.out) == broken.out / "checkpoint-2"
+    resumed = weights(reinforce(broken, {}))
+    for name, weight in whole.items():
+        torch.testing.assert_close(resumed[name], weight, atol=1e-7, rtol=0, msg=name)
+    assert [line["step"] for line in lines(broken) if "reward" in line] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "trl",
+    [
+        {"loss_type": "grpo"},
+        {"loss_type": "grpo", "importance_sampling_level": "sequence"},
+        {"loss_type": "dr_grpo"},
+        {"loss_type": "bnpo"},
+        {"loss_type": "cispo", "epsilon_high": 5.0},
+        {"multi_objective_aggregation": "normalize_then_sum"},
+        {"num_iterations": 2},
+        {"scale_rewards": "none", "off_policy_mask_threshold": 0.5},
+        {"entropy_coef": 0.01, "top_entropy_quantile": 0.5},
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("rewarded")
+def test_losses_and_options_of_trl_are_reached_by_the_recipe(recipe, trl):
+    even = replace(recipe, trl=trl, record=Record(log_every=1, save_every=2))
+    reinforce(even, {})
+    logged = [line for line in lines(even) if "loss" in line]
+    assert all(abs(line["loss"]) < 1e3 for line in logged) and len(logged) == 2
+
+
+@pytest.mark.usefixtures("rewarded")
+def test_second_iterations_are_compared_with_the_samplers_log_probs(recipe):
+    run = replace(recipe, steps=4, learning_rate=3e-2, trl={"num_iterations": 2}, record=Record(log_every=1, save_every=2))
+    reinforce(run, {})
+    logged = [line for line in lines(run) if "loss" in line]
+    first, second = (line["clip_ratio/region_mean"] for line in logged[:2])
+    assert first == 0.0 and second > 0.0
+
+
+@pytest.mark.usefixtures("rewarded")
+def test_adapters_are_trained_and_merged(recipe):
+    run = replace(recipe, lora=LoraSettings(rank=2, alpha=4), learning_rate=1e-2)
+    folder = reinforce(run, {})
+    before, after = weights(run.init), weights(folder)
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(".attention." in name for name in changed)
+
+
+def test_text_twin_never_draws_and_has_no_tags(recipe, start):
+    run = assemble(replace(recipe, mode="text", rewards=RewardSettings(exploration=0.0)), load_bundle(start))
+    assert run.sampler.options.mode == "text"
+    assert [reward.name for reward in run.rewards] == ["answer", "format"]
+    assert run.rewards[1].tags == ()  # pyright: ignore
+
+
+@pytest.mark.usefixtures("rewarded")
+def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_its_rollouts(recipe, monkeypatch):
+    monkeypatch.setattr(GRPOTrainer, "_compute_loss", lambda self, model, inputs: torch.tensor(float("nan")))
+    with pytest.raises(CooperError, match=r"not a number at step 1; its rollouts are in .*not-a-number"):
+        reinforce(recipe, {})
+    kept = list((recipe.out / "not-a-number" / "step-1").iterdir())
+    assert len(kept) == recipe.rows and (kept[0] / "trace.json").exists()
+
+
+@pytest.mark.usefixtures("rewarded")
+def test_a_signal_leaves_a_checkpoint(recipe, monkeypatch):
+    import os
+    import signal
+
+    honest = InterleavedGRPOTrainer.sample
+
+    def interrupted(self, prompts, trainer):
+        os.kill(os.getpid(), signal.SIGINT)
+        return honest(self, prompts, trainer)
+
+    monkeypatch.setattr(InterleavedGRPOTrainer, "sample", interrupted)
+    with pytest.raises(Interrupted) as stopped:
+        reinforce(recipe, {})
+    assert stopped.value.step == 1 and last_whole_checkpoint(recipe.out) == recipe.out / "checkpoint-1"
+
+
+def test_what_a_recipe_may_not_say(recipe):
+    with pytest.raises(CooperError, match=r"trl names 'loss_kind'"):
+        arguments(replace(recipe, trl={"loss_kind": "grpo"}), 1)
+    with pytest.raises(CooperError, match=r"trl\.temperature follows from sampling\.temperature"):
+        replace(recipe, trl={"temperature": 0.5})
+    with pytest.raises(CooperError, match="do not divide into 3 processes"):
+        recipe.accumulation(3)
+    with pytest.raises(CooperError, match=r"must be a multiple of trl\.num_iterations, 2"):
+        replace(recipe, trl={"num_iterations": 2})
+    with pytest.raises(CooperError, match="group is 1"):
+        replace(recipe, group=1)
+    with pytest.raises(CooperError, match="TRL refuses these settings"):
+        arguments(replace(recipe, trl={"auto_find_batch_size": True}), 1)
+
+
+def test_what_is_relied_on_in_trl():
+    """The four doors that are overridden, as TRL 1.16 has them; another version may move them."""
+    doors = {
+        "_generate_and_score_completions": "self inputs",
+        "_compute_loss": "self model inputs",
+        "_get_per_token_logps_and_entropies": "self model input_ids attention_mask logits_to_keep batch_size compute_entropy "
+        "compute_aux_loss",
+    }
+    for name, parameters in doors.items():
+        assert " ".join(inspect.signature(getattr(GRPOTrainer, name)).parameters).startswith(parameters)
+    assert "rollout_func" in inspect.signature(GRPOTrainer.__init__).parameters
+    text = inspect.getsource(GRPOTrainer._generate)
+    assert 'required_keys = {"prompt_ids", "completion_ids", "logprobs"}' in text and '"env_mask"' in text
+    assert len(inspect.getsource(inspect.getmodule(InterleavedGRPOTrainer)).splitlines()) < 160  # pyright: ignore
