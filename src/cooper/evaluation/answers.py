@@ -1,5 +1,6 @@
 """Rule-based reading and scoring of replies. Nothing a model wrote is ever executed."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +10,23 @@ from cooper.errors import CooperError
 from cooper.evaluation.quantities import quantities
 from cooper.trace.grammar import answer_in, unbox
 
-QuestionType = Literal["MCQ", "YN", "Number", "Number_Int"]
-QUESTION_TYPES: tuple[QuestionType, ...] = ("MCQ", "YN", "Number", "Number_Int")
+QuestionType = Literal["MCQ", "YN", "Number", "Number_Int", "Text"]
+NumberRule = Literal["tolerance", "relative", "ratio"]
+QUESTION_TYPES: tuple[QuestionType, ...] = ("MCQ", "YN", "Number", "Number_Int")  # those that rules score
 TOLERANCE = 0.25  # relative error up to which a number counts as right
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _ANNOUNCED = re.compile(
-    r"(?:\b(?:final\s+)?answer(?:\s+(?:is|would be|should be|must be)|\s*[:=])+|\btherefore\b[,:]?|\bhence\b[,:]?)\s*",
+    r"(?:\b(?:final\s+)?answer(?:\s+(?:is|would be|should be|must be)|\s*[:=])+|\btherefore\b[,:]?|\bhence\b[,:]?"
+    r"|\bI(?:['’]d|['’]ll| would| will)?\s+(?:choose|pick|select|go with)(?=\s+(?:option\s+)?\W?(?-i:[A-Z])\b))\s*",
     re.IGNORECASE,
 )
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
-_DECORATION = re.compile(r"[*`$_]|\\(?:text|mathrm|textbf|left|right)\b")
-_IGNORANCE = re.compile(r"\bno (?:idea|clue|answer|information|way to (?:tell|know|say)|telling)\b", re.IGNORECASE)
+_DECORATION = re.compile(r"[*`$]|(?<![^\W_])_+|_+(?![^\W_])|\\(?:text|mathrm|textbf|left|right)\b")
+_NO_SIDE = re.compile(  # phrases in which yes and no are no answer
+    r"\bno (?:idea|clue|answer|information|doubt|way to (?:tell|know|say)|telling)\b|\byes\s*(?:or|and|/)\s*no\b",
+    re.IGNORECASE,
+)
 _YES = frozenset({"yes", "true", "yeah", "yep"})
 _NO = frozenset({"no", "false", "nope"})
 
@@ -29,7 +35,7 @@ _NO = frozenset({"no", "false", "nope"})
 class Scored:
     """One scored reply. `extracted` is what was read from it, as text ("" when nothing could be read).
 
-    `correct`: right or wrong; for a Number within the tolerance. `value` in 0..1: mean relative accuracy for a
+    `correct`: right or wrong; for a Number within the tolerance or ratio. `value` in 0..1: mean relative accuracy for a
     Number, else 1 or 0.
     """
 
@@ -44,12 +50,19 @@ class Scored:
 
 
 def score(
-    reply: str, question_type: QuestionType, truth: str, choices: Sequence[str] = (), tolerance: float = TOLERANCE
+    reply: str,
+    question_type: QuestionType,
+    truth: str,
+    choices: Sequence[str] = (),
+    tolerance: float = TOLERANCE,
+    rule: NumberRule = "tolerance",
 ) -> Scored:
     """Read the answer out of a reply and compare it.
 
     `truth`: a letter or an option's text (MCQ, with `choices` in order), yes or no (YN), or a number, in metres if it
-    is a length. CooperError: an unknown question type or a truth that does not fit it.
+    is a length. `rule`, for a Number: within the relative `tolerance`; `relative` is the same, but passes units over, as
+    the truth is in the unit the question names; `ratio` takes `tolerance` as the largest ratio either way.
+    CooperError: an unknown question type, a Text, which takes a judge, or a truth that does not fit.
     """
     match question_type:
         case "MCQ":
@@ -62,24 +75,40 @@ def score(
             read = read_yes_no(reply)
             right = read == truth.strip().lower()
             return Scored(right, float(right), read)
-        case "Number" | "Number_Int":
-            return _score_number(
-                read_number(reply, lengths=question_type == "Number"), _number_of_truth(truth), question_type, tolerance
-            )
+        case "Number_Int":
+            count, wanted = read_number(reply, lengths=False), _number_of_truth(truth)
+            return Scored(count == wanted, float(count == wanted), "" if count is None else f"{count:g}")
+        case "Number":
+            return _score_number(read_number(reply, lengths=rule != "relative"), _number_of_truth(truth), tolerance, rule)
+        case "Text":
+            raise CooperError("a question with a free text for an answer must be graded by a judge")
     raise CooperError(f"unknown question type {question_type!r}; known: {', '.join(QUESTION_TYPES)}")
 
 
-def _score_number(read: float | None, truth: float, question_type: QuestionType, tolerance: float) -> Scored:
+def _score_number(read: float | None, truth: float, tolerance: float, rule: NumberRule) -> Scored:
     if read is None:
         return Scored(False, 0.0, "")
-    if question_type == "Number_Int":
-        return Scored(read == truth, float(read == truth), f"{read:g}")
-    return Scored(is_close(read, truth, tolerance), mean_relative_accuracy(read, truth), f"{read:g}")
+    right = within_ratio(read, truth, tolerance) if rule == "ratio" else is_close(read, truth, tolerance)
+    return Scored(right, mean_relative_accuracy(read, truth), f"{read:g}")
 
 
 def is_close(predicted: float, truth: float, tolerance: float = TOLERANCE) -> bool:
     """Relative error |p - t| / |t| of at most `tolerance`; a truth of zero asks for zero."""
     return abs(predicted - truth) <= tolerance * abs(truth) + 1e-12
+
+
+def within_ratio(predicted: float, truth: float, ratio: float = 2.0) -> bool:
+    """Whether the larger of the two sizes is at most `ratio` times the smaller (Liao et al., 2024, Q-Spatial: 2).
+
+    0.5 and 2 are within 2 of 1, 0.49 and 2.01 are not. A zero goes with a zero alone, and signs must agree: -1 is within
+    2 of -2, not of 2. CooperError: a ratio below 1.
+    """
+    if not ratio >= 1:
+        raise CooperError(f"a ratio must be at least 1, got {ratio:g}")
+    if predicted == 0 or truth == 0:
+        return predicted == truth
+    small, large = sorted((abs(predicted), abs(truth)))
+    return (predicted > 0) == (truth > 0) and math.isfinite(large) and large <= ratio * small * (1 + 1e-12)
 
 
 def mean_relative_accuracy(predicted: float, truth: float) -> float:
@@ -132,7 +161,7 @@ def read_number(reply: str, lengths: bool = True) -> float | None:
 def read_yes_no(reply: str) -> str:
     """ "yes", "no", or "" when the reply says neither or both."""
     for text in _candidates(reply):
-        words = re.findall(r"[a-z]+", _IGNORANCE.sub("", text).lower())
+        words = re.findall(r"[a-z]+", _NO_SIDE.sub("", text).lower())
         sides = ["yes" if word in _YES else "no" for word in words if word in _YES | _NO]
         if words and words[0] in _YES | _NO:
             return sides[0]
@@ -172,8 +201,15 @@ def _plain(text: str) -> str:
 
 
 def _whole_option(text: str, letters: str, choices: Sequence[str]) -> str:
-    same = [letter for letter, choice in zip(letters, choices, strict=True) if _plain(choice) == _plain(text)]
-    return same[0] if len(same) == 1 else ""
+    place = _place_of(text, choices)
+    return "" if place is None else letters[place]
+
+
+def _place_of(text: str, choices: Sequence[str]) -> int | None:
+    """Which choice a text is: the one written the same, else the one of the same words and numbers."""
+    written = [choice.strip().casefold() == text.strip().casefold() for choice in choices]
+    plain = [_plain(choice) == _plain(text) != "" for choice in choices]
+    return next((same.index(True) for same in (written, plain) if sum(same) == 1), None)
 
 
 def _marked_letter(text: str, letters: str, choices: Sequence[str]) -> str:
@@ -195,8 +231,9 @@ def _named_option(text: str, letters: str, choices: Sequence[str]) -> str:
 
 
 def _lone_letter(text: str, letters: str, choices: Sequence[str]) -> str:
-    """One capital that is no article: an A before a lower-case word does not count, nor does I."""
-    found = {match[1] for match in re.finditer(rf"(?<![\w'’])([{letters}])(?![\w'’])(?!\s+[a-z])", text)} - {"I"}
+    """One capital that is no article: an A before a lower-case word does not count, nor does I, nor one behind "not"."""
+    alone = rf"(?<![\w'’])(?<!\bnot )([{letters}])(?![\w'’])(?!\s+(?!or\b)[a-z])"
+    found = {match[1] for match in re.finditer(alone, text)} - {"I"}
     return found.pop() if len(found) == 1 else ""
 
 
@@ -204,9 +241,9 @@ def _choice_of_truth(truth: str, choices: Sequence[str]) -> str:
     if not choices:
         raise CooperError("an MCQ question needs its choices")
     letters = LETTERS[: len(choices)]
-    plain = [_plain(choice) for choice in choices]
-    if plain.count(_plain(truth)) == 1:
-        return letters[plain.index(_plain(truth))]
+    place = _place_of(truth, choices)
+    if place is not None:
+        return letters[place]
     if len(truth.strip()) == 1 and truth.strip().upper() in letters:
         return truth.strip().upper()
     raise CooperError(f"the truth {truth!r} is neither a letter nor one of the {len(choices)} choices")

@@ -15,7 +15,10 @@ METRES = {
 }
 TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty")
 UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 WORDS = {word: value for value, word in enumerate((*UNITS, *TEENS))} | {"none": 0}
+WORDS |= {ten: value for value, ten in zip(range(20, 100, 10), TENS, strict=True)}
+WORDS |= {f"{ten}{gap}{unit}": WORDS[ten] + WORDS[unit] for ten in TENS for unit in UNITS[1:10] for gap in "- "}
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
 _FRACTION = r"(?:\d+\s+)?\d+\s*/\s*\d+"
@@ -29,8 +32,11 @@ _LETTERED = rf"{_GAP}(?P<unit>{_UNIT})(?![A-Za-z])(?!(?<=in)\s+{_NO_INCH})\}}?"
 _NUMBER = re.compile(
     rf"(?P<sign>(?<![\w.)])[-+−–]\s?)?(?<![\w.])(?P<value>{_VALUE})(?:{_LETTERED}|(?P<mark>{_MARK}))?", re.IGNORECASE
 )
-_WORD = re.compile(rf"\b(?P<value>{'|'.join(WORDS)})\b(?:\s+(?P<unit>{_UNIT})\b(?!(?<=in)\s+{_NO_INCH}))?", re.IGNORECASE)
-_BETWEEN = re.compile(r"\s*(?:-|–|—|to)\s*", re.IGNORECASE)
+_LONGEST_FIRST = "|".join(sorted(WORDS, key=len, reverse=True))
+_WORD = re.compile(rf"\b(?P<value>{_LONGEST_FIRST})\b(?:\s+(?P<unit>{_UNIT})\b(?!(?<=in)\s+{_NO_INCH}))?", re.IGNORECASE)
+_TO = re.compile(r"\s*(?:-|–|—|to)\s*", re.IGNORECASE)
+_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
+_AGAIN = re.compile(r"\s*\((?:[A-Za-z]+\s+|[~≈=]\s*)?")  # what stands between a length and the same in another unit
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,9 @@ class Quantity:
 def quantities(text: str, lengths: bool = True) -> list[Quantity]:
     """All numbers of a text in reading order; `lengths` says whether units of length are read.
 
-    Number words up to twenty are read where the text has no digits. `1,234.5` has a thousands separator, `1,5` a
-    decimal comma, `1 1/2` is 1.5, `5 ft 11 in` and `5'11"` are one length, `2-3 m` and `2 to 3 m` are the middle,
-    2.5 m. Numbers beyond float range are left out.
+    Number words up to ninety-nine are read where the text has no digits. `1,234.5` has a thousands separator, `1,5` a
+    decimal comma, `1 1/2` is 1.5, `5 ft 11 in` and `5'11"` are one length, `2-3 m`, `2 to 3 m` and `between 2 and 3 m` are
+    the middle, 2.5 m, and `1.2 m (about 4 ft)` is 1.2 m alone. Numbers beyond float range are left out.
     """
     found = [_read(match, lengths) for match in _NUMBER.finditer(text)]
     if not found:
@@ -93,7 +99,7 @@ def _ratio(top: str, bottom: str) -> float:
 
 
 def _joined(found: list[Quantity], text: str) -> list[Quantity]:
-    """Feet with inches become one length, and the two ends of a range their middle."""
+    """Feet with inches become one length, a length said again in brackets stays one, a range becomes its middle."""
     joined: list[Quantity] = []
     for quantity in found:
         last = joined[-1] if joined else None
@@ -101,12 +107,22 @@ def _joined(found: list[Quantity], text: str) -> list[Quantity]:
             joined.append(quantity)
         elif _is_inches_after_feet(last, quantity, text):
             joined[-1] = Quantity(last.value + quantity.value, True, last.start, quantity.end)
-        elif _BETWEEN.fullmatch(text[last.end : quantity.start]) and (quantity.is_length or not last.is_length):
+        elif last.is_length and quantity.is_length and _AGAIN.fullmatch(text, last.end, quantity.start):
+            joined[-1] = Quantity(last.value, True, last.start, quantity.end)
+        elif _is_range(last, quantity, text):
             unit = _unit_factor(quantity, text) if not last.is_length else 1.0
             joined[-1] = Quantity((last.value * unit + quantity.value) / 2, quantity.is_length, last.start, quantity.end)
         else:
             joined.append(quantity)
     return joined
+
+
+def _is_range(low: Quantity, high: Quantity, text: str) -> bool:
+    if low.is_length and not high.is_length:
+        return False
+    if _AND.fullmatch(text, low.end, high.start):
+        return text[max(0, low.start - 12) : low.start].rstrip().lower().endswith("between")
+    return _TO.fullmatch(text, low.end, high.start) is not None
 
 
 def _ends_with(quantity: Quantity, text: str, units: tuple[str, ...]) -> bool:

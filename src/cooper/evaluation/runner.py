@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import TOLERANCE, QuestionType, score
+from cooper.evaluation.answers import TOLERANCE, NumberRule, QuestionType, Scored, score
 from cooper.evaluation.progress import progress
 from cooper.evaluation.rows import append_rows, batches, read_rows
 from cooper.perception.modality import Modality
@@ -16,6 +16,7 @@ from cooper.trace.trace import MapStep, Mode, Question, Trace
 
 GROUPS = ("spatial", "distance_size", "general")
 ANSWER_MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
+Scoring = NumberRule | Literal["judge"]
 
 
 class Reasoner(Protocol):
@@ -43,7 +44,11 @@ class Reasoner(Protocol):
 
 @dataclass(frozen=True)
 class Item:
-    """One question. `group` is one of `GROUPS`; `truth`, `choices` and `tolerance` as `answers.score` has them."""
+    """One question. `group` is one of `GROUPS`; `truth`, `choices` and `tolerance` as `answers.score` has them.
+
+    `scoring` is the rule for a Number; a Text is graded by a "judge". Questions of one `bundle` are the two of a pair, or
+    the rotations of one question.
+    """
 
     id: str
     category: str
@@ -53,6 +58,8 @@ class Item:
     truth: str
     choices: tuple[str, ...] = ()
     tolerance: float = TOLERANCE
+    scoring: Scoring = "tolerance"
+    bundle: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,10 +109,12 @@ def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
 def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
     """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds.
 
-    The rows come back in the order of `plan.modes` and `items`. CooperError: two items of one id.
+    The rows come back in the order of `plan.modes` and `items`. CooperError: two items of one id, or one that no rule scores.
     """
     if len({item.id for item in items}) < len(items):
         raise CooperError("two questions of the benchmark have one id")
+    for item in items:
+        score_reply(item, "")  # a truth that does not fit its question is found before the model is asked anything
     path = plan.out / "rows.jsonl"
     done = {(row["mode"], row["id"]) for row in read_rows(path)}
     with progress(len(items) * len(plan.modes), "questions", plan.quiet) as advance:
@@ -135,7 +144,7 @@ def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:
     """Score one trace: its answer element, or, without one, the last text the model wrote."""
     last = trace.turns[-1].text if trace.turns else ""
     reply = last if trace.answer is None else trace.answer
-    scored = score(reply, item.type, item.truth, item.choices, item.tolerance)
+    scored = score_reply(item, reply)
     return AnswerRow(
         id=item.id,
         mode=mode,
@@ -153,3 +162,10 @@ def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:
         turns=len(trace.turns),
         seconds=round(trace.seconds, 4),
     )
+
+
+def score_reply(item: Item, reply: str) -> Scored:
+    """Compare a reply with the truth of an item. CooperError: only a judge can."""
+    if item.scoring == "judge":
+        raise CooperError(f"question {item.id} has a free text for an answer, which a judge must grade")
+    return score(reply, item.type, item.truth, item.choices, item.tolerance, item.scoring)

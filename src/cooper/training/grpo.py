@@ -25,7 +25,7 @@ from cooper.data.batches import rng_of
 from cooper.errors import CooperError
 from cooper.training.grpo_figures import figures_of
 from cooper.training.policy import Policy
-from cooper.training.rewards.reward import Reward
+from cooper.training.rewards.reward import Reward, as_trl
 from cooper.training.rollouts import Rollout
 from cooper.training.sampler import Sampler
 from cooper.training.scoring import Scorer
@@ -57,7 +57,7 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         self.scoring_seconds = 0.0
         super().__init__(
             model=run.policy,
-            reward_funcs=[_as_trl(reward, args.num_generations) for reward in run.rewards],
+            reward_funcs=[as_trl(reward, args.num_generations) for reward in run.rewards],
             args=args,
             train_dataset=Dataset.from_dict({"prompt": [""] * len(run.tasks), "row": list(range(len(run.tasks)))}),
             processing_class=run.tokenizer,
@@ -141,14 +141,3 @@ class InterleavedGRPOTrainer(GRPOTrainer):
 def _padded(rows: Sequence[Tensor], width: int) -> Tensor:
     padded = pad_sequence(list(rows), batch_first=True)
     return torch.nn.functional.pad(padded, (0, width - padded.shape[1]))
-
-
-def _as_trl(reward: Reward, group: int) -> Any:
-    """A reward of groups as TRL calls it: with all rollouts of this process, group by group."""
-
-    def rewarded(rollout: Sequence[Rollout], **others: Any) -> list[float | None]:
-        groups = [rollout[first : first + group] for first in range(0, len(rollout), group)]
-        return [value for each in groups for value in reward(each[0].item, [one.trace for one in each])]
-
-    rewarded.__name__ = reward.name
-    return rewarded

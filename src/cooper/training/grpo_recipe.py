@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cooper.errors import CooperError
+from cooper.evaluation.judge import JudgeSettings
 from cooper.training.recipe import Record
 
 OWNED = {  # settings of TRL that follow from other keys of the recipe
@@ -49,15 +50,6 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True)
-class JudgeOf:
-    """An OpenAI-compatible endpoint that decides whether an answer is right. `key`: the environment variable of its key."""
-
-    url: str
-    model: str
-    key: str = "OPENAI_API_KEY"
-
-
-@dataclass(frozen=True)
 class LoraSettings:
     """Low-rank adapters (Hu et al. 2021) in place of training all weights; `targets` are endings of module names."""
 
@@ -73,6 +65,8 @@ class GrpoRecipe:
     `data`: a rendered scene set or a JSON Lines file (see `tasks.FileTasks`). Each update asks `questions` questions `group`
     times each; `rows` rollouts are scored in one pass per process. `mode` `text` is the twin that never draws. `map_noise`
     above 0 also rewards drawing (Flow-GRPO). `num_timesteps`: drawing steps of rollouts, the checkpoint's own by default.
+    `judge`: an OpenAI-compatible endpoint that decides what is right, in place of the rules. `at_once`: questions whose
+    rollouts are sampled together.
     `trl` holds any other field of `trl.GRPOConfig`: loss_type, epsilon_high, beta, num_iterations,
     importance_sampling_level, multi_objective_aggregation, ...
     """
@@ -90,7 +84,7 @@ class GrpoRecipe:
     flags: Path | None = None
     rewards: RewardSettings = field(default_factory=RewardSettings)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    judge: JudgeOf | None = None
+    judge: JudgeSettings | None = None
     lora: LoraSettings | None = None
     frozen: tuple[str, ...] = ()
     map_noise: float = 0.0

@@ -61,8 +61,9 @@ class Policy(PreTrainedModel):
         logits_SV = self.cooper.text_logits(hidden_LH[targets.index_S])
         scores_SV = word_logprobs(logits_SV, words.vocabulary, words.temperature)
         velocity_MD = self.cooper.velocity(hidden_LH[packed.und :][targets.velocity_index_M]).float()
+        nothing = 0 * velocity_MD.sum()  # without maps to score, the head of velocities still has gradients on every rank
         return Scores(
-            scores_SV.gather(1, targets.ids_S[:, None])[:, 0],
+            scores_SV.gather(1, targets.ids_S[:, None])[:, 0] + nothing,
             -(scores_SV.exp() * scores_SV).sum(-1),
             velocity_MD,
         )

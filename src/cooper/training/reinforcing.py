@@ -15,6 +15,7 @@ from trl import GRPOConfig
 from cooper.curation.flags import Flag, read_flags
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
+from cooper.evaluation.judge import Judge
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options
 from cooper.reasoning.text import Sampling
@@ -25,7 +26,7 @@ from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings
 from cooper.training.packed import freeze
 from cooper.training.pictures import load_pictures
 from cooper.training.policy import Policy, Words
-from cooper.training.rewards.answer import AnswerReward
+from cooper.training.rewards.answer import AnswerReward, JudgedAnswerReward
 from cooper.training.rewards.exploration import ExplorationReward
 from cooper.training.rewards.format import FormatReward
 from cooper.training.rewards.reward import Reward
@@ -104,8 +105,9 @@ def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag]) -> l
     """The terms of the reward with their weights; those of weight 0 are left out. In text mode no request is well formed."""
     settings, parts = recipe.rewards, door.engine.parts
     tags = tuple(parts.prompts.tags.values()) if recipe.mode == "interleaved" else ()
+    answer = AnswerReward(settings.graded) if recipe.judge is None else JudgedAnswerReward(Judge(recipe.judge))
     terms: list[tuple[Reward, float]] = [
-        (AnswerReward(settings.graded), settings.answer),
+        (answer, settings.answer),
         (FormatReward(tags), settings.format),
         (ExplorationReward(flags, settings.weight, settings.threshold), settings.exploration),
     ]

@@ -1,17 +1,21 @@
 """Rewards are pure: what they give follows from one question and its traces, in whatever order they run."""
 
+import asyncio
 from itertools import permutations
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cooper.evaluation.judge import Verdict
 from cooper.evaluation.runner import Item
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.trace import MapStep, Question, Step, TextStep, Trace
 from cooper.training.rewards.answer import AnswerReward, JudgedAnswerReward
 from cooper.training.rewards.exploration import ExplorationReward, exploration_step
 from cooper.training.rewards.format import FormatReward
+from cooper.training.rewards.reward import as_trl
 from tests.networks import picture
 
 TAGS = tuple(DEFAULT.tags.values())
@@ -45,17 +49,37 @@ def test_answers_are_read_by_the_rules_of_evaluation(end, right, graded):
     assert AnswerReward(graded=True)(ITEM, [trace(0, end)]) == [pytest.approx(graded)]
 
 
-def test_a_judge_that_cannot_be_reached_gives_no_reward():
-    asked: list[str] = []
+class FakeJudge:
+    """Says yes, cannot be reached, says no, talks nonsense."""
 
-    def ask(prompts):
-        asked.extend(prompts)
-        return [True, None, False]
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
 
-    reward = JudgedAnswerReward(ask, lambda question, truth, reply: f"{question}|{truth}|{reply}")
-    answers = [trace(0), trace(0, "<think>no answer</think>"), trace(1), trace(0)]
-    assert reward(ITEM, answers) == [1.0, 0.0, None, 0.0]
-    assert asked == ["How wide?|2.0|2.0 m"] * 3
+    async def ask(self, prompts):
+        replies = ["yes", None, "no", "perhaps"]
+        first = len(self.prompts)
+        self.prompts += prompts
+        return [Verdict(reply) for reply in replies[first : first + len(prompts)]]
+
+
+def test_a_judge_that_cannot_be_reached_or_does_not_decide_gives_no_reward():
+    judge = FakeJudge()
+    answers = [trace(0), trace(0, "<think>no answer</think>"), trace(1), trace(0), trace(2)]
+    assert JudgedAnswerReward(judge)(ITEM, answers) == [1.0, 0.0, None, 0.0, None]
+    assert len(judge.prompts) == 4 and all("How wide?" in prompt and "2.0 m" in prompt for prompt in judge.prompts)
+
+
+def test_trl_is_given_groups_in_order_and_told_what_was_not_judged():
+    told: dict[str, float] = {}
+    rollouts = [SimpleNamespace(item=ITEM, trace=trace(0, end)) for end in ("<answer>2</answer>", "none") * 2]
+    kept = {"log_metric": told.__setitem__}
+    rewarded = as_trl(AnswerReward(), 2)
+    assert rewarded(rollout=rollouts, **kept) == [1.0, 0.0, 1.0, 0.0] and rewarded.__name__ == "answer"
+    assert told == {"rewards/answer/unjudged": 0.0}
+    awaited = as_trl(JudgedAnswerReward(FakeJudge()), 2)
+    answered = [SimpleNamespace(item=ITEM, trace=trace(0))] * 4
+    assert asyncio.run(awaited(rollout=answered, **kept)) == [1.0, None, 0.0, None]
+    assert told == {"rewards/answer/unjudged": 0.5}
 
 
 def test_format_is_one_thought_and_one_request_or_answer_in_every_turn():

@@ -1,0 +1,70 @@
+"""The published benchmarks by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from cooper.errors import CooperError
+from cooper.evaluation.benchmarks import mm_vet, mmbench, mmvp, q_spatial, sibench
+from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark. `expected`: published questions, 0 if not known. `hub`: its data set on the hub, "" without one."""
+
+    name: str
+    group: Literal["spatial", "general"]
+    expected: int
+    hub: str
+    read: Callable[[str | Path], BenchmarkSet]
+
+
+def _sibench() -> list[Benchmark]:
+    """All settings together, and each alone; their small variants with `-mini`."""
+    found = []
+    for mini in (False, True):
+        wholes = [sibench.Wanted(mini=mini), *(sibench.Wanted((setting,), mini) for setting in sibench.SETTINGS)]
+        for wanted in wholes:
+            read = partial(sibench.read_sibench, wanted=wanted)
+            found.append(Benchmark(wanted.name, "spatial", 0, sibench.HUB, read))
+    return found
+
+
+def _all() -> list[Benchmark]:
+    splits = [
+        Benchmark(f"q-spatial-{split}", "spatial", expected, q_spatial.HUB, partial(q_spatial.read_q_spatial, split=split))
+        for split, expected in q_spatial.EXPECTED.items()
+    ]
+    tables = []
+    for table, name in ((mmbench.MINI, "mmbench-v11-mini"), (mmbench.DEV, "mmbench-dev-en-v11")):
+        for circular, ending in ((True, ""), (False, "-plain")):
+            read = partial(mmbench.read_mmbench, table=table, circular=circular)
+            tables.append(Benchmark(name + ending, "general", mmbench.EXPECTED.get(table, 0), "", read))
+    return [
+        *_sibench(),
+        *splits,
+        Benchmark("mmvp", "spatial", mmvp.EXPECTED, mmvp.HUB, mmvp.read_mmvp),
+        *tables,
+        Benchmark("mm-vet", "general", mm_vet.EXPECTED, mm_vet.HUB, mm_vet.read_mm_vet),
+    ]
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {benchmark.name: benchmark for benchmark in _all()}
+COLUMNS = ("sibench", "q-spatial-plus", "mmvp", "mmbench-v11-mini", "mm-vet")
+"""The columns of the COOPER paper's first table, in its order."""
+
+
+def read_benchmark(name: str, data: str | Path = "") -> BenchmarkSet:
+    """The questions of a benchmark from `data`, a folder or file or hub id; without it from the hub.
+
+    CooperError: an unknown name, no data for one that is not on the hub, or data that cannot be read.
+    """
+    known = BENCHMARKS.get(name)
+    if known is None:
+        raise CooperError(f"unknown benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
+    if not str(data) and not known.hub:
+        raise CooperError(f"{name} is not on the hub: name the folder that holds its table")
+    return known.read(data or known.hub)

@@ -1,0 +1,94 @@
+"""MM-Vet (Yu et al., 2023): 218 open questions, each asking for several capabilities at once; a judge grades the replies."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cooper.errors import CooperError
+from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, StoredQuestion, from_bytes, from_file
+from cooper.evaluation.benchmarks.source import find_files, local_data
+from cooper.evaluation.benchmarks.tables import Row, check_key, read_table
+from cooper.evaluation.runner import Item
+
+HUB = "whyu/mm-vet"
+EXPECTED = 218
+FILES = ("mm-vet.json", "*/mm-vet.json", "MMVet.tsv", "data/test-*.parquet", "*.parquet")
+
+
+def read_mm_vet(data: str | Path = HUB) -> BenchmarkSet:
+    """The questions of the published `mm-vet.json` with its `images`, of a kit's `MMVet.tsv`, or of the hub's parquet files.
+
+    Items have the type Text and the truth as published, with <AND> between all that must be said and <OR> between what
+    will do. The category joins the capabilities: "math_ocr". Nothing is added to the question.
+    """
+    files = find_files(local_data(data, FILES), FILES)
+    if files[0].suffix == ".json":
+        items = _from_json(files[0])
+    elif files[0].suffix == ".parquet":
+        items = [item for path in files for item in _from_parquet(path)]
+    else:
+        rows = read_table(files[0], ("index", "question", "answer", "category", "image"), key="index")
+        column = PictureColumn(rows)
+        items = [_item(row, row.text("index"), column.of(row), row.text("category").split(",")) for row in rows]
+    return checked_set("mm-vet", items, EXPECTED)
+
+
+def capabilities(category: str) -> tuple[str, ...]:
+    """What a question asks for, from its category: `capabilities("math_ocr")` is `("math", "ocr")`."""
+    return tuple(category.split("_"))
+
+
+def _from_json(path: Path) -> list[Item]:
+    """Entries by id, each with `imagename`, `question`, `answer` and the list `capability`."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unrepeated)
+    except ValueError as error:
+        raise CooperError(f"{path}: not the questions of MM-Vet ({error})") from error
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise CooperError(f"{path}: not an object with one object for each question")
+    items = []
+    for number, (name, entry) in enumerate(entries.items(), start=1):
+        row = Row({**entry, "id": name}, path, number)
+        picture = from_file(row, "imagename", row.text("imagename"), (path.parent / "images", path.parent))
+        wanted = entry.get("capability")
+        if not isinstance(wanted, list) or not wanted or not all(isinstance(word, str) for word in wanted):
+            raise row.fault("capability", f"{wanted!r} is no list of names")
+        items.append(_item(row, name, (picture,), wanted))
+    return items
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands there twice")
+    return dict(pairs)
+
+
+def _from_parquet(path: Path) -> list[Item]:
+    rows = read_table(path, ("question_id", "question", "answer", "capability", "image"))
+    check_key(rows, "question_id")
+    items = []
+    for row in rows:
+        image, wanted = row.cells["image"], row.cells["capability"]
+        content = image.get("bytes") if isinstance(image, Mapping) else image
+        if not isinstance(content, bytes):
+            raise row.fault("image", "holds no picture")
+        words = wanted if isinstance(wanted, list) else row.text("capability").split(",")
+        items.append(_item(row, row.text("question_id"), (from_bytes(row, "image", content),), words))
+    return items
+
+
+def _item(row: Row, name: str, pictures: tuple[Picture, ...], wanted: list[str]) -> Item:
+    id = item_id("mm-vet", name)
+    return Item(
+        id=id,
+        category="_".join(sorted(word.strip() for word in wanted)),
+        group="general",
+        question=StoredQuestion(pictures, row.text("question"), id),
+        type="Text",
+        truth=row.text("answer"),
+        scoring="judge",
+    )

@@ -1,0 +1,130 @@
+"""Pictures of a table's rows: files, bytes or base64 text, decoded each time they are asked for."""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from cooper.errors import CooperError
+from cooper.evaluation.benchmarks.tables import Row
+from cooper.trace.trace import Question
+
+LONGEST_INDEX = 64  # characters; a longer `image` cell is a picture, as the published kits have it
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that is not decoded yet: a file, or the bytes of one. `place` names it in messages."""
+
+    place: str
+    source: Path | bytes
+
+    def open(self) -> Image.Image:
+        """Decode it, upright and in RGB. CooperError names the place when that fails."""
+        from cooper.reasoning.cooper import opened  # loads torch, which reading tables does not need
+
+        try:
+            return opened(self.source if isinstance(self.source, Path) else Image.open(BytesIO(self.source)))
+        except (CooperError, OSError, Image.DecompressionBombError) as error:
+            raise CooperError(f"{self.place}: {error}") from error
+
+
+class StoredQuestion(Question):
+    """A question that holds its pictures undecoded: thousands fit in memory, as `parts` decodes them anew each time."""
+
+    def __init__(self, pictures: tuple[Picture, ...], text: str, id: str) -> None:
+        for name, value in (("pictures", pictures), ("words", text), ("subject", -1), ("id", id)):
+            object.__setattr__(self, name, value)
+
+    pictures: tuple[Picture, ...]
+    words: str
+
+    @property
+    def parts(self) -> tuple[Image.Image | str, ...]:
+        return (*(picture.open() for picture in self.pictures), self.words)
+
+    @property
+    def text(self) -> str:
+        return self.words
+
+    def __repr__(self) -> str:
+        return f"StoredQuestion({self.id!r}, {len(self.pictures)} pictures, {self.words!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StoredQuestion) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.words))
+
+
+class PictureColumn:
+    """The `image` column of a table: base64 text, a list of such, or the index of the row that holds the picture."""
+
+    def __init__(self, rows: Sequence[Row], key: str = "index", field: str = "image") -> None:
+        self.field = field
+        self._rows = {row.get(key): row for row in rows}
+        self._known: dict[int, tuple[Picture, ...]] = {}
+
+    def of(self, row: Row) -> tuple[Picture, ...]:
+        """The pictures of a row. Rows that name one another share them."""
+        cell = row.text(self.field)
+        holder = row
+        if len(cell) <= LONGEST_INDEX:
+            if cell not in self._rows:
+                raise row.fault(self.field, f"{cell!r} is neither a base64 picture nor the index of a row")
+            holder = self._rows[cell]
+            if len(holder.get(self.field)) <= LONGEST_INDEX:
+                raise row.fault(self.field, f"names row {holder.number}, which holds no picture itself")
+        if holder.number not in self._known:
+            cells = split_list(holder.text(self.field))
+            self._known[holder.number] = tuple(from_base64(holder, self.field, part) for part in cells)
+        return self._known[holder.number]
+
+
+def split_list(cell: str) -> list[str]:
+    """The entries of a cell: `"a.png, b.png"` and `"['a.png', 'b.png']"` both give `["a.png", "b.png"]`.
+
+    The comma of a data URI (`data:image/png;base64,...`) parts nothing.
+    """
+    inner = cell[1:-1] if cell.startswith("[") and cell.endswith("]") else cell
+    parts = (part.strip().strip("'\"").strip() for part in re.split(r"(?<!;base64),", inner))
+    return [part for part in parts if part]
+
+
+def from_base64(row: Row, field: str, text: str) -> Picture:
+    """A picture written as base64 text, with or without a `data:` prefix. Its kind is checked, its pixels are not."""
+    text = "".join(text.split("base64,", 1)[-1].split())
+    try:
+        content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error as error:
+        raise row.fault(field, f"not base64 ({error})") from error
+    return from_bytes(row, field, content)
+
+
+def from_bytes(row: Row, field: str, content: bytes) -> Picture:
+    """A picture given as the bytes of its file."""
+    try:
+        with Image.open(BytesIO(content)):
+            pass
+    except (OSError, Image.DecompressionBombError) as error:
+        raise row.fault(field, f"its {len(content)} bytes are no picture") from error
+    return Picture(f"{row.place}, field {field!r}", content)
+
+
+def from_files(row: Row, field: str, folders: Sequence[Path]) -> tuple[Picture, ...]:
+    """The files that a cell names, each looked for in the folders in turn. CooperError: one is in none of them."""
+    return tuple(from_file(row, field, name, folders) for name in split_list(row.text(field)))
+
+
+def from_file(row: Row, field: str, name: str, folders: Sequence[Path]) -> Picture:
+    """One picture file. The published loader drops all space within a path, so that is tried too."""
+    for folder in folders:
+        for path in (folder / name, folder / "".join(name.split())):
+            if path.is_file():
+                return Picture(f"{row.place}, field {field!r}", path)
+    raise row.fault(field, f"picture {name!r} is in none of {', '.join(map(str, folders))}")

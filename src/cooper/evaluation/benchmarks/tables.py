@@ -1,0 +1,123 @@
+"""Rows of a published table (TSV, CSV or parquet); every fault is one sentence with file, row and field."""
+
+import csv
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cooper.errors import CooperError
+
+EMPTY = frozenset({"", "nan", "NaN"})  # how an absent cell is written
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its cells by column, and where it stands (`number` counts from 1, without the header)."""
+
+    cells: Mapping[str, Any]
+    file: Path
+    number: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}, row {self.number}"
+
+    def get(self, field: str) -> str:
+        """The text of a cell without outer space, "" for one that is empty, NaN or absent."""
+        value = self.cells.get(field)
+        text = "" if value is None else str(value).strip()
+        return "" if text in EMPTY else text
+
+    def text(self, field: str) -> str:
+        """The text of a cell that must not be empty."""
+        text = self.get(field)
+        if not text:
+            raise self.fault(field, "is empty")
+        return text
+
+    def integer(self, field: str) -> int:
+        """A cell that must hold a whole number."""
+        text = self.text(field)
+        if not text.removeprefix("-").isdecimal():
+            raise self.fault(field, f"{text!r} is no whole number")
+        return int(text)
+
+    def fault(self, field: str, what: str) -> CooperError:
+        """The exception for a cell at fault, to be raised."""
+        return CooperError(f"{self.place}, field {field!r}: {what}")
+
+
+def read_table(path: Path, required: Sequence[str], key: str = "") -> list[Row]:
+    """All rows of a file, blank lines left out. CooperError: no such table, a missing column, or a malformed row.
+
+    `key`: a required column whose values must differ.
+    """
+    rows = _parquet_rows(path, required) if path.suffix == ".parquet" else list(_text_rows(path, required))
+    if not rows:
+        raise CooperError(f"{path}: the table has no rows")
+    if key:
+        check_key(rows, key)
+    return rows
+
+
+def check_key(rows: Sequence[Row], key: str) -> None:
+    """CooperError: a value of the column stands in two rows."""
+    seen: dict[str, Row] = {}
+    for row in rows:
+        first = seen.setdefault(row.text(key), row)
+        if first is not row:
+            raise row.fault(key, f"{row.text(key)!r} stands in row {first.number} of {first.file.name} already")
+
+
+def _text_rows(path: Path, required: Sequence[str]) -> Iterator[Row]:
+    """Rows of a TSV or CSV file in UTF-8, with or without a byte order mark, quoted as spreadsheets do."""
+    limit = csv.field_size_limit(sys.maxsize)  # one base64 picture passes the default of 128 KiB
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, delimiter="," if path.suffix == ".csv" else "\t", strict=True)
+            names = [name.strip() for name in next(lines, [])]
+            _check_columns(path, names, required)
+            filled = (cells for cells in lines if any(cell.strip() for cell in cells))
+            for number, cells in enumerate(filled, start=1):
+                if len(cells) != len(names):
+                    raise CooperError(f"{path}, row {number}: has {len(cells)} fields, the header has {len(names)}")
+                yield Row(dict(zip(names, cells, strict=True)), path, number)
+    except UnicodeDecodeError as error:
+        raise CooperError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except csv.Error as error:
+        raise CooperError(f"{path}, line {lines.line_num}: not a table of quoted fields ({error})") from error
+    except OSError as error:
+        raise CooperError(f"{path}: cannot be read ({error.strerror})") from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _parquet_rows(path: Path, required: Sequence[str]) -> list[Row]:
+    pyarrow, parquet = _arrow()
+    try:
+        table = parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise CooperError(f"{path}: truncated or no parquet file") from error
+    _check_columns(path, table.column_names, required)
+    return [Row(cells, path, number) for number, cells in enumerate(table.to_pylist(), start=1)]
+
+
+def _check_columns(path: Path, names: Sequence[str], required: Sequence[str]) -> None:
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise CooperError(f"{path}: column {missing[0]!r} is missing; it has {', '.join(map(repr, names)) or 'none'}")
+    twice = [name for name in names if name and names.count(name) > 1]
+    if twice:
+        raise CooperError(f"{path}: column {twice[0]!r} stands there twice")
+
+
+def _arrow() -> tuple[ModuleType, ModuleType]:
+    try:
+        import pyarrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise CooperError("reading parquet files needs pyarrow: pip install 'cooper[scenes]'") from error
+    return pyarrow, parquet

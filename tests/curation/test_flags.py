@@ -1,0 +1,73 @@
+"""Flags say whether maps help; a run that was interrupted goes on."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+import cooper.curation.flags as flags
+from cooper.curation.flags import Counts, FlagSettings, counts_of, flag_questions, read_flags
+from cooper.errors import CooperError
+from cooper.trace.trace import MapStep, TextStep, Trace
+from tests.networks import picture
+from tests.training.rollout_groups import item, tiny_door
+
+
+@pytest.mark.parametrize(
+    ("counts", "flag"),
+    [
+        (Counts(6, 8, 3, 8), "positive"),
+        (Counts(4, 8, 3, 8), "boundary"),
+        (Counts(1, 8, 3, 8), "negative"),
+        (Counts(8, 8, 0, 0), "boundary"),
+        (Counts(0, 0, 8, 8), "boundary"),
+    ],
+)
+def test_a_flag_is_a_clear_difference(counts, flag):
+    assert counts.flag(0.25) == flag
+
+
+def test_traces_are_counted_by_whether_they_drew():
+    asked = item()
+    drawn = MapStep("depth", drawn=None, image=picture())  # pyright: ignore[reportArgumentType]
+    right, wrong = TextStep("<answer>B</answer>"), TextStep("<answer>A</answer>")
+    traces = [Trace(asked.question, steps) for steps in ((drawn, right), (drawn, wrong), (drawn, right), (right,), (wrong,))]
+    assert counts_of(asked, traces) == Counts(2, 3, 1, 2)
+
+
+class Questions:
+    def __len__(self) -> int:
+        return 5
+
+    def item(self, number: int):
+        return item(number)
+
+
+def test_flags_are_made_once_and_can_be_read(tmp_path, monkeypatch):
+    door = tiny_door(tmp_path)
+    out = tmp_path / "flags"
+    settings = FlagSettings("tiny", tmp_path, out, samples=2, limit=3, batch=2, max_tokens=5, quiet=True)
+    path = flag_questions(door, Questions(), settings)
+    first = path.read_text()
+    assert [json.loads(line)["id"] for line in first.splitlines()] == ["q0", "q1", "q2"]
+    row = json.loads(first.splitlines()[0])
+    assert row["plain"] + row["drawn"] == 4 and row["flag"] in flags.FLAGS
+    asked = []
+    honest = flags.counts_of
+    monkeypatch.setattr(flags, "counts_of", lambda one, traces: asked.append(one.id) or honest(one, traces))
+    flag_questions(door, Questions(), replace(settings, limit=5))
+    assert asked == ["q3", "q4"] and path.read_text().startswith(first)
+    assert set(read_flags(path)) == {"q0", "q1", "q2", "q3", "q4"}
+    assert (out / "flags.svg").read_text().startswith("<svg")
+    with pytest.raises(CooperError, match="a run with samples '2', not '3'"):
+        flag_questions(door, Questions(), replace(settings, samples=3))
+
+
+def test_what_is_no_flag_is_named(tmp_path):
+    with pytest.raises(CooperError, match="make them with `cooper data flags`"):
+        read_flags(tmp_path / "none.jsonl")
+    (tmp_path / "flags.jsonl").write_text('{"id": "a", "flag": "good"}\n')
+    with pytest.raises(CooperError, match="row 1: no id with a flag"):
+        read_flags(tmp_path / "flags.jsonl")
+    with pytest.raises(CooperError, match="margin must lie"):
+        FlagSettings("nano", tmp_path, tmp_path, margin=0.0)
