@@ -40,7 +40,7 @@ def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
         rows=3,
         sampling=SamplingSettings(max_tokens=5),
         max_turns=2,
-        record=Record(log_every=1, save_every=1),
+        record=Record(log_every=1, save_every=1, eval_every=2),
     )
 
 
@@ -74,6 +74,8 @@ def test_a_run_trains_logs_and_leaves_a_model(recipe):
     assert [line["step"] for line in logged] == [1, 2]
     assert {"loss", "entropy", "rewards/short/mean", "rewards/short/std", "clip_ratio/region_mean"} <= logged[0].keys()
     assert {"maps/drawing", "rollouts/truncated", "seconds/writing", "seconds/scoring", "step_time"} <= logged[0].keys()
+    page = recipe.out / "samples" / "step-000002" / "02" / "page.html"
+    assert "Answer" in page.read_text() or "answer" in page.read_text()
     before, after = weights(recipe.init), weights(folder)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and not any(name.startswith("vae.") for name in changed)
@@ -129,7 +131,7 @@ def test_second_iterations_are_compared_with_the_samplers_log_probs(recipe):
 
 @pytest.mark.usefixtures("rewarded")
 def test_adapters_are_trained_and_merged(recipe):
-    run = replace(recipe, lora=LoraSettings(rank=2, alpha=4), learning_rate=1e-2)
+    run = replace(recipe, lora=LoraSettings(rank=2, alpha=4), learning_rate=1e-2, trl={"beta": 0.01})
     folder = reinforce(run, {})
     before, after = weights(run.init), weights(folder)
     assert before.keys() == after.keys()
@@ -147,7 +149,7 @@ def test_text_twin_never_draws_and_has_no_tags(recipe, start):
 @pytest.mark.usefixtures("rewarded")
 def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_its_rollouts(recipe, monkeypatch):
     monkeypatch.setattr(GRPOTrainer, "_compute_loss", lambda self, model, inputs: torch.tensor(float("nan")))
-    with pytest.raises(CooperError, match=r"not a number at step 1; its rollouts are in .*not-a-number"):
+    with pytest.raises(CooperError, match=r"not a number at step 1; its rollouts are in .*step-1"):
         reinforce(recipe, {})
     kept = list((recipe.out / "not-a-number" / "step-1").iterdir())
     assert len(kept) == recipe.rows and (kept[0] / "trace.json").exists()
@@ -179,6 +181,8 @@ def test_what_a_recipe_may_not_say(recipe):
         recipe.accumulation(3)
     with pytest.raises(CooperError, match=r"must be a multiple of trl\.num_iterations, 2"):
         replace(recipe, trl={"num_iterations": 2})
+    with pytest.raises(CooperError, match="needs lora"):
+        replace(recipe, trl={"beta": 0.1})
     with pytest.raises(CooperError, match="group is 1"):
         replace(recipe, group=1)
     with pytest.raises(CooperError, match="TRL refuses these settings"):

@@ -124,8 +124,9 @@ def read_flags(path: Path) -> dict[str, Flag]:
     if not path.is_file():
         raise CooperError(f"{path} holds no flags; make them with `cooper data flags`")
     found: dict[str, Flag] = {}
+    known: dict[str, Flag] = {flag: flag for flag in FLAGS}
     for number, row in enumerate(read_rows(path), 1):
-        flag = next((flag for flag in FLAGS if flag == row.get("flag")), None)
+        flag = known.get(str(row.get("flag")))
         if flag is None or not isinstance(row.get("id"), str):
             raise CooperError(f"{path}, row {number}: no id with a flag ({', '.join(FLAGS)}): {json.dumps(row)[:80]}")
         found[row["id"]] = flag

@@ -24,6 +24,7 @@ from trl.models import unwrap_model_for_generation
 from cooper.data.batches import rng_of
 from cooper.errors import CooperError
 from cooper.training.grpo_figures import figures_of
+from cooper.training.grpo_samples import Sampled, keep
 from cooper.training.policy import Policy
 from cooper.training.rewards.reward import Reward, as_trl
 from cooper.training.rollouts import Rollout
@@ -35,7 +36,7 @@ from cooper.training.tasks import Tasks
 
 @dataclass(frozen=True, eq=False)
 class Reinforcing:
-    """What a run is made of: tasks, how they are sampled and scored, and the terms of the reward with their weights."""
+    """What a run is made of: tasks, how they are sampled, `group` rollouts each, and scored, and the terms of the reward."""
 
     policy: Policy
     tasks: Tasks
@@ -43,6 +44,7 @@ class Reinforcing:
     scorer: Scorer
     rewards: Sequence[Reward]
     tokenizer: PreTrainedTokenizerFast
+    group: int
 
 
 class InterleavedGRPOTrainer(GRPOTrainer):
@@ -53,11 +55,13 @@ class InterleavedGRPOTrainer(GRPOTrainer):
     ) -> None:
         self.run_of = run
         self.rows: list[dict[str, Any]] = []
-        self.rollouts: list[Rollout] = []
+        self.rollouts: list[Rollout] = []  # those being scored
+        self.generation: list[Rollout] = []  # all of the last generation
         self.scoring_seconds = 0.0
+        rewards: Any = [as_trl(reward, run.group) for reward in run.rewards]
         super().__init__(
             model=run.policy,
-            reward_funcs=[as_trl(reward, args.num_generations) for reward in run.rewards],
+            reward_funcs=rewards,
             args=args,
             train_dataset=Dataset.from_dict({"prompt": [""] * len(run.tasks), "row": list(range(len(run.tasks)))}),
             processing_class=run.tokenizer,
@@ -69,12 +73,12 @@ class InterleavedGRPOTrainer(GRPOTrainer):
     def sample(self, prompts: Sequence[str], trainer: Any) -> dict[str, Any]:
         """Our engine in place of TRL's generation. The seed follows from the step and the question alone, so a resumed run and
         one on more processes sample the same."""
-        numbers = [row["row"] for row in self.rows[:: self.num_generations]]
+        numbers = [row["row"] for row in self.rows[:: self.run_of.group]]
         part = self._step % self.args.gradient_accumulation_steps
         seed = int(rng_of(self.args.seed, self.state.global_step, part, 17).integers(2**62))
-        wrapped = self.model_wrapped
+        wrapped: Any = self.model_wrapped
         with unwrap_model_for_generation(wrapped, self.accelerator), gathered(wrapped):
-            self.rollouts = self.run_of.tasks.sampled(self.run_of.sampler, numbers, self.num_generations, seed)
+            self.rollouts = self.run_of.tasks.sampled(self.run_of.sampler, numbers, self.run_of.group, seed)
         return {
             "prompt_ids": [[self._tokenizer.eos_token_id]] * len(prompts),
             "completion_ids": [rollout.ids for rollout in self.rollouts],
@@ -83,14 +87,22 @@ class InterleavedGRPOTrainer(GRPOTrainer):
             "rollout": self.rollouts,
         }
 
+    def samples(self, count: int) -> list[Sampled]:
+        """The first rollouts of the last generation with their rewards."""
+        rewards = {name: list(values) for name, values in self._logs["rewards"].items()}
+        return [
+            Sampled(rollout, {name: values[place] for name, values in rewards.items()})
+            for place, rollout in enumerate(self.generation[:count])
+        ]
+
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        if len(inputs) % self.num_generations:
-            raise CooperError(f"each process samples {len(inputs)} rollouts at a time, no multiple of {self.num_generations}")
+        if len(inputs) % self.run_of.group:
+            raise CooperError(f"each process samples {len(inputs)} rollouts at a time, no multiple of {self.run_of.group}")
         self.rows = inputs
         out = super()._generate_and_score_completions(inputs)
-        out["rollout"] = self.rollouts
+        out["rollout"] = self.generation = self.rollouts
         out["old_per_token_logps"] = out["sampling_per_token_logps"]  # the sampler's own, whatever the number of iterations
-        mode = "train" if self.model.training else "eval"
+        mode = "train" if self.run_of.policy.training else "eval"
         figures = figures_of(self.rollouts, self.run_of.tasks.flags, self.run_of.sampler.clock)
         figures |= {"questions/set_aside": float(len(self.run_of.tasks.set_aside)), "seconds/scoring": self.scoring_seconds}
         self.scoring_seconds = 0.0
@@ -102,15 +114,10 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         self.rollouts = inputs["rollout"]
         loss = super()._compute_loss(model, inputs)
         if not torch.isfinite(loss):
-            place = self.keep(self.rollouts, Path(self.args.output_dir) / "not-a-number")
-            raise CooperError(f"the loss is not a number at step {self.state.global_step + 1}; its rollouts are in {place}")
+            step = self.state.global_step + 1
+            place = keep(self.rollouts, Path(str(self.args.output_dir)) / "not-a-number" / f"step-{step}")
+            raise CooperError(f"the loss is not a number at step {step}; its rollouts are in {place}")
         return loss
-
-    def keep(self, rollouts: Sequence[Rollout], folder: Path) -> Path:
-        """Save the traces of rollouts."""
-        for place, rollout in enumerate(rollouts):
-            rollout.trace.save(folder / f"step-{self.state.global_step + 1}" / f"{place:03d}")
-        return folder
 
     def _get_per_token_logps_and_entropies(
         self,

@@ -109,6 +109,10 @@ class GrpoRecipe:
         for name in self.trl:
             if name in OWNED:
                 raise CooperError(f"recipe: trl.{name} follows from {OWNED[name]}; set that instead")
+        if float(self.trl.get("beta", 0)) > 0 and self.lora is None:
+            raise CooperError(
+                "recipe: trl.beta is above 0, which needs lora: TRL then takes the weights below it as the reference"
+            )
         if self.record.save_every % self.iterations:
             raise CooperError(
                 f"recipe: record.save_every is {self.record.save_every}; it must be a multiple of trl.num_iterations, "

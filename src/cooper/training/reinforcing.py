@@ -23,6 +23,7 @@ from cooper.training.answering import AnswerExam
 from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
 from cooper.training.grpo import InterleavedGRPOTrainer, Reinforcing
 from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings
+from cooper.training.grpo_samples import Showing
 from cooper.training.packed import freeze
 from cooper.training.pictures import load_pictures
 from cooper.training.policy import Policy, Words
@@ -51,9 +52,11 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
     trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, _callbacks(recipe, plain), _adapters(recipe.lora))
     for default in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(default)
+    tracked, every = recipe.record.tracker == "trackio", recipe.record.eval_every
+    trainer.add_callback(Showing(lambda: trainer.samples(recipe.group), every, recipe.out, tracked))
     if recipe.val is not None:
         exam = AnswerExam(load_pictures(SceneSet(recipe.val), EXAM_SCENES), (recipe.mode,), recipe.eval_questions)
-        trainer.add_callback(Evaluating(recipe.record.eval_every, lambda step: _examined(exam, bundle), trainer.log))
+        trainer.add_callback(Evaluating(every, lambda step: _examined(exam, bundle), trainer.log))
     last = last_whole_checkpoint(recipe.out)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.state.global_step < recipe.steps:
@@ -89,6 +92,7 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
         tokenizer=PreTrainedTokenizerFast(
             tokenizer_object=processor.tokenizer, eos_token=processor.marks.eos, padding_side="left"
         ),
+        group=recipe.group,
     )
 
 

@@ -1,0 +1,74 @@
+"""Sample rollouts of a run, to be looked at: traces with pages in the run folder, and a table with pictures in the tracker."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from cooper.trace.page import write_page
+from cooper.trace.trace import MapStep, Step
+from cooper.training.rollouts import Rollout
+
+FOLDER = "samples"
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """One rollout with what each term of the reward gave it."""
+
+    rollout: Rollout
+    rewards: Mapping[str, float]
+
+
+class Showing(TrainerCallback):
+    """Every so many updates, keeps the rollouts that `latest` gives: `samples/step-000010/00/trace.json` with its `page.html`.
+
+    `tracked`: also as a table of trackio.
+    """
+
+    def __init__(self, latest: Callable[[], Sequence[Sampled]], every: int, folder: Path, tracked: bool) -> None:
+        self._latest, self._every, self._folder, self._tracked = latest, every, folder, tracked
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if not state.is_world_process_zero or state.global_step % self._every:
+            return
+        samples = self._latest()
+        keep([sample.rollout for sample in samples], self._folder / FOLDER / f"step-{state.global_step:06d}")
+        if self._tracked:
+            import trackio
+
+            trackio.log({"samples": trackio.Table(dataframe=_table(samples))}, step=state.global_step)
+
+
+def keep(rollouts: Sequence[Rollout], folder: Path) -> Path:
+    """Save the traces of rollouts with their pages, numbered; returns the folder."""
+    for place, rollout in enumerate(rollouts):
+        rollout.trace.save(folder / f"{place:02d}")
+        write_page(rollout.trace, folder / f"{place:02d}" / "page.html")
+    return folder
+
+
+def _table(samples: Sequence[Sampled]) -> Any:
+    """One line per rollout: question, truth, picture, what was written, the first map, rewards."""
+    import pandas
+    import trackio
+
+    lines = []
+    for sample in samples:
+        trace, item = sample.rollout.trace, sample.rollout.item
+        maps = trace.maps
+        line: dict[str, Any] = {
+            "question": trace.question.text,
+            "truth": item.truth,
+            "picture": trackio.Image(trace.question.images[0].convert("RGB")),
+            "written": " ".join(_told(step) for step in trace.steps),
+            "map": trackio.Image(maps[0].image.convert("RGB"), caption=maps[0].modality) if maps else None,
+        }
+        lines.append(line | dict(sample.rewards))
+    return pandas.DataFrame(lines)
+
+
+def _told(step: Step) -> str:
+    return f"[{step.modality}]" if isinstance(step, MapStep) else step.text
