@@ -38,6 +38,20 @@ def test_only_turns_of_the_model_are_learned(rows: TraceRows, bundle: Bundle):
     assert len(perceived) == 1 and "<think>" not in perceived[0]
 
 
+def test_a_share_of_the_traces_draws_something_else(rows: TraceRows, bundle: Bundle):
+    plain = [_learned(rows.row(number, number % 4, "interleaved", 3), bundle) for number in range(8)]
+    others = [_learned(replace(rows, explore=1.0).row(number, number % 4, "interleaved", 3), bundle) for number in range(8)]
+
+    def maps(learned: list[str]) -> list[str]:
+        return [name for text in learned for name in ("<depth-estimation>", "<segmentation>") if name in text]
+
+    assert all(maps(one) != maps(other) for one, other in zip(plain, others, strict=True))
+    assert {name for learned in others for name in maps(learned)} == {"<depth-estimation>", "<segmentation>"}
+    assert any(len(maps(learned)) < 3 for learned in others)
+    direct = replace(rows, explore=1.0).row(0, 0, "direct", 3)
+    assert _learned(direct, bundle) == _learned(rows.row(0, 0, "direct", 3), bundle)
+
+
 def test_lessons_in_looking_share_one_picture_that_is_read_once(rows: TraceRows, bundle: Bundle):
     row = rows.lessons(2, 1, 4)
     assert sum(isinstance(segment, VitSegment) for segment in row.segments) == 1

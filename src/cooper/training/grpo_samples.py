@@ -10,6 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from cooper.trace.page import write_page
 from cooper.trace.trace import MapStep, Step
 from cooper.training.rollouts import Rollout
+from cooper.training.watching import METRICS_FILE, draw_curves
 
 FOLDER = "samples"
 
@@ -23,7 +24,8 @@ class Sampled:
 
 
 class Showing(TrainerCallback):
-    """Every so many updates, keeps the rollouts that `latest` gives: `samples/step-000010/00/trace.json` with its `page.html`.
+    """Every so many updates, keeps the rollouts that `latest` gives: `samples/step-000010/00/trace.json` with its `page.html`,
+    and draws the curves so far.
 
     `tracked`: also as a table of trackio.
     """
@@ -36,6 +38,7 @@ class Showing(TrainerCallback):
             return
         samples = self._latest()
         keep([sample.rollout for sample in samples], self._folder / FOLDER / f"step-{state.global_step:06d}")
+        draw_curves(self._folder / METRICS_FILE, self._folder / "curves.svg")
         if self._tracked:
             import trackio
 

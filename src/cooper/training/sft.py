@@ -16,7 +16,7 @@ from cooper.data.batches import rng_of, shuffled
 from cooper.data.mixture import Mixture
 from cooper.data.scenes.grounding import grounding_traces
 from cooper.data.scenes.questions import questions_of
-from cooper.data.scenes.traces import teacher_trace
+from cooper.data.scenes.traces import another_map, teacher_trace
 from cooper.errors import CooperError
 from cooper.perception import Modality
 from cooper.sequence.layout import Layout, Views
@@ -37,11 +37,11 @@ GREY = 127  # what a model that must not look is shown
 @dataclass(frozen=True)
 class SftRecipe:
     """`mixture`: weights of the modes, of `grounding` (lessons in looking) and of `replay` (rows of stage 1). `questions`:
-    how many share a row, by mode, and lessons likewise.
-    `drawn`: the share of maps in traces that are flow targets too. `grey`: show mid grey instead of every picture (the
-    baseline that cannot look), without flow targets. `latents`: the folder of an earlier run's latents, to be used
-    again. `frozen`: parts of the network that are not trained. Evaluation asks `eval_questions` in each mode of the
-    mixture and draws `eval_scenes` maps.
+    how many share a row, by mode, and lessons likewise. `drawn`: the share of maps in traces that are flow targets too.
+    `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
+    reinforcement finds both. `grey`: show mid grey instead of every picture (the baseline that cannot look), without flow
+    targets. `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are
+    not trained. Evaluation asks `eval_questions` in each mode of the mixture and draws `eval_scenes` maps.
     """
 
     out: Path
@@ -55,6 +55,7 @@ class SftRecipe:
     loss: LossWeights = field(default_factory=LossWeights)
     record: Record = field(default_factory=Record)
     drawn: float = 0.5
+    explore: float = 0.0
     grey: bool = False
     latents: Path | None = None
     frozen: tuple[str, ...] = ()
@@ -73,8 +74,9 @@ class SftRecipe:
         for name in self.mixture.keys() - {REPLAY}:
             if self.questions.get(name, 0) < 1:
                 raise CooperError(f"recipe: questions.{name} is missing or not positive, but the mixture has {name!r}")
-        if not 0 <= self.drawn <= 1:
-            raise CooperError(f"recipe: drawn is {self.drawn}; it must be between 0 and 1")
+        for name in ("drawn", "explore"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise CooperError(f"recipe: {name} is {getattr(self, name)}; it must be between 0 and 1")
         if self.grey and self.mixture.get(REPLAY, 0) > 0:
             raise CooperError("recipe: grey is true, so mixture.replay must be 0: a grey picture has no maps to draw")
 
@@ -91,20 +93,27 @@ class SftRecipe:
 
 @dataclass(frozen=True, eq=False)
 class TraceRows:
-    """Rows of teacher traces. `grey_latent`: the latent of a grey picture, where the model must not look."""
+    """Rows of teacher traces. `grey_latent`: the latent of a grey picture, where the model must not look. `explore`: the share
+    of interleaved traces that draw another map than the one that helps, or none."""
 
     maps: MapRows
     modalities: Mapping[str, Modality]
     views: Views
     drawn: float
     grey_latent: Tensor | None = None
+    explore: float = 0.0
 
     def row(self, number: int, scene: int, mode: Mode, count: int) -> Row:
         """Row `number` of the run: `count` questions about one scene in one mode."""
         record = self.maps.pictures.record(scene)
         seed = int(rng_of(self.maps.noise.seed, number, 5).integers(2**31))
         asked = questions_of(record.scene, seed, count)
-        traces = [teacher_trace(question, record, mode, self.maps.prompts, self.modalities) for question in asked]
+        rng = rng_of(self.maps.noise.seed, number, 19)
+        wanted = [another_map(question, rng) if rng.random() < self.explore else None for question in asked]
+        traces = [
+            teacher_trace(question, record, mode, self.maps.prompts, self.modalities, other)
+            for question, other in zip(asked, wanted, strict=True)
+        ]
         return self.tree(number, scene, [self._seen(trace) for trace in traces])
 
     def lessons(self, number: int, scene: int, count: int) -> Row:

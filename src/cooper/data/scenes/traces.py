@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from PIL import Image
 
 from cooper.data.scenes.observations import HELPS, REASONS, observation
@@ -17,19 +18,25 @@ ALL_MAPS = ("depth", "segmentation")
 
 
 def teacher_trace(
-    question: SceneQuestion, record: SceneRecord, mode: Mode, prompts: Prompts, modalities: Mapping[str, Modality]
+    question: SceneQuestion,
+    record: SceneRecord,
+    mode: Mode,
+    prompts: Prompts,
+    modalities: Mapping[str, Modality],
+    wanted: str | None = None,
 ) -> Trace:
     """How a perfect reader of `record` answers `question`.
 
     interleaved: a thought and a request, the true map, the reflection, a thought and the answer; without the map where
-    it does not bear on the question. perception: every map first, then the answer. text: a thought and the answer.
-    direct: the answer. Maps are the true ones. CooperError: another mode, or a map that `modalities` or `prompts` lack.
+    it does not bear on the question; `wanted` names another map to draw, or none (""). perception: every map first, then
+    the answer. text: a thought and the answer. direct: the answer. Maps are the true ones. CooperError: another mode, or
+    a map that `modalities` or `prompts` lack.
     """
     thought = f"<think>{observation(question, record.scene)}</think>"
     answer = f"<answer>{question.solution}</answer>"
     steps: list[Step] = []
     if mode == "interleaved":
-        wanted = HELPS.get(question.category, "")
+        wanted = HELPS.get(question.category, "") if wanted is None else wanted
         if wanted:
             request = f"<think>{REASONS[wanted]}</think>{_request(prompts, wanted)}"
             steps += [TextStep(request), true_map(record, wanted, modalities)]
@@ -55,6 +62,12 @@ def teacher_trace(
         model="teacher",
         system=prompts.system.get(mode, ""),
     )
+
+
+def another_map(question: SceneQuestion, rng: np.random.Generator) -> str:
+    """A map that does not bear on the question, or none ("") where one does."""
+    others = [name for name in ("", *ALL_MAPS) if name != HELPS.get(question.category, "")]
+    return others[int(rng.integers(len(others)))]
 
 
 def scene_question(text: str, record: SceneRecord, name: str = "") -> Question:
