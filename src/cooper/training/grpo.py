@@ -77,7 +77,7 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         part = self._step % self.args.gradient_accumulation_steps
         seed = int(rng_of(self.args.seed, self.state.global_step, part, 17).integers(2**62))
         wrapped: Any = self.model_wrapped
-        with unwrap_model_for_generation(wrapped, self.accelerator), gathered(wrapped):
+        with unwrap_model_for_generation(wrapped, self.accelerator), gathered(wrapped), self.accelerator.autocast():
             self.rollouts = self.run_of.tasks.sampled(self.run_of.sampler, numbers, self.run_of.group, seed)
         return {
             "prompt_ids": [[self._tokenizer.eos_token_id]] * len(prompts),

@@ -65,7 +65,7 @@ class SceneTasks:
         self._scenes = SceneSet(folder)
         count = min(limit, len(self._scenes))
         self._asked: list[tuple[int, SceneQuestion]] = [
-            (index, question) for index in range(count) for question in questions_of(self._scenes[index].scene, seed, per_scene)
+            (index, question) for index in range(count) for question in questions_of(self._scenes.scene(index), seed, per_scene)
         ]
 
     def __len__(self) -> int:

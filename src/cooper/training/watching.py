@@ -54,7 +54,7 @@ class Watching(TrainerCallback):
         logs: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        figures = {name: value for name, value in (logs or {}).items() if name not in _HIDDEN}
+        figures = {name: value for name, value in (logs or {}).items() if name not in _HIDDEN and value is not None}
         if not figures or not state.is_world_process_zero:
             return
         seconds, step = self._started
@@ -112,7 +112,8 @@ class Tracking(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         if state.is_world_process_zero:
-            self._trackio.log(dict(logs or {}), step=state.global_step)
+            told = {name: value for name, value in (logs or {}).items() if value is not None}
+            self._trackio.log(told, step=state.global_step)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero:

@@ -43,6 +43,7 @@ def test_a_set_is_read_as_it_was_rendered(tmp_path: Path, quick: list[int], stag
         record = scenes[index]
         assert record.rgb.shape == (64, 64, 3) and record.rgb[0, 0, 0] == index
         assert record.depth_m.dtype == np.float32
+        assert scenes.scene(index) == record.scene
         assert np.array_equal(record.depth_m, staged[index].geometry.depth_m)
         assert np.array_equal(record.labels, staged[index].geometry.labels)
         assert np.array_equal(record.instances, staged[index].geometry.instances)

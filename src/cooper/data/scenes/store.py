@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from cooper.data.scenes.render import SceneRecord
-from cooper.data.scenes.scene import scene_from_json
+from cooper.data.scenes.scene import Scene, scene_from_json
 from cooper.errors import CooperError
 
 FORMAT = 2
@@ -116,12 +116,21 @@ class SceneSet:
         return self._length
 
     def __getitem__(self, index: int) -> SceneRecord:
+        return _decode({name: self._cell(index, name) for name in COLUMNS}, self._place(index))
+
+    def scene(self, index: int) -> Scene:
+        """What stands where in one scene, without its pictures."""
+        return scene_from_json(self._cell(index, "scene"), self._place(index))
+
+    def _cell(self, index: int, name: str) -> Any:
         if not 0 <= index < self._length:
             raise IndexError(f"{self.folder}: scene {index} is not in 0..{self._length - 1}")
         number, row = divmod(index, self.info.shard)
-        table = self._shard(number)
-        cells = {name: table.column(name)[row].as_py() for name in COLUMNS}
-        return _decode(cells, f"{shard_path(self.folder, number)} row {row}")
+        return self._shard(number).column(name)[row].as_py()
+
+    def _place(self, index: int) -> str:
+        number, row = divmod(index, self.info.shard)
+        return f"{shard_path(self.folder, number)} row {row}"
 
     def _shard(self, number: int) -> Any:
         if number in self._shards:
