@@ -42,12 +42,12 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert float(seconds) < 1.0, f"{time.perf_counter() - start:.1f} s on the clock"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("ask",), ("depth",), ("segment",), ("train",), ("inspect",), ("export",), ("scenes", "render"), ("eval", "scenes")],
-)
+COMMANDS = ["ask", "depth", "segment", "train", "inspect", "export", "scenes render", "data flags", "eval", "compare"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(run, command):
-    ran = run(*command, "--help")
+    ran = run(*command.split(), "--help")
     assert ran.code == 0 and "Usage" in ran.out
 
 

@@ -1,44 +1,108 @@
-"""`cooper eval scenes`: how well a model answers and draws, on rendered scenes."""
+"""`cooper eval`: how well a model answers and draws, on rendered scenes and on published benchmarks; `cooper compare`."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(help="Evaluate a model.", no_args_is_help=True)
+from cooper.errors import CooperError
+
+if TYPE_CHECKING:
+    from cooper.evaluation.judge import JudgeSettings
+    from cooper.evaluation.summary import Report
+
+MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 
 
-@app.callback()
-def evaluate() -> None:
-    """Evaluate a model."""
-
-
-@app.command()
-def scenes(
-    out: Annotated[Path, typer.Option(help="Folder of rows and reports; an interrupted run there goes on.")],
+def evaluate(
+    names: Annotated[list[str], typer.Argument(help="scenes, or published benchmarks such as q-spatial-plus, mmvp, sibench.")],
+    out: Annotated[Path, typer.Option(help="Folder of rows and reports (one each for several); a broken run goes on.")],
     model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
     mode: Annotated[
         str, typer.Option(help="Modes, separated by commas: interleaved, perception, text, direct.")
     ] = "interleaved,perception,text,direct",
-    seed: Annotated[int, typer.Option(help="Seed of fresh scenes and of the model.")] = 0,
-    limit: Annotated[int, typer.Option(help="Number of questions.")] = 400,
-    data: Annotated[Path | None, typer.Option(help="A rendered scene set to use instead of fresh scenes.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the model, and of fresh scenes.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Number of questions; scenes: 400 by default.")] = None,
+    data: Annotated[list[str] | None, typer.Option(help="Folder, file or hub id of the data; NAME=PATH where several.")] = None,
     split: Annotated[str, typer.Option(help="Split of fresh scenes: test or compositional.")] = "test",
     batch: Annotated[int, typer.Option(help="Questions put to the model at once.")] = 16,
-    maps: Annotated[int | None, typer.Option(help="Pictures to draw depth and segmentation of; all by default.")] = None,
+    maps: Annotated[int | None, typer.Option(help="Scenes to draw depth and segmentation of; all by default.")] = None,
     traces: Annotated[int, typer.Option(help="Questions per mode whose traces are saved.")] = 0,
-    blind: Annotated[bool, typer.Option("--blind", help="Show a grey picture instead: the score of not looking.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    blind: Annotated[bool, typer.Option("--blind", help="Show grey scenes instead: the score of not looking.")] = False,
+    judge: Annotated[str, typer.Option(help="OpenAI-compatible address of a judge for what rules cannot score.")] = "",
+    judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "",
+    judge_key: Annotated[str, typer.Option(help="Environment variable, or line of .env, with its key.")] = "OPENAI_API_KEY",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
-    """Answer questions about rendered rooms, draw their maps, and report accuracy, map usage and map quality."""
+    """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality."""
     from cooper.evaluation.benchmarks.scenes import ScenesSettings, evaluate_scenes
-    from cooper.evaluation.report import markdown, report_json
+    from cooper.evaluation.published import PublishedSettings, evaluate_published
+    from cooper.evaluation.report import report_json
     from cooper.reasoning.cooper import Cooper
 
     modes = tuple(part.strip() for part in mode.split(",") if part.strip())
-    settings = ScenesSettings(model, modes, out, seed, limit, data, split, batch, maps, traces, blind, quiet=as_json)
-    report = evaluate_scenes(Cooper.from_pretrained(model), settings)
-    typer.echo(json.dumps(report_json(report)) if as_json else markdown(report))
-    if not as_json:
-        typer.echo(f"Report: {out / 'report.html'}")
+    places, asked = _places(names, data or []), _judge(judge, judge_model, judge_key, out)
+    reports: dict[str, Report] = {}
+    loaded = Cooper.from_pretrained(model)
+    for name in dict.fromkeys(names):
+        folder, place = out / name if len(names) > 1 else out, places.get(name, "")
+        if name == "scenes":
+            where = Path(place) if place else None
+            options = (seed, 400 if limit is None else limit, where, split, batch, maps, traces, blind)
+            reports[name] = evaluate_scenes(loaded, ScenesSettings(model, modes, folder, *options, quiet=as_json))
+        else:
+            settings = PublishedSettings(model, name, modes, folder, place, limit, batch, seed, traces, asked, as_json)
+            reports[name] = evaluate_published(loaded, settings)
+        if not as_json:
+            _show(reports[name], folder)
+    if as_json:
+        found = {name: report_json(report) for name, report in reports.items()}
+        typer.echo(json.dumps(found if len(names) > 1 else found[names[0]]))
+    failed = [name for name, report in reports.items() if report.unscored_share > MOST_UNSCORED]
+    if failed:
+        raise CooperError(f"more than 1 % of the rows of {', '.join(failed)} could not be scored: the judge did not reply")
+
+
+def _places(names: list[str], data: list[str]) -> dict[str, str]:
+    """Where each benchmark's data are. CooperError: a place for a benchmark that is not asked for."""
+    if len(names) == 1 and len(data) == 1 and not data[0].startswith(f"{names[0]}="):
+        return {names[0]: data[0]}
+    pairs = dict(text.split("=", 1) if "=" in text else (text, "") for text in data)
+    for name in pairs:
+        if name not in names:
+            raise CooperError(f"--data {name!r} belongs to no benchmark that is asked for; with several write NAME=PATH")
+    return pairs
+
+
+def _judge(url: str, model: str, key: str, out: Path) -> "JudgeSettings | None":
+    if not url and not model:
+        return None
+    if not url or not model:
+        raise CooperError("a judge needs both --judge URL and --judge-model NAME")
+    from cooper.evaluation.judge import JudgeSettings
+
+    return JudgeSettings(url, model, key, cache=out / "judge")
+
+
+def _show(report: "Report", folder: Path) -> None:
+    from cooper.evaluation.report import markdown
+
+    typer.echo(markdown(report))
+    typer.echo(f"Report: {folder / 'report.html'}")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="A run's folder, or FOLDER:MODE.")],
+    second: Annotated[str, typer.Argument(help="The run it is compared with, likewise.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Compare two runs over the rows that both have: paired 95 % intervals and McNemar's test, over all and per category."""
+    from cooper.evaluation.comparison import compare_runs, comparison_json
+    from cooper.evaluation.report import comparison_table
+
+    found = compare_runs(first, second)
+    if as_json:
+        typer.echo(json.dumps([comparison_json(each) for each in found]))
+    else:
+        typer.echo("\n".join(comparison_table(each).markdown() for each in found))

@@ -22,7 +22,8 @@ app.command()(checkpoints.inspect)
 app.command()(checkpoints.export)
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(data.app, name="data")
-app.add_typer(evaluate.app, name="eval")
+app.command("eval")(evaluate.evaluate)
+app.command()(evaluate.compare)
 
 
 def _print_version(wanted: bool) -> None:

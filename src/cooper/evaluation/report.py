@@ -61,14 +61,15 @@ def write_report(report: Report, folder: Path) -> None:
 
 def report_json(report: Report) -> dict[str, Any]:
     """The report as JSON values; a figure without rows is null."""
-    return _without_nan(asdict(report))
+    return without_nan(asdict(report))
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Values that JSON can hold: figures that are none become null."""
     if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -103,7 +104,7 @@ def tables(report: Report) -> list[Table]:
     found = []
     if report.modes:
         found += [_accuracy(report.modes), _numbers(report.modes), _usage(report.modes), _health(report.modes)]
-    found += [_comparison(comparison) for comparison in report.comparisons]
+    found += [comparison_table(comparison) for comparison in report.comparisons]
     found += [_figures("Depth", report.depth), _figures("Segmentation", report.segmentation)]
     return [table for table in found if table.rows]
 
@@ -112,10 +113,20 @@ def _accuracy(modes: Sequence[ModeFigures]) -> Table:
     rows = [["rows", *(str(mode.rows) for mode in modes)]]
     filled = [group for group in MEAN_NAMES if any(mode.means[group].rows for mode in modes)]
     rows += [[MEAN_NAMES[group], *(_percent(mode.means[group]) for mode in modes)] for group in filled]
+    if any(_earns_in_parts(mode) for mode in modes):
+        rows.append(["mean of what rows earn", *(_percent(mode.value) for mode in modes)])
+    if any(mode.bundles.rows for mode in modes):
+        rows.append([f"whole bundles ({modes[0].bundles.rows})", *(_percent(mode.bundles) for mode in modes)])
     for place, category in enumerate(modes[0].categories):
         cells = [_percent(mode.categories[place].accuracy) for mode in modes]
         rows.append([f"{category.category} ({category.accuracy.rows})", *cells])
     return Table("Accuracy, % with 95 % interval", ["category (rows)", *(mode.mode for mode in modes)], rows)
+
+
+def _earns_in_parts(mode: ModeFigures) -> bool:
+    """Whether rows earn other than all or nothing, so that the mean of it says something of its own."""
+    right = sum(round(part.accuracy.mean * part.accuracy.rows) for part in mode.categories if part.accuracy.rows)
+    return mode.value.rows > 0 and abs(mode.value.mean * mode.value.rows - right) > 1e-6
 
 
 def _numbers(modes: Sequence[ModeFigures]) -> Table:
@@ -140,14 +151,19 @@ def _usage(modes: Sequence[ModeFigures]) -> Table:
 
 def _health(modes: Sequence[ModeFigures]) -> Table:
     rows = [
-        [mode.mode, str(mode.rows), str(mode.unanswered), str(mode.unreadable), str(mode.truncated), f"{mode.seconds:.2f}"]
+        [
+            mode.mode,
+            *map(str, (mode.rows, mode.unanswered, mode.unreadable, mode.truncated, mode.unscored)),
+            f"{mode.seconds:.2f}",
+        ]
         for mode in modes
     ]
-    head = ["mode", "rows", "without answer element", "unreadable", "truncated", "seconds per row"]
+    head = ["mode", "rows", "without answer element", "unreadable", "truncated", "not scored", "seconds per row"]
     return Table("How the runs went", head, rows)
 
 
-def _comparison(comparison: Comparison) -> Table:
+def comparison_table(comparison: Comparison) -> Table:
+    """Points, interval and test of each mean and category."""
     named = [(MEAN_NAMES[group], comparison.means[group]) for group in MEAN_NAMES] + list(comparison.categories.items())
     rows = [[name, *_difference(difference)] for name, difference in named if difference.estimate.rows]
     head = ["category", "points", "95 % interval", "rows", "only first right", "only second right", "McNemar p"]

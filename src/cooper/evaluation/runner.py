@@ -64,7 +64,11 @@ class Item:
 
 @dataclass(frozen=True)
 class AnswerRow:
-    """One question answered in one mode. `maps`: the maps drawn, in order; `answered`: an answer element was there."""
+    """One question answered in one mode. `maps`: the maps drawn, in order; `answered`: an answer element was there.
+
+    `unscored`: nobody could say yet whether it is right, because a judge must and did not; it counts neither way. `bundle`
+    as in `Item`.
+    """
 
     id: str
     mode: str
@@ -81,6 +85,8 @@ class AnswerRow:
     truncated: bool
     turns: int
     seconds: float
+    bundle: str = ""
+    unscored: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,12 +115,14 @@ def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
 def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
     """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds.
 
-    The rows come back in the order of `plan.modes` and `items`. CooperError: two items of one id, or one that no rule scores.
+    The rows come back in the order of `plan.modes` and `items`; those that a judge must score are unscored. CooperError: two
+    items of one id, or a truth that does not fit its question.
     """
     if len({item.id for item in items}) < len(items):
         raise CooperError("two questions of the benchmark have one id")
     for item in items:
-        score_reply(item, "")  # a truth that does not fit its question is found before the model is asked anything
+        if item.scoring != "judge":
+            score_reply(item, "")  # a truth that does not fit its question is found before the model is asked anything
     path = plan.out / "rows.jsonl"
     done = {(row["mode"], row["id"]) for row in read_rows(path)}
     with progress(len(items) * len(plan.modes), "questions", plan.quiet) as advance:
@@ -135,16 +143,23 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
 
 
 def _in_order(path: Path, items: Sequence[Item], modes: Sequence[str]) -> list[AnswerRow]:
-    found = {(row["mode"], row["id"]): row for row in read_rows(path)}
-    rows = [found[mode, item.id] for mode in modes for item in items]
-    return [AnswerRow(**{**row, "maps": tuple(row["maps"])}) for row in rows]
+    found = {(row.mode, row.id): row for row in read_answers(path)}
+    return [found[mode, item.id] for mode in modes for item in items]
+
+
+def read_answers(path: Path) -> list[AnswerRow]:
+    """The rows of a run's `rows.jsonl`. CooperError: a row that lacks a field or has an unknown one."""
+    try:
+        return [AnswerRow(**{**row, "maps": tuple(row["maps"])}) for row in read_rows(path)]
+    except (KeyError, TypeError) as error:
+        raise CooperError(f"{path} holds no answers of a run: {error}") from error
 
 
 def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:
     """Score one trace: its answer element, or, without one, the last text the model wrote."""
     last = trace.turns[-1].text if trace.turns else ""
     reply = last if trace.answer is None else trace.answer
-    scored = score_reply(item, reply)
+    scored = Scored(False, 0.0, "") if item.scoring == "judge" else score_reply(item, reply)
     return AnswerRow(
         id=item.id,
         mode=mode,
@@ -161,6 +176,8 @@ def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:
         truncated=any(turn.truncated for turn in trace.turns),
         turns=len(trace.turns),
         seconds=round(trace.seconds, 4),
+        bundle=item.bundle,
+        unscored=item.scoring == "judge",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cooper.evaluation.runner import GROUPS, AnswerRow
-from cooper.evaluation.statistics import Difference, Estimate, grouped_mean, paired_difference, wilson
+from cooper.evaluation.statistics import Difference, Estimate, bootstrap_mean, grouped_mean, paired_difference, wilson
 
 MEANS = {"spatial": ("spatial", "distance_size"), "distance_size": ("distance_size",), "general": ("general",)}
 """Which groups of categories each mean covers: distances and sizes are spatial too, and have a mean of their own."""
@@ -36,8 +36,11 @@ class CategoryFigures:
 
 @dataclass(frozen=True)
 class ModeFigures:
-    """One mode. `means`: by name in `MEANS`, the mean over its categories. Counts of rows: no answer element, nothing readable,
-    a turn cut by the token limit."""
+    """One mode. `means`: by name in `MEANS`, the mean over its categories. `value`: the mean of what each row earned, which
+    is a number's mean relative accuracy and a judge's grade. `bundles`: the share of pairs or rotations that are right as
+    a whole. Counts of rows: no answer element, nothing readable, a turn cut by the token limit, not scored by a judge that
+    had to (these count in no figure).
+    """
 
     mode: str
     categories: tuple[CategoryFigures, ...]
@@ -47,7 +50,10 @@ class ModeFigures:
     unanswered: int
     unreadable: int
     truncated: int
+    unscored: int
     seconds: float
+    value: Estimate
+    bundles: Estimate
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,11 @@ class Report:
     depth: Mapping[str, Estimate] = field(default_factory=dict)
     segmentation: Mapping[str, Estimate] = field(default_factory=dict)
 
+    @property
+    def unscored_share(self) -> float:
+        """Rows that a judge had to score and did not, of all."""
+        return sum(mode.unscored for mode in self.modes) / max(1, sum(mode.rows for mode in self.modes))
+
 
 def usage_of(rows: Sequence[AnswerRow]) -> Usage:
     """How often which map was drawn."""
@@ -81,11 +92,12 @@ def usage_of(rows: Sequence[AnswerRow]) -> Usage:
 
 def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
     """Figures of the rows of one category and one mode."""
-    numbers = [row.value for row in rows if row.type == "Number"]
+    scored = [row for row in rows if not row.unscored]
+    numbers = [row.value for row in scored if row.type == "Number"]
     return CategoryFigures(
         category=rows[0].category,
         group=rows[0].group,
-        accuracy=wilson(sum(row.correct for row in rows), len(rows)),
+        accuracy=wilson(sum(row.correct for row in scored), len(scored)),
         relative_accuracy=float(np.mean(numbers)) if numbers else None,
         usage=usage_of(rows),
     )
@@ -96,17 +108,30 @@ def mode_figures(rows: Sequence[AnswerRow], seed: int = 0) -> ModeFigures:
     parts: dict[tuple[int, str], list[AnswerRow]] = {}
     for row in rows:
         parts.setdefault((GROUPS.index(row.group), row.category), []).append(row)
+    scored = [row for row in rows if not row.unscored]
     return ModeFigures(
         mode=rows[0].mode,
         categories=tuple(category_figures(parts[key]) for key in sorted(parts)),
-        means={name: _mean([row for row in rows if row.group in groups], seed) for name, groups in MEANS.items()},
+        means={name: _mean([row for row in scored if row.group in groups], seed) for name, groups in MEANS.items()},
         usage=usage_of(rows),
         rows=len(rows),
         unanswered=sum(not row.answered for row in rows),
         unreadable=sum(row.extracted == "" for row in rows),
         truncated=sum(row.truncated for row in rows),
+        unscored=len(rows) - len(scored),
         seconds=float(np.mean([row.seconds for row in rows])),
+        value=bootstrap_mean([row.value for row in scored], seed),
+        bundles=bundle_figure(scored),
     )
+
+
+def bundle_figure(rows: Sequence[AnswerRow]) -> Estimate:
+    """The share of bundles of which every row is right; no rows where nothing is bundled."""
+    whole: dict[str, bool] = {}
+    for row in rows:
+        if row.bundle:
+            whole[row.bundle] = whole.get(row.bundle, True) and row.correct
+    return wilson(sum(whole.values()), len(whole))
 
 
 def _mean(rows: Sequence[AnswerRow], seed: int) -> Estimate:
@@ -115,8 +140,8 @@ def _mean(rows: Sequence[AnswerRow], seed: int) -> Estimate:
 
 def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow], seed: int = 0) -> Comparison:
     """Two modes over the rows that both have."""
-    others = {row.id: row for row in second}
-    pairs = [(row, others[row.id]) for row in first if row.id in others]
+    others = {row.id: row for row in second if not row.unscored}
+    pairs = [(row, others[row.id]) for row in first if row.id in others and not row.unscored]
     names = {row.category: GROUPS.index(row.group) for row, _ in pairs}
 
     def difference(kept: list[tuple[AnswerRow, AnswerRow]]) -> Difference:

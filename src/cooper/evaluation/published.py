@@ -1,0 +1,85 @@
+"""One run of a published benchmark: answered, scored by rules and, where wanted, by a judge, and reported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cooper.errors import CooperError
+from cooper.evaluation.benchmarks.catalogue import read_benchmark
+from cooper.evaluation.judge import Judge, JudgeSettings
+from cooper.evaluation.judging import judge_rows
+from cooper.evaluation.report import write_report
+from cooper.evaluation.rows import open_run
+from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
+from cooper.evaluation.summary import Report, summarise
+
+
+@dataclass(frozen=True)
+class PublishedSettings:
+    """One run. `name`: a benchmark of the catalogue; `data`: its folder, file or hub id, "" for the hub's. `limit`: questions,
+    bundles kept whole, None for all. `traces`: per mode, kept in `out/traces`."""
+
+    model: str
+    name: str
+    modes: tuple[str, ...]
+    out: Path
+    data: str = ""
+    limit: int | None = None
+    batch: int = 16
+    seed: int = 0
+    traces: int = 0
+    judge: JudgeSettings | None = None
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        check_modes(self.modes)
+        for name in ("limit", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise CooperError(f"{name} must be at least 1, got {value}")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What makes two runs the same run. Modes, judge, batch size and kept traces may change."""
+        return {
+            "benchmark": self.name,
+            "model": self.model,
+            "seed": self.seed,
+            "limit": self.limit,
+            "data": self.data,
+        }
+
+
+def evaluate_published(model: Reasoner, settings: PublishedSettings) -> Report:
+    """Answer what is missing, score everything, and write report.json, report.md and report.html into `settings.out`.
+
+    CooperError: `out` holds another run, data that cannot be read, or open questions without a judge.
+    """
+    asked = read_benchmark(settings.name, settings.data)
+    items = limited(asked.items, settings.limit)
+    if settings.judge is None and any(item.scoring == "judge" for item in items):
+        raise CooperError(f"{settings.name} has open answers, which a judge must grade: name one (--judge, --judge-model)")
+    open_run(settings.out, settings.record)
+    judge = Judge(settings.judge) if settings.judge is not None else None
+    plan = Plan(check_modes(settings.modes), settings.seed, settings.batch, settings.out, settings.traces, settings.quiet)
+    rows = judge_rows(answer_all(model, items, plan), items, judge)
+    told = {**settings.record, "modes": ", ".join(plan.modes), "questions": f"{len(items)} of {len(asked.items)}"}
+    told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
+    if judge is not None and settings.judge is not None:
+        counts = judge.counts
+        told["judge"] = (
+            f"{settings.judge.model}: {counts.asked} asked, {counts.cached} kept from before, {counts.unreached} not reached, "
+            f"{counts.tokens_in} tokens in, {counts.tokens_out} out"
+        )
+    report = summarise(rows, told, settings.seed)
+    write_report(report, settings.out)
+    return report
+
+
+def limited(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """The first `limit` items, and the rest of the bundles that they begin."""
+    if limit is None:
+        return list(items)
+    begun = {item.bundle for item in items[:limit]} - {""}
+    return [item for place, item in enumerate(items) if place < limit or item.bundle in begun]

@@ -1,0 +1,35 @@
+"""`cooper eval` and `cooper compare` with a made model."""
+
+import json
+
+import pytest
+
+import cooper.reasoning.cooper as door
+from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def says(monkeypatch):
+    monkeypatch.setattr(door.Cooper, "from_pretrained", classmethod(lambda cls, name: Says("A")))
+
+
+@pytest.mark.usefixtures("says")
+def test_a_published_benchmark_and_a_comparison(run, tmp_path, mmvp):  # noqa: F811
+    ran = run("eval", "mmvp", "--data", mmvp, "--mode", "direct", "--out", tmp_path / "a", "--json")
+    assert ran.code == 0 and json.loads(ran.out)["modes"][0]["rows"] == 8
+    assert "Accuracy" in run("eval", "mmvp", "--data", f"mmvp={mmvp}", "--mode", "direct", "--out", tmp_path / "b").out
+    ran = run("compare", tmp_path / "a", tmp_path / "b")
+    assert ran.code == 0 and "a:direct minus b:direct" in ran.out
+    assert json.loads(run("compare", tmp_path / "a", tmp_path / "b", "--json").out)[0]["means"]["spatial"]["p_value"] == 1.0
+
+
+@pytest.mark.usefixtures("says")
+def test_mistakes_are_one_sentence(run, tmp_path, mmvp):  # noqa: F811
+    ran = run("eval", "sibenhc", "--out", tmp_path / "x")
+    assert ran.code == 1 and "unknown benchmark 'sibenhc'; known: sibench" in ran.err
+    ran = run("eval", "mmvp", "--data", "mm-vet=there", "--data", "x=y", "--out", tmp_path / "x")
+    assert ran.code == 1 and "'mm-vet' belongs to no benchmark" in ran.err
+    ran = run("eval", "mmvp", "--judge", "http://localhost:1/v1", "--out", tmp_path / "x")
+    assert ran.code == 1 and "needs both --judge URL and --judge-model NAME" in ran.err
+    ran = run("compare", tmp_path / "x", tmp_path / "y")
+    assert ran.code == 1 and "holds no answers of a run" in ran.err
