@@ -3,7 +3,12 @@
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from cooper.model.attention import _sdpa, _written_out
+from cooper.model.attention import AttentionPlan, _sdpa, _written_out
+from cooper.model.cache import empty_cache
+from cooper.model.mot import Rotation
+from cooper.sequence.packing import Geometry, Row, pack
+from cooper.sequence.segments import NoisedSegment, TextSegment
+from tests.networks import tiny_model
 
 
 def test_written_out_attention_is_the_fused_one():
@@ -22,3 +27,19 @@ def test_bfloat16_training_stays_close_to_float32():
     mask = torch.ones(9, 9, dtype=torch.bool).tril().expand(2, 1, 9, 9)
     low = _sdpa(*(x.bfloat16().requires_grad_() for x in (q, k, v)), mask)
     torch.testing.assert_close(low.float(), _sdpa(q, k, v, mask), atol=3e-2, rtol=3e-2)
+
+
+def test_a_plan_can_be_asked_for_on_another_device():
+    """What accelerate does before a layer on another device runs: everything that layer reads is there, made once."""
+    model = tiny_model()
+    segments = (TextSegment((1, 2, 3)), NoisedSegment(torch.randn(4, 16), 0.5, (2, 2)))
+    geometry = Geometry(256, 257, 258, 259, 2, 4, 16, 14, 4)
+    packed = pack([Row(segments), Row(segments[:1])], geometry)
+    cache = empty_cache(2, 2)
+    model(pack([Row(segments[:1])] * 2, geometry), cache)
+    plan = AttentionPlan(packed, cache)
+    there = plan.to("meta")
+    assert plan.to("cpu") is plan and plan.to("meta") is there and there.to("meta") is there
+    assert {t.device.type for t in (there.tail_mask_B1QT, there.packed.splits.slot_BQ, there.tiles.mask_G1TS)} == {"meta"}
+    assert plan.tail_mask_B1QT.device.type == "cpu"
+    assert Rotation(torch.ones(1), torch.ones(1)).to("meta").cos.device.type == "meta"

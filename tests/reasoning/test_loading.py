@@ -1,12 +1,16 @@
 """The door opens checkpoints of both layouts, and says what is wrong with others."""
 
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from cooper.errors import CooperError
+from cooper.model.cooper import CooperModel
 from cooper.reasoning.cooper import Cooper, question_of
+from cooper.reasoning.text import Sampling
 from cooper.trace.prompts import DEFAULT
 from tests.networks import picture, tiny_model, tiny_processor
 
@@ -77,3 +81,22 @@ def test_several_pictures_in_one_question():
         question_of([picture(1), picture(2)], "Which?", subject=2)
     with pytest.raises(CooperError, match="at least one picture"):
         question_of([], "Which?")
+
+
+def test_layers_on_several_devices(ours, tmp_path):
+    """Half of the layers wait on the disk and come to the processor when they are needed; the answers stay the same."""
+    pytest.importorskip("accelerate")
+    whole = Cooper.from_pretrained(ours)
+    names = [name for name, _ in whole.engine.parts.model.named_children()]
+    places = {name: "cpu" for name in names if name != "layers"} | {"layers.0": "cpu", "layers.1": "disk"}
+    model = CooperModel.from_pretrained(ours, dtype=torch.float32, device_map=places, offload_folder=str(tmp_path))
+    parts = whole.engine.parts
+    spread = Cooper.of(model.eval(), parts.layout.processor, parts.prompts)
+    for mode in ("interleaved", "perception"):
+        one, other = (
+            door.batch([question_of(picture(), "Where?")], replace(door.options(mode), sampling=Sampling(max_tokens=5)))[0][0]
+            for door in (whole, spread)
+        )
+        assert [turn.token_ids for turn in one.turns] == [turn.token_ids for turn in other.turns]
+        for a, b in zip(one.maps, other.maps, strict=True):
+            np.testing.assert_allclose(a.latents, b.latents, atol=1e-5)

@@ -4,7 +4,7 @@ L: packed tokens. B: rows. Q: longest row. n: query heads. K: key/value heads. d
 beginning. T: tokens of a tail with the new ones. G: shared beginnings.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -28,11 +28,25 @@ FEW_QUERIES = 4  # up to this many new tokens, a shared beginning is multiplied 
 
 @dataclass(frozen=True, eq=False)
 class AttentionPlan:
-    """All that attention needs to know of one forward pass; made once, used by every layer."""
+    """All that attention needs to know of one forward pass; made once, used by every layer.
+
+    Where layers lie on several devices, each device has its plan, made when a layer there asks for it (`to`, which
+    accelerate calls); the cache is one, and each of its layers lies with the layer that writes it.
+    """
 
     packed: PackedSequence
     cache: Cache | None
     backend: Backend = "sdpa"
+    elsewhere: dict[torch.device, "AttentionPlan"] = field(default_factory=dict)
+
+    def to(self, device: torch.device | str | int) -> "AttentionPlan":
+        """The same plan on another device."""
+        place = torch.empty(0, device=device).device
+        if place == self.packed.device:
+            return self
+        if place not in self.elsewhere:
+            self.elsewhere[place] = AttentionPlan(self.packed.to(place), self.cache, self.backend, self.elsewhere)
+        return self.elsewhere[place]
 
     @cached_property
     def tiles(self) -> Tiles:
@@ -45,7 +59,7 @@ class AttentionPlan:
 
     @cached_property
     def beginning_mask_BS(self) -> Tensor | None:
-        return self.cache.beginning_mask() if self.cache and self.cache.beginnings else None
+        return self.cache.beginning_mask().to(self.packed.device) if self.cache and self.cache.beginnings else None
 
     @cached_property
     def full_mask_B1QS(self) -> Tensor:
@@ -59,7 +73,7 @@ class AttentionPlan:
     @cached_property
     def fold(self) -> "Fold":
         assert self.cache is not None and self.cache.beginnings is not None
-        return fold_rows(self.cache.group_B, self.cache.beginnings.keys[0].shape[0])
+        return fold_rows(self.cache.group_B.to(self.packed.device), self.cache.beginnings.keys[0].shape[0])
 
     @cached_property
     def block_mask(self) -> BlockMask:
@@ -112,7 +126,7 @@ def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, lay
     elif q.shape[2] <= FEW_QUERIES:
         out = _grouped(q, (beginnings.keys[layer], beginnings.values[layer]), (k, v), plan)
     else:
-        group_B = plan.cache.group_B
+        group_B = plan.cache.group_B.to(q.device)
         before = [_spread(x[layer], group_B) for x in (beginnings.keys, beginnings.values)]
         out = _sdpa(
             q,

@@ -80,8 +80,8 @@ class Cache:
         )
         chosen.length_B = self.length_B[row_R]
         chosen.longest = int(chosen.length_B.max())
-        chosen.keys = [None if k is None else k[row_R] for k in self.keys]
-        chosen.values = [None if v is None else v[row_R] for v in self.values]
+        chosen.keys = [None if k is None else k[row_R.to(k.device)] for k in self.keys]
+        chosen.values = [None if v is None else v[row_R.to(v.device)] for v in self.values]
         return chosen
 
     def write(self, layer: int, k_BKQd: Tensor, v_BKQd: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,8 +91,8 @@ class Cache:
             _room(self.keys[layer], k_BKQd, span),
             _room(self.values[layer], v_BKQd, span),
         )
-        place_BQ = self.length_B[:, None] + torch.arange(k_BKQd.shape[2], device=self.length_B.device)
-        row_B1 = torch.arange(self.rows, device=self.length_B.device)[:, None]
+        place_BQ = self.length_B.to(keys.device)[:, None] + torch.arange(k_BKQd.shape[2], device=keys.device)
+        row_B1 = torch.arange(self.rows, device=keys.device)[:, None]
         keys[row_B1, :, place_BQ] = k_BKQd.transpose(1, 2)
         values[row_B1, :, place_BQ] = v_BKQd.transpose(1, 2)
         self.keys[layer], self.values[layer] = keys, values
@@ -105,10 +105,10 @@ class Cache:
 
     def tail_mask(self, splits: Splits) -> Tensor:
         """Who sees whom in the tails [B, Q, T + Q]: every old token, and new ones as `splits.mask_BQQ` says."""
-        rows, q = splits.slot_BQ.shape
-        slot_T = torch.arange(self.longest + q, device=self.length_B.device)
-        old_BT = slot_T < self.length_B[:, None]
-        new_BT = slot_T - self.length_B[:, None]
+        (rows, q), length_B = splits.slot_BQ.shape, self.length_B.to(splits.slot_BQ.device)
+        slot_T = torch.arange(self.longest + q, device=length_B.device)
+        old_BT = slot_T < length_B[:, None]
+        new_BT = slot_T - length_B[:, None]
         inside_BT = (new_BT >= 0) & (new_BT < q)
         index_BQT = new_BT.clamp(0, q - 1)[:, None].expand(rows, q, -1)
         return old_BT[:, None] | (inside_BT[:, None] & splits.mask_BQQ.gather(2, index_BQT))

@@ -75,13 +75,14 @@ class CooperModel(ReadsBothLayouts):
         und_UH = words.new_zeros(packed.und, words.shape[-1]).index_copy(0, text.index_T, words)
         if vit.lengths:
             seen = self.connector(self.vit(vit.patches_PC.to(words.dtype), vit.position_P, vit.lengths))
-            seen = seen + self.vit_pos(vit.position_P).to(seen.dtype)
-            und_UH = und_UH.index_copy(0, vit.index_P, seen.to(und_UH.dtype))
+            seen = seen + self.vit_pos(vit.position_P).to(seen)
+            und_UH = und_UH.index_copy(0, vit.index_P, seen.to(und_UH))
         if not len(latents.t_N):
             return und_UH
-        gen_NH = self.latent_in(latents.tokens_ND.to(words.dtype)) + self.time_embedder(latents.t_N)
-        gen_NH = gen_NH + self.latent_pos(latents.position_N).to(gen_NH.dtype)
-        return torch.cat([und_UH, gen_NH.to(und_UH.dtype)])
+        gen_NH = self.latent_in(latents.tokens_ND.to(words.dtype))
+        gen_NH = gen_NH + self.time_embedder(latents.t_N).to(gen_NH.device)
+        gen_NH = gen_NH + self.latent_pos(latents.position_N).to(gen_NH)
+        return torch.cat([und_UH, gen_NH.to(und_UH)])
 
     def forward(self, packed: PackedSequence, cache: Cache | None = None) -> Tensor:
         """Final hidden states [L, H], in packed order. With a cache, the rows continue what it holds and are added to it."""

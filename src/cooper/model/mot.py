@@ -13,6 +13,7 @@ from cooper.model.attention import AttentionPlan, attend
 from cooper.model.config import CooperConfig
 from cooper.model.experts import PerExpert
 from cooper.model.rope import rotate
+from cooper.sequence.packed import Tensors
 
 
 class RMSNorm(nn.RMSNorm):
@@ -36,7 +37,7 @@ class SwiGLU(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Rotation:
+class Rotation(Tensors):
     """Cosine and sine of every token's rope position, [L, 1, d]."""
 
     cos: Tensor

@@ -66,7 +66,7 @@ class _Batch:
         tokens_ND = torch.cat(list(states))
         latents = replace(self.packed.latents, tokens_ND=tokens_ND, t_N=t.expand(len(tokens_ND)))
         hidden = model(replace(self.packed, latents=latents), self.cache)
-        return list(model.velocity(hidden[self.packed.und :]).float().split(self.sizes))
+        return list(model.velocity(hidden[self.packed.und :]).to(tokens_ND).split(self.sizes))
 
 
 def _batch(model: CooperModel, geometry: Geometry, drawers: Sequence[Drawer], kinds: Branches) -> _Batch:
