@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 
 from cooper.data.scenes.observations import at, eighth
-from cooper.data.scenes.question import depth_of, place_of, shown, worded
+from cooper.data.scenes.question import depth_of, place_of, worded
 from cooper.data.scenes.render import SceneRecord
 from cooper.data.scenes.scene import Scene, SceneObject
 from cooper.data.scenes.traces import scene_question
@@ -17,7 +17,6 @@ from cooper.trace.prompts import Prompts
 from cooper.trace.steps import Mode, TextStep
 from cooper.trace.trace import Trace
 
-VISIBLE = 0.3  # of an object, so that it can fairly be asked for
 _WHERE = ("Where is the {name}?", "Where in the picture is the {name}?")
 _WHAT = ("What is at {place}?", "Which object is at {place}?")
 _ALL = ("What is in the picture?", "Which objects are in the picture?")
@@ -41,17 +40,16 @@ def grounding_traces(record: SceneRecord, seed: int, count: int, prompts: Prompt
 
 def _lessons(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str, str]]:
     """Question, thought and answer of each lesson."""
-    seen = [item for item in scene.objects if shown(item) >= VISIBLE]
     names, places = Counter(item.name for item in scene.objects), Counter(_cell(item, scene) for item in scene.objects)
     found: list[tuple[str, str, str]] = []
-    for item in seen:
+    for item in scene.objects:
         cell, far = _cell(item, scene), f"{depth_of(item):.1f} m"
         if names[item.name] == 1:
             found.append((worded(rng, _WHERE, name=item.name), f"{at(item, scene)} {far}.", cell))
         if places[cell] == 1:
             found.append((worded(rng, _WHAT, place=cell), f"{cell} {far}. It is {item.material}.", item.name))
-    listed = ", ".join(at(item, scene) for item in sorted(seen, key=lambda item: place_of(item, scene).u))
-    everything = (worded(rng, _ALL), f"{listed or 'nothing'}.", str(len(seen)))
+    listed = ", ".join(at(item, scene) for item in sorted(scene.objects, key=lambda item: place_of(item, scene).u))
+    everything = (worded(rng, _ALL), f"{listed}.", str(len(scene.objects)))
     order = rng.permutation(len(found))
     return [everything, *(found[int(place)] for place in order)]
 
