@@ -40,12 +40,11 @@ def grounding_traces(record: SceneRecord, seed: int, count: int, prompts: Prompt
 
 def _lessons(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str, str]]:
     """Question, thought and answer of each lesson."""
-    names, places = Counter(item.name for item in scene.objects), Counter(_cell(item, scene) for item in scene.objects)
+    places = Counter(_cell(item, scene) for item in scene.objects)
     found: list[tuple[str, str, str]] = []
     for item in scene.objects:
         cell, far = _cell(item, scene), f"{depth_of(item):.1f} m"
-        if names[item.name] == 1:
-            found.append((worded(rng, _WHERE, name=item.name), f"{at(item, scene)} {far}.", cell))
+        found.append((worded(rng, _WHERE, name=item.name), f"{at(item, scene)} {far}.", cell))
         if places[cell] == 1:
             found.append((worded(rng, _WHAT, place=cell), f"{cell} {far}. It is {item.material}.", item.name))
     listed = ", ".join(at(item, scene) for item in sorted(scene.objects, key=lambda item: place_of(item, scene).u))
