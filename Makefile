@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow test-kits lint format clean
 
 # torch is installed first and by version: this takes the CPU build where that is the one at hand
 $(VENV)/.ready: pyproject.toml
@@ -27,6 +27,9 @@ test: $(VENV)/.ready-dev ## all tests but the slow ones
 test-slow: $(VENV)/.ready-dev ## the slow tests: whole training runs, two processes
 	$(BIN)/python -m pytest -q -m slow
 
+test-kits: ## our plugins inside the installed evaluation kits, in environments of their own
+	PYTHON=$(PYTHON) sh scripts/test_kits.sh
+
 lint: $(VENV)/.ready-dev ## ruff and pyright
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
@@ -37,4 +40,4 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff check --fix src tests benchmarks
 
 clean:
-	rm -rf $(VENV) $(DEMO) build *.egg-info src/*.egg-info
+	rm -rf $(VENV) .venv-vlmeval .venv-lmms $(DEMO) build *.egg-info src/*.egg-info

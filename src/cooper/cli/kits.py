@@ -1,0 +1,35 @@
+"""`cooper vlmeval`: a benchmark run by VLMEvalKit, where that is installed."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cooper.errors import CooperError
+
+
+def vlmeval(
+    data: Annotated[str, typer.Option(help="A TSV file (choices, or SIBench), or a data set that the kit knows by name.")],
+    out: Annotated[Path, typer.Option(help="Folder of the kit's results and our traces; a broken run goes on.")],
+    model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
+    mode: Annotated[str, typer.Option(help="interleaved, perception, text or direct.")] = "interleaved",
+    limit: Annotated[int | None, typer.Option(help="Number of questions.")] = None,
+    base: Annotated[str, typer.Option(help="Directory or hub id with what bare published weights lack.")] = "",
+    device: Annotated[str, typer.Option(help="Where the model runs, such as cuda; the CPU by default.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, in the last line.")] = False,
+) -> None:
+    """Run VLMEvalKit on one data set with our model, and fail if any row failed inside the kit."""
+    try:
+        from cooper.evaluation.plugins.vlmevalkit import run_vlmeval
+    except ImportError as error:
+        raise CooperError(f"VLMEvalKit cannot be imported ({error}); scripts/test_kits.sh shows how it is installed") from error
+    result = run_vlmeval(model, data, mode, out, limit, base, device)
+    if as_json:
+        typer.echo(json.dumps(asdict(result), default=str))
+        return
+    for name, value in result.metrics.items():
+        typer.echo(f"{name}: {value:.4g}")
+    typer.echo(f"Predictions of {result.rows} rows: {result.predictions}")
+    typer.echo(f"Traces: {result.traces}")

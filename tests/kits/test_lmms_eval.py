@@ -1,0 +1,114 @@
+"""Inside an installed lmms-eval, with the bundled model: `make test-kits`."""
+
+import json
+from importlib.metadata import entry_points
+from textwrap import dedent
+
+import pytest
+
+pytest.importorskip("lmms_eval")
+
+from lmms_eval import evaluator
+from lmms_eval.models import get_model
+from lmms_eval.tasks import TaskManager
+from PIL import Image
+
+from cooper.errors import CooperError
+from cooper.evaluation.answers import score
+from cooper.evaluation.plugins import lmms_eval as plugin
+from cooper.evaluation.plugins.answering import question_of_parts
+from cooper.reasoning.cooper import Cooper
+from cooper.trace.trace import Trace
+
+TASK = """
+dataset_path: json
+dataset_kwargs:
+  data_files: {{test: {rows}}}
+  cache_dir: {cache}
+task: toy
+test_split: test
+output_type: generate_until
+doc_to_visual: !function toy.pictures
+doc_to_text: !function toy.text
+doc_to_target: answer
+process_results: !function toy.hits
+generation_kwargs: {{max_new_tokens: 1}}
+metric_list:
+  - metric: hit
+    aggregation: mean
+    higher_is_better: true
+"""
+FUNCTIONS = """
+from PIL import Image
+
+def pictures(row):
+    return [Image.open(row["path"]).convert("RGB")]
+
+def text(row, settings=None):
+    return row["question"]
+
+def hits(row, replies):
+    return {"hit": float(replies[0].lower().startswith(row["answer"]))}
+"""
+
+
+@pytest.fixture
+def task(tmp_path, pictures):
+    """`task(rows)` makes a task `toy` of them and says where; `rows` are five questions of yes or no."""
+    rows = []
+    for place, picture in enumerate(pictures):
+        path = tmp_path / f"{place}.png"
+        path.write_bytes(picture)
+        question = f"Is the blue ball {('left', 'right')[place % 2]} of the red capsule?"
+        rows.append({"question": question, "answer": ("yes", "no")[place > 2], "path": str(path)})
+
+    def of(rows):
+        (tmp_path / "rows.json").write_text("\n".join(map(json.dumps, rows)))
+        home = tmp_path / "tasks"
+        home.mkdir()
+        (home / "toy.py").write_text(dedent(FUNCTIONS))
+        (home / "toy.yaml").write_text(TASK.format(rows=tmp_path / "rows.json", cache=tmp_path / "cache"))
+        return home
+
+    return rows, of
+
+
+def evaluated(home, traces, simple):
+    manager = TaskManager(include_path=str(home), include_defaults=False, model_name="cooper")
+    settings = {"model": "cooper", "model_args": f"pretrained=nano,mode=direct,traces={traces}", "tasks": ["toy"]}
+    found = evaluator.simple_evaluate(**settings, task_manager=manager, batch_size=2, force_simple=simple, bootstrap_iters=0)
+    return found["results"]["toy"]["hit,none"]
+
+
+@pytest.mark.parametrize("simple", [True, False], ids=["simple", "chat"])
+def test_scores_as_ours(tmp_path, task, simple):
+    rows, of = task
+    figure = evaluated(of(rows), tmp_path / "traces", simple)
+    traces = [Trace.load(tmp_path / "traces" / f"question-toy-{place}") for place in range(5)]
+    ours = [score(trace.answer or "", "YN", row["answer"]) for trace, row in zip(traces, rows, strict=True)]
+    assert figure == pytest.approx(sum(each.correct for each in ours) / 5)
+    cooper = Cooper.from_pretrained("nano")
+    asked = [question_of_parts([Image.open(row["path"]), row["question"]], f"toy-{n}") for n, row in enumerate(rows)]
+    found = [samples[0].answer for samples in cooper.batch(asked, cooper.options("direct"))]
+    assert [trace.answer for trace in traces] == found
+
+
+def test_a_question_that_cannot_be_asked_ends_the_run(tmp_path, task):
+    rows, of = task
+    home = of([rows[0], {**rows[1], "question": "Why? " * 5000}])
+    with pytest.raises(CooperError, match="the question has 25000 characters"):
+        evaluated(home, tmp_path / "traces", simple=True)
+
+
+def test_the_kit_finds_us():
+    (found,) = entry_points(group="lmms_eval.models", name="cooper")
+    assert found.load() == plugin.MANIFEST
+    assert get_model("cooper") is plugin.CooperChat
+    assert get_model("cooper", force_simple=True) is plugin.CooperSimple
+
+
+def test_pictures_stand_where_the_text_wants_them():
+    one, two = (Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
+    assert plugin.placed("Is <image> redder than <image>?", [one, two]) == ["Is", one, "redder than", two, "?"]
+    assert plugin.placed("Is it red?", [one, two]) == [one, two, "Is it red?"]
+    assert plugin.placed("Is <image> red?", [one, two]) == [one, two, "Is <image> red?"]
