@@ -16,7 +16,9 @@ MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 
 
 def evaluate(
-    names: Annotated[list[str], typer.Argument(help="scenes, or published benchmarks such as q-spatial-plus, mmvp, sibench.")],
+    names: Annotated[
+        list[str], typer.Argument(help="scenes, depth, or published benchmarks such as q-spatial-plus, mmvp, sibench.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of rows and reports (one each for several); a broken run goes on.")],
     model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
     mode: Annotated[
@@ -24,6 +26,7 @@ def evaluate(
     ] = "interleaved,perception,text,direct",
     seed: Annotated[int, typer.Option(help="Seed of the model, and of fresh scenes.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Number of questions; scenes: 400 by default.")] = None,
+    dataset: Annotated[str, typer.Option(help="With `depth`: nyu, kitti, hypersim or vkitti.")] = "",
     data: Annotated[list[str] | None, typer.Option(help="Folder, file or hub id of the data; NAME=PATH where several.")] = None,
     split: Annotated[str, typer.Option(help="Split of fresh scenes: test or compositional.")] = "test",
     batch: Annotated[int, typer.Option(help="Questions put to the model at once.")] = 16,
@@ -37,6 +40,7 @@ def evaluate(
 ) -> None:
     """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality."""
     from cooper.evaluation.benchmarks.scenes import ScenesSettings, evaluate_scenes
+    from cooper.evaluation.measured import DepthSettings, evaluate_depth
     from cooper.evaluation.published import PublishedSettings, evaluate_published
     from cooper.evaluation.report import report_json
     from cooper.reasoning.cooper import Cooper
@@ -51,6 +55,9 @@ def evaluate(
             where = Path(place) if place else None
             options = (seed, 400 if limit is None else limit, where, split, batch, maps, traces, blind)
             reports[name] = evaluate_scenes(loaded, ScenesSettings(model, modes, folder, *options, quiet=as_json))
+        elif name == "depth":
+            options = (folder, limit, batch, seed, as_json)
+            reports[name] = evaluate_depth(loaded, DepthSettings(model, dataset, Path(place), *options))
         else:
             settings = PublishedSettings(model, name, modes, folder, place, limit, batch, seed, traces, asked, as_json)
             reports[name] = evaluate_published(loaded, settings)

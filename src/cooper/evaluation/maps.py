@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from cooper.errors import CooperError
-from cooper.evaluation.perception import Conventions, DepthRow, SegmentationRow, Truth, depth_row, segmentation_row
+from cooper.evaluation.perception import Conventions, DepthRow, DepthTruth, SegmentationRow, Truth, depth_row, segmentation_row
 from cooper.evaluation.progress import progress
 from cooper.evaluation.rows import append_rows, batches, read_rows
 from cooper.evaluation.runner import Plan, Reasoner
@@ -13,7 +14,7 @@ from cooper.perception.metrics import DepthErrors
 from cooper.perception.modality import Reading
 
 
-def draw_depth(model: Reasoner, truths: Sequence[Truth], conventions: Conventions, plan: Plan) -> list[DepthRow]:
+def draw_depth(model: Reasoner, truths: Sequence[DepthTruth], conventions: Conventions, plan: Plan) -> list[DepthRow]:
     """Draw and score a depth map of every picture that `plan.out/depth.jsonl` does not hold yet."""
     path = plan.out / "depth.jsonl"
     for drawn in _drawn(model, "depth", truths, path, plan):
@@ -44,13 +45,16 @@ def _segmentation_of(row: Mapping) -> SegmentationRow:
     return SegmentationRow(row["id"], row["iou"], row["region_iou"], pairs, counts)
 
 
+_T = TypeVar("_T", bound=DepthTruth)
+
+
 @dataclass(frozen=True, eq=False)
-class _Drawn:
-    truths: Sequence[Truth]
+class _Drawn(Generic[_T]):
+    truths: Sequence[_T]
     readings: Sequence[Reading]
 
 
-def _drawn(model: Reasoner, modality: str, truths: Sequence[Truth], path: Path, plan: Plan) -> Iterator[_Drawn]:
+def _drawn(model: Reasoner, modality: str, truths: Sequence[_T], path: Path, plan: Plan) -> Iterator[_Drawn[_T]]:
     if modality not in model.modalities:
         raise CooperError(f"the model draws no {modality!r} map; it draws: {', '.join(model.modalities) or 'none'}")
     done = {row["id"] for row in read_rows(path)}

@@ -5,11 +5,13 @@ H, W: height and width of the truth in pixels. R: pictures. B: bootstrap resampl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Bool, Float32, Float64, Int
 from PIL import Image
 
+from cooper.data.sources.measured import Box
 from cooper.errors import CooperError
 from cooper.evaluation.statistics import Estimate, bootstrap_mean
 from cooper.perception.metrics import (
@@ -40,13 +42,28 @@ class Truth:
 
 @dataclass(frozen=True)
 class Conventions:
-    """How maps of a data set are judged: its depth range in metres, its classes, which are counted, which is void."""
+    """How maps of a data set are judged: its depth range in metres, its classes, which are counted, which is void, and the
+    part of each picture whose depth counts (all of it by default)."""
 
     near: float
     far: float
     names: tuple[str, ...]
     things: frozenset[int]
     void: int | None = None
+    box: Box | None = None
+
+
+class DepthTruth(Protocol):
+    """A picture whose depth is known: plane depth in metres [H, W], 0 where it is not."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def image(self) -> Image.Image: ...
+
+    @property
+    def depth_m(self) -> Float32[np.ndarray, "H W"]: ...
 
 
 @dataclass(frozen=True)
@@ -58,17 +75,26 @@ class DepthRow:
     metres: DepthErrors | None
 
 
-def depth_row(reading: Reading, truth: Truth, conventions: Conventions) -> DepthRow:
-    """Errors at the truth's resolution over pixels within the range; the prediction is clipped to the range."""
-    drawn = resized_depth(reading.arrays["depth"], truth.depth_m.shape)
+def depth_row(reading: Reading, truth: DepthTruth, conventions: Conventions) -> DepthRow:
+    """Errors at the truth's resolution over pixels that count; the prediction is clipped to the range."""
+    depth_m = truth.depth_m
+    drawn = resized_depth(reading.arrays["depth"], depth_m.shape)
     near, far = max(conventions.near, 1e-3), conventions.far
-    valid = np.isfinite(truth.depth_m) & (truth.depth_m >= near) & (truth.depth_m <= far)
-    fit = align(drawn, truth.depth_m, valid)
-    aligned = depth_errors(np.clip(fit.scale * drawn + fit.shift, near, far), truth.depth_m, valid)
+    valid = counted(depth_m, conventions)
+    if not valid.any():
+        raise CooperError(f"{truth.id} has no pixel with a depth from {near:g} to {far:g} m that counts")
+    fit = align(drawn, depth_m, valid)
+    aligned = depth_errors(np.clip(fit.scale * drawn + fit.shift, near, far), depth_m, valid)
     metres = None
     if reading.units["depth"] == "m":
-        metres = depth_errors(np.clip(drawn, near, far), truth.depth_m, valid)
+        metres = depth_errors(np.clip(drawn, near, far), depth_m, valid)
     return DepthRow(truth.id, aligned, metres)
+
+
+def counted(depth_m: Float32[np.ndarray, "H W"], conventions: Conventions) -> Bool[np.ndarray, "H W"]:
+    """Pixels whose depth is known, within the range and within the box."""
+    valid = np.isfinite(depth_m) & (depth_m >= max(conventions.near, 1e-3)) & (depth_m <= conventions.far)
+    return valid if conventions.box is None else valid & conventions.box.mask(depth_m.shape)
 
 
 def resized_depth(depth: Float32[np.ndarray, "h w"], shape: tuple[int, ...]) -> Float32[np.ndarray, "H W"]:

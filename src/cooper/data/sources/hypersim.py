@@ -1,0 +1,58 @@
+"""Hypersim (Roberts et al. 2021): 7,682 test pictures, plane depth as 16-bit PNG in millimetres, or the raw HDF5 files.
+
+The raw files hold the distance to the camera's centre; it becomes plane depth by the angle of each pixel's ray.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from cooper.data.sources.measured import DepthSet, items_of, listed_pairs, paired, png_metres
+from cooper.errors import CooperError
+
+FOCAL = 886.81  # px, for pictures of 1024 x 768
+
+
+def read_hypersim(folder: Path) -> DepthSet:
+    """`rgb_cam_00_fr0000.png` with `depth_plane_cam_00_fr0000.png` beside it; the raw `scene_cam_00_final_preview/frame.0000.
+    tonemap.jpg` with `scene_cam_00_geometry_hdf5/frame.0000.depth_meters.hdf5`; or the pairs of a list."""
+    found = listed_pairs(folder) or paired(folder, "**/rgb_*.png", _plane)
+    if found:
+        return DepthSet("hypersim", items_of(folder, found, png_metres(1000)), 1e-5, 65.0, None, 7682)
+    raw = paired(folder, "**/*_final_preview/frame.*.tonemap.jpg", _raw)
+    return DepthSet("hypersim", items_of(folder, raw, plane_depth), 1e-5, 65.0, None, 7682)
+
+
+def _plane(picture: Path) -> Path:
+    return picture.with_name(picture.name.replace("rgb_", "depth_plane_", 1))
+
+
+def _raw(picture: Path) -> Path:
+    geometry = picture.parent.name.replace("_final_preview", "_geometry_hdf5")
+    return picture.parents[1] / geometry / picture.name.replace(".tonemap.jpg", ".depth_meters.hdf5")
+
+
+def plane_depth(path: Path) -> Float32[np.ndarray, "H W"]:
+    """Plane depth in metres from a raw file, 0 where the ray hit nothing. CooperError: no `h5py`, or no such data set."""
+    try:
+        import h5py
+    except ImportError:
+        raise CooperError("raw Hypersim files need h5py: pip install h5py") from None
+    try:
+        with h5py.File(path) as file:
+            distance = np.asarray(file["dataset"], dtype=np.float32)
+    except (OSError, KeyError) as error:
+        raise CooperError(f"cannot read the depth {path}: {error}") from None
+    return np.nan_to_num(distance * ray_cosines(distance.shape), nan=0.0)
+
+
+def ray_cosines(shape: tuple[int, ...]) -> Float32[np.ndarray, "H W"]:
+    """Cosine between each pixel's ray and the axis of the camera; 1 in the middle.
+
+    >>> [round(float(c), 3) for c in ray_cosines((3, 3))[1]]
+    [0.933, 1.0, 0.933]
+    """
+    focal = FOCAL * shape[1] / 1024
+    rows, columns = ((np.arange(size) + 0.5 - size / 2) / focal for size in shape)
+    return (1 / np.sqrt(1 + rows[:, None] ** 2 + columns[None] ** 2)).astype(np.float32)

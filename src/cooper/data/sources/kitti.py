@@ -1,0 +1,21 @@
+"""KITTI (Geiger et al. 2012; Eigen et al. 2014): 652 test pictures, depth as 16-bit PNG in metres times 256, 0 for none."""
+
+from pathlib import Path
+
+from cooper.data.sources.measured import KITTI_WINDOW, Box, DepthSet, items_of, listed_pairs, paired, png_metres
+
+EIGEN = Box(0.3324324, 0.91351351, 0.0359477, 0.96405229)
+GARG = Box(0.40810811, 0.99189189, 0.03594771, 0.96405229)
+
+
+def read_kitti(folder: Path, box: Box = EIGEN) -> DepthSet:
+    """The raw layout, `<date>/<drive>/image_02/data/N.png` with `<drive>/proj_depth/groundtruth/image_02/N.png`; or the
+    pairs of a list. Pictures are cut to the benchmark's window; `box` counts within it."""
+    found = listed_pairs(folder) or paired(folder, "**/image_02/data/*.png", lambda path: _truth(folder, path))
+    return DepthSet("kitti", items_of(folder, found, png_metres(256), KITTI_WINDOW), 1e-5, 80.0, box, 652)
+
+
+def _truth(folder: Path, picture: Path) -> Path:
+    drive = picture.parents[2]
+    beside = drive / "proj_depth" / "groundtruth" / "image_02" / picture.name
+    return beside if beside.is_file() else folder / drive.name / "proj_depth" / "groundtruth" / "image_02" / picture.name

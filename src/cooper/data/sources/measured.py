@@ -1,0 +1,130 @@
+"""Pictures with measured depth: pairs of files, read when they are asked for.
+
+H, W: height and width in pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image
+
+from cooper.errors import CooperError
+from cooper.sequence.images import read_image
+
+KITTI_WINDOW = (352, 1216)  # px: the part of a street picture that the KITTI benchmark keeps, at the bottom, in the middle
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a picture, in fractions of its height and width."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+    def mask(self, shape: tuple[int, ...]) -> np.ndarray:
+        """True inside, for a picture of [H, W].
+
+        >>> Box(0.0, 0.5, 0.5, 1.0).mask((2, 4)).astype(int).tolist()
+        [[0, 0, 1, 1], [0, 0, 0, 0]]
+        """
+        inside = np.zeros(shape[:2], dtype=bool)
+        rows, columns = shape[0], shape[1]
+        inside[int(self.top * rows) : int(self.bottom * rows), int(self.left * columns) : int(self.right * columns)] = True
+        return inside
+
+
+@dataclass(frozen=True)
+class MeasuredDepth:
+    """One picture and its depth file. `metres` reads the file as [H, W] metres, 0 where nothing was measured; `window` cuts
+    both to so many pixels, at the bottom, in the middle."""
+
+    id: str
+    picture: Path
+    depth: Path
+    metres: Callable[[Path], Float32[np.ndarray, "H W"]]
+    window: tuple[int, int] | None = None
+
+    @property
+    def image(self) -> Image.Image:
+        image = read_image(self.picture)
+        if self.window is None:
+            return image
+        rows, columns = _window((image.height, image.width), self.window, self.picture)
+        return image.crop((columns.start, rows.start, columns.stop, rows.stop))
+
+    @property
+    def depth_m(self) -> Float32[np.ndarray, "H W"]:
+        depth = self.metres(self.depth)
+        if self.window is None:
+            return depth
+        rows, columns = _window(depth.shape, self.window, self.depth)
+        return depth[rows, columns]
+
+
+def _window(shape: tuple[int, ...], window: tuple[int, int], path: Path) -> tuple[slice, slice]:
+    top, left = shape[0] - window[0], (shape[1] - window[1]) // 2
+    if top < 0 or left < 0:
+        raise CooperError(f"{path} has {shape[1]} x {shape[0]} px, less than the {window[1]} x {window[0]} px that are kept")
+    return slice(top, shape[0]), slice(left, left + window[1])
+
+
+@dataclass(frozen=True)
+class DepthSet:
+    """A data set of measured depth with its protocol: the range in metres, and the part of each picture that counts."""
+
+    name: str
+    items: Sequence[MeasuredDepth]
+    near: float
+    far: float
+    box: Box | None = None
+    expected: int = 0
+
+
+def png_metres(per_metre: float, none: float = 0.0) -> Callable[[Path], Float32[np.ndarray, "H W"]]:
+    """Reads a 16-bit PNG whose numbers are metres times `per_metre`; the number `none` (besides 0) means not measured."""
+
+    def metres(path: Path) -> Float32[np.ndarray, "H W"]:
+        try:
+            with Image.open(path) as image:
+                stored = np.asarray(image)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise CooperError(f"cannot read the depth {path}: {error}") from None
+        if stored.ndim != 2 or stored.dtype.kind not in "iu" or stored.dtype.itemsize < 2:
+            raise CooperError(f"{path} is no 16-bit picture of one channel")
+        known = stored.astype(np.float32)
+        known[known == none] = 0
+        return known / np.float32(per_metre)
+
+    return metres
+
+
+def listed_pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """Pairs of a split list, a `*.txt` in the folder: picture and depth begin each line; one without depth is left out."""
+    for path in sorted(folder.glob("*.txt")):
+        words = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if words and all(len(line) > 1 for line in words) and (folder / words[0][0]).is_file():
+            return [(folder / line[0], folder / line[1]) for line in words if line[1] != "None"]
+    return []
+
+
+def paired(folder: Path, pictures: str, depth_of: Callable[[Path], Path]) -> list[tuple[Path, Path]]:
+    """Pictures that match a pattern and whose depth is there, in order of their paths."""
+    return [(path, depth_of(path)) for path in sorted(folder.glob(pictures)) if depth_of(path).is_file()]
+
+
+def items_of(folder: Path, pairs: Sequence[tuple[Path, Path]], metres: Callable, window: tuple[int, int] | None = None) -> list:
+    """The pairs as items, named by their picture's path. CooperError: there are none, or a file is missing."""
+    if not pairs:
+        raise CooperError(f"{folder} holds no pictures with depth beside them, and no list of such pairs (*.txt)")
+    for path in (path for pair in pairs for path in pair):
+        if not path.is_file():
+            raise CooperError(f"{path} is missing")
+    return [
+        MeasuredDepth(picture.relative_to(folder).with_suffix("").as_posix(), picture, depth, metres, window)
+        for picture, depth in pairs
+    ]

@@ -1,0 +1,16 @@
+"""Virtual KITTI 2 (Cabon et al. 2020): rendered streets, depth as 16-bit PNG in centimetres, 65535 for the sky."""
+
+from pathlib import Path
+
+from cooper.data.sources.measured import KITTI_WINDOW, DepthSet, items_of, listed_pairs, paired, png_metres
+
+
+def read_virtual_kitti(folder: Path) -> DepthSet:
+    """`SceneXX/<variation>/frames/rgb/Camera_N/rgb_M.jpg` with `frames/depth/Camera_N/depth_M.png`; or the pairs of a list."""
+    found = listed_pairs(folder) or paired(folder, "**/frames/rgb/*/rgb_*.*", _truth)
+    return DepthSet("vkitti", items_of(folder, found, png_metres(100, none=65535), KITTI_WINDOW), 1e-5, 80.0)
+
+
+def _truth(picture: Path) -> Path:
+    camera, frames = picture.parent.name, picture.parents[2]
+    return frames / "depth" / camera / f"{picture.stem.replace('rgb', 'depth')}.png"

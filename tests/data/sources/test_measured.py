@@ -1,0 +1,97 @@
+"""Depth sets in their published layouts: pairs, units, windows, boxes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cooper.data.sources.hypersim import plane_depth, ray_cosines, read_hypersim
+from cooper.data.sources.kitti import GARG, read_kitti
+from cooper.data.sources.measured import Box
+from cooper.data.sources.nyu import read_nyu
+from cooper.data.sources.virtual_kitti import read_virtual_kitti
+from cooper.errors import CooperError
+
+
+def put(path: Path, depth: np.ndarray | None = None, size: tuple[int, int] = (64, 48)) -> Path:
+    """A picture of a size (width, height), or a 16-bit depth file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if depth is None:
+        Image.new("RGB", size, (120, 10, 10)).save(path)
+    else:
+        Image.fromarray(depth.astype(np.uint16)).save(path)
+    return path
+
+
+def test_nyu(tmp_path):
+    for number in (1, 2):
+        put(tmp_path / "test" / "kitchen" / f"rgb_000{number}.png", size=(640, 480))
+        put(tmp_path / "test" / "kitchen" / f"depth_000{number}.png", np.full((480, 640), 1500 * number))
+    found = read_nyu(tmp_path)
+    assert [item.id for item in found.items] == ["test/kitchen/rgb_0001", "test/kitchen/rgb_0002"]
+    assert (found.near, found.far, found.expected) == (1e-3, 10.0, 654)
+    assert found.items[1].depth_m.dtype == np.float32 and found.items[1].depth_m[0, 0] == 3.0
+    mask = found.box.mask((480, 640))
+    assert mask[45, 41] and mask[470, 600] and not mask[44, 41] and not mask[471, 41] and not mask[45, 601]
+    assert found.box.mask((960, 1280)).sum() == 4 * mask.sum()  # scaled with the picture
+
+
+def test_kitti_by_layout_and_by_list(tmp_path):
+    drive = tmp_path / "2011_09_26" / "2011_09_26_drive_0002_sync"
+    picture = put(drive / "image_02" / "data" / "0000000069.png", size=(1242, 375))
+    depth = np.zeros((375, 1242))
+    depth[300, 600] = 256 * 12
+    put(tmp_path / drive.name / "proj_depth" / "groundtruth" / "image_02" / picture.name, depth)
+    (item,) = read_kitti(tmp_path).items
+    assert item.image.size == (1216, 352) and item.depth_m.shape == (352, 1216)
+    assert item.depth_m[300 - 23, 600 - 13] == 12.0 and (item.depth_m > 0).sum() == 1
+    lines = [
+        f"{picture.relative_to(tmp_path)} {drive.name}/proj_depth/groundtruth/image_02/{picture.name} 721.5",
+        "x.png None 1",
+    ]
+    (tmp_path / "eigen.txt").write_text("\n".join(lines))
+    assert [other.id for other in read_kitti(tmp_path, GARG).items] == [item.id]
+
+
+def test_virtual_kitti_knows_the_sky(tmp_path):
+    frames = tmp_path / "Scene01" / "clone" / "frames"
+    put(frames / "rgb" / "Camera_0" / "rgb_00001.jpg", size=(1242, 375))
+    depth = np.full((375, 1242), 4200)
+    depth[:100] = 65535
+    put(frames / "depth" / "Camera_0" / "depth_00001.png", depth)
+    (item,) = read_virtual_kitti(tmp_path).items
+    assert item.depth_m[-1, 0] == 42.0 and item.depth_m[0, 0] == 0.0
+
+
+def test_hypersim(tmp_path):
+    put(tmp_path / "ai_001_010" / "rgb_cam_00_fr0000.png")
+    put(tmp_path / "ai_001_010" / "depth_plane_cam_00_fr0000.png", np.full((48, 64), 2500))
+    (item,) = read_hypersim(tmp_path).items
+    assert item.depth_m[3, 3] == 2.5
+    cosines = ray_cosines((768, 1024))
+    assert cosines[384, 512] == pytest.approx(1, abs=1e-5) and cosines[0, 0] == pytest.approx(0.811, abs=1e-3)
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "raw.hdf5", "w") as file:
+        file["dataset"] = np.full((768, 1024), 3.0, np.float16)
+    assert plane_depth(tmp_path / "raw.hdf5")[0, 0] == pytest.approx(3 * 0.811, abs=0.01)
+
+
+def test_what_is_missing_or_broken_is_named(tmp_path):
+    with pytest.raises(CooperError, match="holds no pictures with depth beside them"):
+        read_nyu(tmp_path)
+    put(tmp_path / "rgb_1.png")
+    put(tmp_path / "depth_1.png")  # 8 bits, three channels
+    with pytest.raises(CooperError, match=r"depth_1\.png is no 16-bit picture"):
+        _ = read_nyu(tmp_path).items[0].depth_m
+    (tmp_path / "list.txt").write_text("rgb_1.png gone.png\n")
+    with pytest.raises(CooperError, match=r"gone\.png is missing"):
+        read_nyu(tmp_path)
+    small = put(tmp_path / "k" / "d" / "image_02" / "data" / "1.png", size=(600, 300))
+    put(tmp_path / "k" / "d" / "proj_depth" / "groundtruth" / "image_02" / small.name, np.ones((300, 600)))
+    with pytest.raises(CooperError, match="600 x 300 px, less than the 1216 x 352 px"):
+        _ = read_kitti(tmp_path / "k").items[0].image
+
+
+def test_a_box_counts_in_fractions():
+    assert Box(0.25, 0.75, 0, 1).mask((4, 2)).tolist() == [[False] * 2, [True] * 2, [True] * 2, [False] * 2]
