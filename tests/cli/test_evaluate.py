@@ -10,7 +10,7 @@ from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
 
 @pytest.fixture
 def says(monkeypatch):
-    monkeypatch.setattr(door.Cooper, "from_pretrained", classmethod(lambda cls, name: Says("A")))
+    monkeypatch.setattr(door.Cooper, "from_pretrained", classmethod(lambda cls, name, base=None, device_map=None: Says("A")))
 
 
 @pytest.mark.usefixtures("says")

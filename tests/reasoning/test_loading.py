@@ -83,6 +83,22 @@ def test_several_pictures_in_one_question():
         question_of([], "Which?")
 
 
+def test_settings_of_a_file_take_the_place_of_the_defaults(ours, tmp_path):
+    from cooper.reasoning.options import Inference
+    from cooper.training.recipe import read_recipe
+
+    path = tmp_path / "inference.yaml"
+    path.write_text(
+        "max_turns: 2\nsampling: {max_tokens: 7}\ndrawing: {num_timesteps: 3, text_scale: 1.0, interval: [0.0, 1.0]}\n"
+    )
+    plain = Cooper.from_pretrained(ours)
+    asked = plain.with_inference(read_recipe(Inference, path)).options("text")
+    assert (asked.mode, asked.max_turns, asked.sampling.max_tokens, asked.drawing.num_timesteps) == ("text", 2, 7, 3)
+    assert asked.drawing.interval == (0.0, 1.0)
+    path.write_text("max_turns: 2\n")
+    assert plain.with_inference(read_recipe(Inference, path)).defaults.drawing == plain.defaults.drawing
+
+
 def test_layers_on_several_devices(ours, tmp_path):
     """Half of the layers wait on the disk and come to the processor when they are needed; the answers stay the same."""
     pytest.importorskip("accelerate")

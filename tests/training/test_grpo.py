@@ -146,6 +146,17 @@ def test_text_twin_never_draws_and_has_no_tags(recipe, start):
     assert run.rewards[1].tags == ()  # pyright: ignore
 
 
+def test_flags_must_be_those_of_the_questions(recipe, start, tmp_path):
+    path = tmp_path / "flags.jsonl"
+    path.write_text('{"id": "another", "flag": "positive"}\n')
+    with pytest.raises(CooperError, match="flags none of these 16 questions; make it with the same --seed"):
+        assemble(replace(recipe, flags=path), load_bundle(start))
+    known = assemble(recipe, load_bundle(start)).tasks.source.ids()[3]
+    path.write_text(json.dumps({"id": known, "flag": "negative"}) + "\n")
+    run = assemble(replace(recipe, flags=path), load_bundle(start))
+    assert run.tasks.flags == {known: "negative"} == run.rewards[2].flags  # pyright: ignore
+
+
 @pytest.mark.usefixtures("rewarded")
 def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_its_rollouts(recipe, monkeypatch):
     monkeypatch.setattr(GRPOTrainer, "_compute_loss", lambda self, model, inputs: torch.tensor(float("nan")))

@@ -11,6 +11,7 @@ from cooper.errors import CooperError
 if TYPE_CHECKING:
     from cooper.evaluation.judge import JudgeSettings
     from cooper.evaluation.summary import Report
+    from cooper.reasoning.cooper import Cooper
 
 MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 
@@ -33,6 +34,9 @@ def evaluate(
     maps: Annotated[int | None, typer.Option(help="Scenes to draw depth and segmentation of; all by default.")] = None,
     traces: Annotated[int, typer.Option(help="Questions per mode whose traces are saved.")] = 0,
     blind: Annotated[bool, typer.Option("--blind", help="Show grey scenes instead: the score of not looking.")] = False,
+    base: Annotated[Path | None, typer.Option(help="Directory with what bare published weights lack.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...; the CPU by default.")] = None,
+    inference: Annotated[Path | None, typer.Option(help="YAML of sampling, drawing and max_turns.")] = None,
     judge: Annotated[str, typer.Option(help="OpenAI-compatible address of a judge for what rules cannot score.")] = "",
     judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "",
     judge_key: Annotated[str, typer.Option(help="Environment variable, or line of .env, with its key.")] = "OPENAI_API_KEY",
@@ -43,12 +47,11 @@ def evaluate(
     from cooper.evaluation.measured import DepthSettings, evaluate_depth
     from cooper.evaluation.published import PublishedSettings, evaluate_published
     from cooper.evaluation.report import report_json
-    from cooper.reasoning.cooper import Cooper
 
     modes = tuple(part.strip() for part in mode.split(",") if part.strip())
     places, asked = _places(names, data or []), _judge(judge, judge_model, judge_key, out)
     reports: dict[str, Report] = {}
-    loaded = Cooper.from_pretrained(model)
+    loaded, told = _loaded(model, base, device, inference), "" if inference is None else str(inference)
     for name in dict.fromkeys(names):
         folder, place = out / name if len(names) > 1 else out, places.get(name, "")
         if name == "scenes":
@@ -59,7 +62,7 @@ def evaluate(
             options = (folder, limit, batch, seed, as_json)
             reports[name] = evaluate_depth(loaded, DepthSettings(model, dataset, Path(place), *options))
         else:
-            settings = PublishedSettings(model, name, modes, folder, place, limit, batch, seed, traces, asked, as_json)
+            settings = PublishedSettings(model, name, modes, folder, place, limit, batch, seed, traces, told, asked, as_json)
             reports[name] = evaluate_published(loaded, settings)
         if not as_json:
             _show(reports[name], folder)
@@ -69,6 +72,19 @@ def evaluate(
     failed = [name for name, report in reports.items() if report.unscored_share > MOST_UNSCORED]
     if failed:
         raise CooperError(f"more than 1 % of the rows of {', '.join(failed)} could not be scored: the judge did not reply")
+
+
+def _loaded(model: str, base: Path | None, device: str | None, inference: Path | None) -> "Cooper":
+    """The model with the settings of a file in place of its own."""
+    from cooper.reasoning.cooper import Cooper
+    from cooper.reasoning.options import Inference
+    from cooper.training.recipe import read_recipe
+
+    loaded = Cooper.from_pretrained(model, base=base, device_map=device)
+    if inference is None:
+        return loaded
+    asked = read_recipe(Inference, inference)
+    return loaded.with_inference(asked)
 
 
 def _places(names: list[str], data: list[str]) -> dict[str, str]:

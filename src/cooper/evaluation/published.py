@@ -18,7 +18,8 @@ from cooper.evaluation.summary import Report, summarise
 @dataclass(frozen=True)
 class PublishedSettings:
     """One run. `name`: a benchmark of the catalogue; `data`: its folder, file or hub id, "" for the hub's. `limit`: questions,
-    bundles kept whole, None for all. `traces`: per mode, kept in `out/traces`."""
+    bundles kept whole, None for all. `traces`: per mode, kept in `out/traces`. `inference`: the file of settings, for the
+    record."""
 
     model: str
     name: str
@@ -29,6 +30,7 @@ class PublishedSettings:
     batch: int = 16
     seed: int = 0
     traces: int = 0
+    inference: str = ""
     judge: JudgeSettings | None = None
     quiet: bool = False
 
@@ -48,6 +50,7 @@ class PublishedSettings:
             "seed": self.seed,
             "limit": self.limit,
             "data": self.data,
+            **({"inference": self.inference} if self.inference else {}),
         }
 
 

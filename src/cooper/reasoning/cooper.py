@@ -19,7 +19,7 @@ from cooper.perception.depth import PointCloud, point_cloud
 from cooper.perception.modality import Modality, Reading, build_modalities
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
-from cooper.reasoning.options import Options, Request
+from cooper.reasoning.options import Inference, Options, Request
 from cooper.reasoning.session import Parts
 from cooper.reasoning.text import Sampling, Seeded
 from cooper.sequence.images import checked_image, read_image
@@ -120,6 +120,13 @@ class Cooper:
         chosen = replace(chosen, sampling=sampling) if sampling else chosen
         chosen = replace(chosen, drawing=drawing) if drawing else chosen
         return replace(chosen, max_turns=max_turns) if max_turns else chosen
+
+    def with_inference(self, asked: Inference) -> "Cooper":
+        """The same model with other defaults for sampling, drawing and turns."""
+        drawing = asked.drawing or self.defaults.drawing
+        return replace(
+            self, defaults=replace(self.defaults, sampling=asked.sampling, drawing=drawing, max_turns=asked.max_turns)
+        )
 
     def ask(
         self, image: Picture | Sequence[Picture], question: str, mode: Mode = "interleaved", seed: int = 0, subject: int = -1

@@ -57,6 +57,15 @@ class Options:
         }
 
 
+@dataclass(frozen=True)
+class Inference:
+    """Settings of a run that stand in a file; what is not named stays as the checkpoint has it."""
+
+    sampling: Sampling = Sampling()
+    drawing: DrawingDefaults | None = None
+    max_turns: int = 3
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
     """One sample of one question. `script` holds turns to be written instead of sampled, to score a known chain of thought."""

@@ -33,7 +33,7 @@ from cooper.training.rewards.format import FormatReward
 from cooper.training.rewards.reward import Reward
 from cooper.training.sampler import Sampler
 from cooper.training.scoring import Scorer
-from cooper.training.tasks import Tasks, source_of
+from cooper.training.tasks import Source, Tasks, source_of
 from cooper.training.trainer import STATE_FILE, Interrupted, Stopping
 from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
 
@@ -82,10 +82,11 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
     model, processor = bundle.model, bundle.processor
     freeze(model, ("vae", *recipe.frozen))
     door = Cooper.of(model, processor, bundle.prompts, str(recipe.init))
-    flags = read_flags(recipe.flags) if recipe.flags is not None else {}
+    source = source_of(recipe.data, recipe.seed, recipe.per_scene, recipe.scenes)
+    flags = _flags(recipe, source)
     return Reinforcing(
         policy=Policy(model),
-        tasks=Tasks(source_of(recipe.data, recipe.seed, recipe.per_scene, recipe.scenes), flags),
+        tasks=Tasks(source, flags),
         sampler=Sampler(door, sampling_options(recipe, door), recipe.at_once),
         scorer=Scorer(processor.geometry, Words(processor.vocabulary, recipe.sampling.temperature)),
         rewards=[reward for reward, _ in rewards_of(recipe, door, flags)],
@@ -94,6 +95,17 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
         ),
         group=recipe.group,
     )
+
+
+def _flags(recipe: GrpoRecipe, source: Source) -> dict[str, Flag]:
+    if recipe.flags is None:
+        return {}
+    flags = read_flags(recipe.flags)
+    if not flags.keys() & set(source.ids()):
+        raise CooperError(
+            f"{recipe.flags} flags none of these {len(source)} questions; make it with the same --seed and --per-scene"
+        )
+    return flags
 
 
 def sampling_options(recipe: GrpoRecipe, door: Cooper) -> Options:

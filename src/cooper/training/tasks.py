@@ -27,6 +27,8 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
+    def ids(self) -> list[str]: ...
+
     def item(self, number: int) -> Item: ...
 
 
@@ -71,6 +73,9 @@ class SceneTasks:
     def __len__(self) -> int:
         return len(self._asked)
 
+    def ids(self) -> list[str]:
+        return [question.id for _, question in self._asked]
+
     def item(self, number: int) -> Item:
         index, question = self._asked[number]
         return item_of(question, Image.fromarray(self._scenes[index].rgb))
@@ -92,6 +97,9 @@ class FileTasks:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def ids(self) -> list[str]:
+        return [row["id"] for row in self._rows]
 
     def item(self, number: int) -> Item:
         row = self._rows[number]
