@@ -149,7 +149,7 @@ def test_text_twin_never_draws_and_has_no_tags(recipe, start):
 def test_flags_must_be_those_of_the_questions(recipe, start, tmp_path):
     path = tmp_path / "flags.jsonl"
     path.write_text('{"id": "another", "flag": "positive"}\n')
-    with pytest.raises(CooperError, match="flags none of these 16 questions; make it with the same --seed"):
+    with pytest.raises(CooperError, match="flags none of these 16 questions; use the same --seed"):
         assemble(replace(recipe, flags=path), load_bundle(start))
     known = assemble(recipe, load_bundle(start)).tasks.source.ids()[3]
     path.write_text(json.dumps({"id": known, "flag": "negative"}) + "\n")
