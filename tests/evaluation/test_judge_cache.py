@@ -43,7 +43,7 @@ def test_a_killed_run_keeps_what_it_had(server, tmp_path):
     third = threading.Event()
     server.script = lambda call, prompt: Play(seconds=20) if call == 2 and not third.set() else Play()
     process = subprocess.Popen([sys.executable, "-c", code, server.url, str(tmp_path)])
-    assert third.wait(30)
+    assert third.wait(120)
     process.kill()
     process.wait()
     verdicts = Judge(settings_of(server, cache=tmp_path)).ask_all(list("abc"))

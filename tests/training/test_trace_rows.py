@@ -45,7 +45,7 @@ def test_a_share_of_the_traces_draws_something_else(rows: TraceRows, bundle: Bun
     def maps(learned: list[str]) -> list[str]:
         return [name for text in learned for name in ("<depth-estimation>", "<segmentation>") if name in text]
 
-    assert all(maps(one) != maps(other) for one, other in zip(plain, others, strict=True))
+    assert sum(maps(one) != maps(other) for one, other in zip(plain, others, strict=True)) >= 6
     assert {name for learned in others for name in maps(learned)} == {"<depth-estimation>", "<segmentation>"}
     assert any(len(maps(learned)) < 3 for learned in others)
     direct = replace(rows, explore=1.0).row(0, 0, "direct", 3)

@@ -102,9 +102,7 @@ def _flags(recipe: GrpoRecipe, source: Source) -> dict[str, Flag]:
         return {}
     flags = read_flags(recipe.flags)
     if not flags.keys() & set(source.ids()):
-        raise CooperError(
-            f"{recipe.flags} flags none of these {len(source)} questions; make it with the same --seed and --per-scene"
-        )
+        raise CooperError(f"{recipe.flags} flags none of these {len(source)} questions; use the same --seed and --per-scene")
     return flags
 
 

@@ -6,7 +6,7 @@ Places are in eighths of the picture, `x 1` to `x 8` from the left and `y 1` to 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from cooper.data.scenes.ask_spatial import turn_to
+from cooper.data.scenes.ask_spatial import cell_of, turn_to
 from cooper.data.scenes.catalogue import SHAPES
 from cooper.data.scenes.question import (
     LETTERS,
@@ -147,7 +147,7 @@ def _occlusion(question: SceneQuestion, scene: Scene) -> str:
 
 
 def _grid(question: SceneQuestion, scene: Scene) -> str:
-    return f"{_flat(question, scene)}."
+    return f"{_flat(question, scene)}. It is {cell_of(involved(question, scene)[0], scene)}."
 
 
 def _general(question: SceneQuestion, scene: Scene) -> str:
