@@ -69,11 +69,11 @@ def shard(start: str, data: str, out: str) -> None:
     for layer in bundle.model.layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(policy, mesh=mesh)
+    scorer = Scorer(bundle.processor.geometry, Words(bundle.processor.vocabulary))
     for _ in range(2):
-        with gathered(policy):
+        with gathered(policy, lambda: scorer.idle(policy, torch.device("cpu"))):
             sampled = Sampler(door, options, 2).sample(items[: 1 + 3 * rank], 2, seed=1)  # 1 question here, 4 there
         assert [rollout.ids for rollout in sampled] == [rollout.ids for rollout in before]
-        scorer = Scorer(bundle.processor.geometry, Words(bundle.processor.vocabulary))
         scored = scorer(policy, sampled[:2], torch.device("cpu"))
         torch.testing.assert_close(scored[0].logprobs, torch.tensor(sampled[0].logprobs), atol=1e-4, rtol=0)
         sum(each.logprobs.sum() for each in scored).backward()

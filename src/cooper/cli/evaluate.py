@@ -91,7 +91,7 @@ def _places(names: list[str], data: list[str]) -> dict[str, str]:
     """Where each benchmark's data are. CooperError: a place for a benchmark that is not asked for."""
     if len(names) == 1 and len(data) == 1 and not data[0].startswith(f"{names[0]}="):
         return {names[0]: data[0]}
-    pairs = dict(text.split("=", 1) if "=" in text else (text, "") for text in data)
+    pairs = {text.partition("=")[0]: text.partition("=")[2] for text in data}
     for name in pairs:
         if name not in names:
             raise CooperError(f"--data {name!r} belongs to no benchmark that is asked for; with several write NAME=PATH")

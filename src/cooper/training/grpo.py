@@ -10,6 +10,7 @@ B: rollouts. C: the longest completion.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         part = self._step % self.args.gradient_accumulation_steps
         seed = int(rng_of(self.args.seed, self.state.global_step, part, 17).integers(2**62))
         wrapped: Any = self.model_wrapped
-        with unwrap_model_for_generation(wrapped, self.accelerator), gathered(wrapped), self.accelerator.autocast():
+        first = partial(self.run_of.scorer.idle, wrapped, self.accelerator.device)
+        with unwrap_model_for_generation(wrapped, self.accelerator), gathered(wrapped, first), self.accelerator.autocast():
             self.rollouts = self.run_of.tasks.sampled(self.run_of.sampler, numbers, self.run_of.group, seed)
         return {
             "prompt_ids": [[self._tokenizer.eos_token_id]] * len(prompts),

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from cooper.model.flow import noisy_step
 from cooper.sequence.packed import PackedSequence
-from cooper.sequence.packing import Geometry, pack
+from cooper.sequence.packing import Geometry, Row, pack
+from cooper.sequence.segments import TextSegment
 from cooper.training.policy import Scores, Words
 from cooper.training.rollouts import Drawing, Rollout, row_of
 
@@ -29,6 +30,10 @@ class Scorer:
         packed = pack([row_of([rollouts[place] for place in group]) for group in groups], self.geometry)
         dealt = scored([rollouts[place] for place in order], forward(packed.to(device), self.words))
         return [dealt[order.index(place)] for place in range(len(rollouts))]
+
+    def idle(self, forward: Forward, device: torch.device) -> None:
+        """A forward pass over next to nothing."""
+        forward(pack([Row((TextSegment(()),))], self.geometry).to(device), self.words)
 
 
 def together(rollouts: Sequence[Rollout]) -> list[list[int]]:

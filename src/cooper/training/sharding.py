@@ -1,20 +1,26 @@
 """Weights sharded by FSDP2, whole for as long as rollouts are sampled.
 
 Ranks run different numbers of forward passes while they sample, so no pass may gather weights: they are gathered once
-before and dealt out again afterwards.
+before and dealt out again afterwards. FSDP finds out which module is the outermost in the first forward pass, and sampling
+calls an inner one, so a pass through the outermost comes first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
 
 
 @contextmanager
-def gathered(model: nn.Module) -> Iterator[None]:
-    """Every sharded part of `model` whole on every rank. Nothing happens to a model that is not sharded."""
+def gathered(model: nn.Module, first: Callable[[], object]) -> Iterator[None]:
+    """Every sharded part of `model` whole on every rank; `first` runs one forward pass through it. Nothing happens to a model
+    that is not sharded."""
     parts = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    if parts:
+        with torch.no_grad():
+            first()
     for part in parts:
         part.unshard()
         part.set_reshard_after_forward(False, recurse=False)
