@@ -46,7 +46,8 @@ def test_choices_score_as_ours(tmp_path, choices, write_tsv, monkeypatch, capsys
     assert len(list(Path(told["traces"]).iterdir())) == 5
     assert [trace.mode for trace in traces] == ["interleaved"] * 5
     assert [trace.final for trace in traces] == list(replies.values())
-    assert any(step["type"] == "map" for record in records for step in record["steps"])
+    kinds = [[step["type"] for step in record["steps"]] for record in records]
+    assert [each.count("map") for each in kinds] == [len(trace.maps) for trace in traces]
     assert all(name in traces[0].question.text for name in ("yellow cylinder", "blue ball"))
 
 
