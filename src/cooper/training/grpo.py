@@ -1,10 +1,7 @@
 """Group relative policy optimisation (Shao et al. 2024) by the installed TRL, with rollouts that draw.
 
-Four overrides, nothing copied: sampling, advantages, losses, logs and checkpoints are TRL's. What differs is that a rollout
-is more than a list of tokens, so it travels beside them: TRL's lists hold its entries (see `rollouts.Rollout`), and its
-log-probabilities come from one packed pass over the tensors that the sampler kept.
-
-B: rollouts. C: the longest completion.
+Four overrides, nothing copied. A rollout travels beside TRL's lists, which hold its entries (see `rollouts.Rollout`); its
+log-probabilities come from one packed pass over what the sampler kept. B: rollouts. C: the longest completion.
 """
 
 import time

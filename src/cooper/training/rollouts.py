@@ -103,7 +103,7 @@ def _drawn(step: MapStep, layout: Layout, options: Options) -> Piece:
     times = schedule(options.drawing.num_timesteps, options.drawing.timestep_shift).tolist()
     before = tuple(
         NoisedSegment(state, t, grid, velocity_ND=torch.zeros_like(state))  # a target, so that its velocity is looked at
-        for state, t in zip(path[:-1], times, strict=False)
+        for state, t in zip(path[:-1], times[: len(path) - 1], strict=True)
     )
     spans = tuple(pairwise(times))[: len(before)]
     drawing = Drawing(before, tuple(path[1:]), spans, options.map_noise)

@@ -11,7 +11,7 @@ import numpy as np
 from cooper.data.scenes.ask_spatial import CELLS
 from cooper.data.scenes.catalogue import ALL_PAIRS, COLOURS, MATERIALS, SHAPES
 from cooper.data.scenes.observations import at, eighth
-from cooper.data.scenes.question import LETTERS, choose, depth_of, letter_of, place_of, some, worded
+from cooper.data.scenes.question import choose, depth_of, letter_of, lettered, place_of, some, worded
 from cooper.data.scenes.render import SceneRecord
 from cooper.data.scenes.scene import Scene, SceneObject
 from cooper.data.scenes.traces import scene_question
@@ -73,8 +73,7 @@ def _drill(rng: np.random.Generator) -> tuple[str, str, str]:
     words = choose(rng, KINDS)
     options = some(rng, words, min(len(words), int(rng.integers(2, 5))))
     word = choose(rng, options)
-    listed = " ".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
-    return worded(rng, _LETTER, word=word, choices=listed), f"It is {word}.", letter_of(options, word)
+    return worded(rng, _LETTER, word=word, choices=" ".join(lettered(options))), f"It is {word}.", letter_of(options, word)
 
 
 def _cell(item: SceneObject, scene: Scene) -> str:

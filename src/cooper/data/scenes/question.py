@@ -43,8 +43,7 @@ class SceneQuestion:
     @property
     def prompt(self) -> str:
         """The question with its lettered choices, as the model reads it."""
-        lettered = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, self.choices, strict=False)]
-        return " ".join([self.text, *lettered])
+        return " ".join([self.text, *lettered(self.choices)])
 
     @property
     def solution(self) -> str:
@@ -89,6 +88,11 @@ def some(rng: np.random.Generator, items: Sequence, count: int) -> list:
 def worded(rng: np.random.Generator, phrases: Sequence[str], **words: str) -> str:
     """One of the phrasings with its blanks filled."""
     return choose(rng, phrases).format(**words)
+
+
+def lettered(choices: Sequence[str]) -> list[str]:
+    """Choices as they are shown: `lettered(["left", "right"])` is `["A. left", "B. right"]`."""
+    return [f"{letter}. {choice}" for letter, choice in zip(LETTERS[: len(choices)], choices, strict=True)]
 
 
 def letter_of(choices: Sequence[str], truth: str) -> str:
