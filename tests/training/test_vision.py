@@ -11,7 +11,15 @@ from cooper.data.scenes.catalogue import CLASS_NAMES, COLOURS, MATERIALS
 from cooper.errors import CooperError
 from cooper.model.vit import Vit
 from cooper.perception import build_modalities
-from cooper.training.checkpoints import Bundle, TrainedVision, load_vision, save_vision, with_vision
+from cooper.training.checkpoints import (
+    Bundle,
+    TrainedVision,
+    load_autoencoder,
+    load_vision,
+    save_bundle,
+    save_vision,
+    with_vision,
+)
 from cooper.training.packed import LossWeights, PackedObjective
 from cooper.training.pictures import ScenePictures
 from cooper.training.recipe import Optimiser
@@ -124,6 +132,26 @@ def test_a_tower_that_learned_on_keeps_the_connector_behind_it(bundle: Bundle):
     for name, weight in after.items():
         wanted = trained.vit.state_dict()[name.removeprefix("vit.")] if name.startswith("vit.") else before[name]
         assert torch.equal(weight, wanted), name
+
+
+def test_tower_and_autoencoder_can_be_taken_out_of_a_whole_checkpoint(bundle: Bundle, tmp_path: Path):
+    save_bundle(bundle, tmp_path)
+    tower, autoencoder = load_vision(tmp_path), load_autoencoder(tmp_path)
+    assert tower.geometry == bundle.model.config.vit_geometry and autoencoder.modalities == bundle.model.config.modalities
+    for name, weight in tower.vit.state_dict().items():
+        assert torch.equal(weight, bundle.model.vit.state_dict()[name]), name
+    for name, weight in autoencoder.autoencoder.state_dict().items():
+        assert torch.equal(weight, bundle.model.vae.state_dict()[name]), name
+
+
+def test_one_expert_can_be_frozen_in_every_layer(bundle: Bundle):
+    objective = PackedObjective(bundle.model, LossWeights(), ("und", "lm_head"))
+    try:
+        still = {name for name, weight in objective.named_parameters() if not weight.requires_grad}
+        assert {name for name, _ in objective.named_parameters() if ".und." in name or "lm_head" in name} <= still
+        assert not any(".gen." in name or "latent_in" in name for name in still)
+    finally:
+        bundle.model.requires_grad_(True)
 
 
 def test_frozen_parts_have_no_gradient_and_unknown_ones_are_named(bundle: Bundle):

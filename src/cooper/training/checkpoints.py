@@ -79,7 +79,10 @@ def save_autoencoder(trained: TrainedAutoencoder, folder: Path) -> None:
 
 
 def load_autoencoder(folder: Path) -> TrainedAutoencoder:
-    """What `save_autoencoder` wrote. CooperError names the folder that holds none."""
+    """What `save_autoencoder` wrote, or that of a whole checkpoint. CooperError names the folder that holds none."""
+    if _is_whole(folder):
+        model = load_bundle(folder).model
+        return TrainedAutoencoder(model.vae, model.config.modalities)
     said, weights = _load_part(folder, "autoencoder", "autoencoder")
     autoencoder = Autoencoder(VaeGeometry(**said["geometry"]))
     autoencoder.load_state_dict(weights)
@@ -92,7 +95,10 @@ def save_vision(trained: TrainedVision, folder: Path) -> None:
 
 
 def load_vision(folder: Path) -> TrainedVision:
-    """What `save_vision` wrote. CooperError names the folder that holds none."""
+    """What `save_vision` wrote, or that of a whole checkpoint. CooperError names the folder that holds none."""
+    if _is_whole(folder):
+        model = load_bundle(folder).model
+        return TrainedVision(model.vit, model.config.vit_geometry, model.config.picture_transforms)
     said, weights = _load_part(folder, "vision", "picture tower")
     geometry = VitGeometry(**said["geometry"])
     vit = Vit(geometry)
@@ -105,6 +111,10 @@ def _save_part(part: nn.Module, said: Mapping[str, Any], folder: Path, stage: st
     folder.mkdir(parents=True, exist_ok=True)
     save_file(part.state_dict(), folder / f"{stage}.safetensors")
     (folder / f"{stage}.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "config.json").exists()
 
 
 def _load_part(folder: Path, stage: str, noun: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from cooper.data.batches import rng_of
 from cooper.errors import CooperError
@@ -50,13 +50,18 @@ class PackedObjective(Objective):
 
 
 def freeze(model: CooperModel, names: Sequence[str]) -> None:
-    """Keep parts of the network as they are. CooperError: there is no part of that name."""
+    """Keep as they are all weights in whose dotted name `names` occur: `vit`, or `und` for one expert of every layer.
+
+    CooperError: no weight has such a name.
+    """
+    weights = {f".{name}.": weight for name, weight in model.named_parameters()}
     for name in names:
-        part = getattr(model, name, None)
-        if not isinstance(part, nn.Module):
+        chosen = [weight for path, weight in weights.items() if f".{name}." in path]
+        if not chosen:
             known = ", ".join(name for name, _ in model.named_children())
-            raise CooperError(f"recipe: frozen names {name!r}, no part of the network; known: {known}")
-        part.requires_grad_(False)
+            raise CooperError(f"recipe: frozen names {name!r}, no part of the network; known: und, gen, {known}")
+        for weight in chosen:
+            weight.requires_grad_(False)
 
 
 @dataclass(frozen=True)

@@ -69,11 +69,16 @@ def _lessons(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str, str
 
 
 def _drill(rng: np.random.Generator) -> tuple[str, str, str]:
-    """A word, options of its kind, and the letter it has there."""
+    """A word, options of its kind, and the letter it has there; every second drill names the letters of the others first."""
     words = choose(rng, KINDS)
     options = some(rng, words, min(len(words), int(rng.integers(2, 5))))
     word = choose(rng, options)
-    return worded(rng, _LETTER, word=word, choices=" ".join(lettered(options))), f"It is {word}.", letter_of(options, word)
+    asked = worded(rng, _LETTER, word=word, choices=" ".join(lettered(options)))
+    thought = f"It is {word}."
+    if rng.random() < 0.5:
+        order = some(rng, options, len(options))
+        thought = ", ".join(f"{option} is {letter_of(options, option)}" for option in order) + f". {thought}"
+    return asked, thought, letter_of(options, word)
 
 
 def _cell(item: SceneObject, scene: Scene) -> str:
