@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-slow test-kits lint format clean
+.PHONY: demo test test-slow test-kits reproduce-nano lint format clean
 
 # torch is installed first and by version: this takes the CPU build where that is the one at hand
 $(VENV)/.ready: pyproject.toml
@@ -29,6 +29,9 @@ test-slow: $(VENV)/.ready-dev ## the slow tests: whole training runs, two proces
 
 test-kits: ## our plugins inside the installed evaluation kits, in environments of their own
 	PYTHON=$(PYTHON) sh scripts/test_kits.sh
+
+reproduce-nano: $(VENV)/.ready-dev ## five models from the same data and steps, two seeds: a night on two cores; goes on where it stopped
+	$(MAKE) -f recipes/nano/reproduce.mk study COOPER=$(BIN)/cooper
 
 lint: $(VENV)/.ready-dev ## ruff and pyright
 	$(BIN)/ruff format --check src tests benchmarks

@@ -42,7 +42,7 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert float(seconds) < 1.0, f"{time.perf_counter() - start:.1f} s on the clock"
 
 
-COMMANDS = ["ask", "depth", "segment", "train", "inspect", "export", "scenes render", "data flags", "eval", "compare"]
+COMMANDS = ["ask", "depth", "segment", "train", "inspect", "export", "scenes render", "data flags", "eval", "compare", "study"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -146,6 +146,11 @@ def test_text_twin_never_draws_and_has_no_tags(recipe, start):
     assert run.rewards[1].tags == ()  # pyright: ignore
 
 
+def test_fewer_questions_than_an_update_asks_are_an_error(recipe, start):
+    with pytest.raises(CooperError, match="holds 16 questions, fewer than the 17 that each update asks"):
+        assemble(replace(recipe, questions=17), load_bundle(start))
+
+
 def test_flags_must_be_those_of_the_questions(recipe, start, tmp_path):
     path = tmp_path / "flags.jsonl"
     path.write_text('{"id": "another", "flag": "positive"}\n')

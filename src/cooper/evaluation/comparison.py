@@ -17,7 +17,7 @@ def compare_runs(first: str, second: str) -> list[Comparison]:
 
     CooperError: no run there, no such mode, or no row in common.
     """
-    one, other = _parts(first), _parts(second)
+    one, other = rows_by_mode(first), rows_by_mode(second)
     single = (":" in first and len(one) == 1) or (":" in second and len(other) == 1)
     pairs = [(a, b) for a in one for b in other if single or a == b]
     if not pairs:
@@ -28,8 +28,8 @@ def compare_runs(first: str, second: str) -> list[Comparison]:
     return found
 
 
-def _parts(place: str) -> dict[str, list[AnswerRow]]:
-    """Rows by mode."""
+def rows_by_mode(place: str) -> dict[str, list[AnswerRow]]:
+    """The rows of a run, given as its folder or FOLDER:MODE, by mode. CooperError: no run, or no such mode."""
     folder, _, mode = place.rpartition(":")
     if mode not in get_args(Mode) or not folder:
         folder, mode = place, ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
+from cooper.evaluation.processes import Share
 from cooper.evaluation.rows import write_whole
 from cooper.evaluation.statistics import Difference, Estimate
 from cooper.evaluation.summary import Comparison, ModeFigures, Report
@@ -31,6 +32,9 @@ FIGURE_NAMES = {
     "pq": "PQ",
     "sq": "SQ",
     "rq": "RQ",
+    "region_pq": "PQ of regions, class-agnostic",
+    "region_sq": "SQ of regions, class-agnostic",
+    "region_rq": "RQ of regions, class-agnostic",
 }
 
 
@@ -52,8 +56,13 @@ class Table:
         return f"<h2>{escape(self.title)}</h2><table><tr>{head}</tr>{body}</table>"
 
 
-def write_report(report: Report, folder: Path) -> None:
-    """Write report.json, report.md and report.html into `folder`."""
+def write_report(report: Report, folder: Path, share: Share | None = None) -> None:
+    """Write report.json, report.md and report.html into `folder`. Of several processes only the first does.
+
+    `share`: by default what the launcher says.
+    """
+    if not (share or Share.here()).first:
+        return
     write_whole(folder / "report.json", json.dumps(report_json(report), indent=1, allow_nan=False) + "\n")
     write_whole(folder / "report.md", markdown(report))
     write_whole(folder / "report.html", html(report))
@@ -81,14 +90,19 @@ def markdown(report: Report) -> str:
 
 def html(report: Report) -> str:
     """Charts, then the tables of the Markdown report."""
-    settings = "".join(f"<li>{escape(str(name))}: {escape(str(value))}</li>" for name, value in report.settings.items())
+    return html_page(_title(report), report.settings, charts(report), tables(report))
+
+
+def html_page(title: str, told: Mapping[str, Any], pictures: Sequence[str], found: Sequence[Table]) -> str:
+    """One self-contained page: what is told, charts, tables."""
+    settings = "".join(f"<li>{escape(str(name))}: {escape(str(value))}</li>" for name, value in told.items())
     style = (
         "body{font:14px sans-serif;max-width:60em;margin:2em auto;color:#222}table{border-collapse:collapse}"
         "td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}"
         "td:first-child,th:first-child{text-align:left}svg{max-width:100%}"
     )
-    body = "".join([*charts(report), *(table.html() for table in tables(report))])
-    title = escape(_title(report))
+    body = "".join([*pictures, *(table.html() for table in found)])
+    title = escape(title)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
         f"<h1>{title}</h1><ul>{settings}</ul>{body}</html>\n"
@@ -112,13 +126,13 @@ def tables(report: Report) -> list[Table]:
 def _accuracy(modes: Sequence[ModeFigures]) -> Table:
     rows = [["rows", *(str(mode.rows) for mode in modes)]]
     filled = [group for group in MEAN_NAMES if any(mode.means[group].rows for mode in modes)]
-    rows += [[MEAN_NAMES[group], *(_percent(mode.means[group]) for mode in modes)] for group in filled]
+    rows += [[MEAN_NAMES[group], *(percent(mode.means[group]) for mode in modes)] for group in filled]
     if any(_earns_in_parts(mode) for mode in modes):
-        rows.append(["mean of what rows earn", *(_percent(mode.value) for mode in modes)])
+        rows.append(["mean of what rows earn", *(percent(mode.value) for mode in modes)])
     if any(mode.bundles.rows for mode in modes):
-        rows.append([f"whole bundles ({modes[0].bundles.rows})", *(_percent(mode.bundles) for mode in modes)])
+        rows.append([f"whole bundles ({modes[0].bundles.rows})", *(percent(mode.bundles) for mode in modes)])
     for place, category in enumerate(modes[0].categories):
-        cells = [_percent(mode.categories[place].accuracy) for mode in modes]
+        cells = [percent(mode.categories[place].accuracy) for mode in modes]
         rows.append([f"{category.category} ({category.accuracy.rows})", *cells])
     return Table("Accuracy, % with 95 % interval", ["category (rows)", *(mode.mode for mode in modes)], rows)
 
@@ -185,7 +199,8 @@ def _figures(title: str, figures: Mapping[str, Estimate]) -> Table:
     return Table(title, ["figure", "value", "95 % interval", "pictures"], rows)
 
 
-def _percent(estimate: Estimate) -> str:
+def percent(estimate: Estimate) -> str:
+    """In percent, with its interval."""
     if not estimate.rows:
         return "-"
     return f"{100 * estimate.mean:.1f} ({100 * estimate.low:.1f} .. {100 * estimate.high:.1f})"

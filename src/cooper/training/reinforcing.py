@@ -83,6 +83,10 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
     freeze(model, ("vae", *recipe.frozen))
     door = Cooper.of(model, processor, bundle.prompts, str(recipe.init))
     source = source_of(recipe.data, recipe.seed, recipe.per_scene, recipe.scenes)
+    if len(source) < recipe.questions:
+        raise CooperError(
+            f"{recipe.data} holds {len(source)} questions, fewer than the {recipe.questions} that each update asks"
+        )
     flags = _flags(recipe, source)
     return Reinforcing(
         policy=Policy(model),

@@ -1,0 +1,93 @@
+# The headline experiment at nano's size: five models from the same data, steps and seeds. `make reproduce-nano`
+#
+#   base         direct answers, never taught to draw
+#   amg-only     taught to draw first, then direct answers; draws nothing when asked
+#   perception   taught to draw first, then to draw both maps before every answer
+#   text         words only, after reinforcement (GRPO)
+#   interleaved  words and the maps it chooses, after reinforcement with the cooperative reward
+#
+# Every network is fresh. Its picture tower and autoencoder are the bundled ones and stay frozen, as SigLIP and FLUX's are
+# given to the 7B model. All five get AMG + SFT steps; `text` and `interleaved` share theirs, and get GRPO steps more.
+# Whatever is stopped goes on: a finished file is not made again, an unfinished run continues from its checkpoint.
+COOPER ?= .venv/bin/cooper
+OUT ?= runs/reproduce
+DATA ?= data/scenes
+SEEDS ?= 1 2
+TRAIN_SCENES ?= 6000
+TEST_SCENES ?= 500
+QUESTIONS ?= 2000
+FLAGGED ?= 600
+AMG ?= 1000
+SFT ?= 2000
+GRPO ?= 60
+MORE ?=  # further overrides of every training recipe
+
+NANO := src/cooper/assets/nano
+ON = data=$(DATA)/train val=$(DATA)/val
+AMG_ = $(COOPER) train amg --config recipes/nano/amg.yaml $(ON) autoencoder=$(NANO) vision=$(NANO) scenes=$(TRAIN_SCENES)
+SFT_ = $(COOPER) train sft --config recipes/nano/sft.yaml $(ON) scenes=$(TRAIN_SCENES)
+GRPO_ = $(COOPER) train grpo --config recipes/nano/grpo.yaml $(ON) steps=$(GRPO) scenes=$$(( $(FLAGGED) / 4 ))
+EVAL = $(COOPER) eval scenes --data $(DATA)/test --limit $(QUESTIONS) --batch 64
+DIRECT = "mixture={grounding: 4, direct: 6}"
+comma := ,
+empty :=
+runs = $(subst $(empty) ,$(comma),$(strip $(foreach s,$(SEEDS),$(OUT)/$s/eval-$1:$2)))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: study
+study: $(foreach m,base amg-only perception reasoning text interleaved,$(foreach s,$(SEEDS),$(OUT)/$s/eval-$m/report.json))
+	$(COOPER) study --out $(OUT)/study \
+		base=$(call runs,base,direct) amg-only=$(call runs,amg-only,direct) perception=$(call runs,perception,perception) \
+		text=$(call runs,text,text) interleaved=$(call runs,interleaved,interleaved) \
+		text-before=$(call runs,reasoning,text) interleaved-before=$(call runs,reasoning,interleaved) \
+		--beside "published (7B), interleaved over base, spatial mean=+6.91" \
+		--beside "published (7B), AMG-only over base, distance and size=+7.92" \
+		--beside "published (7B), interleaved over base, general mean=+4.47"
+
+# data; the stamp says that the last scene is there
+$(DATA)/train/.done:
+	$(COOPER) scenes render --count $(TRAIN_SCENES) --split train --seed 1 --workers 2 --out $(@D) && touch $@
+$(DATA)/val/.done:
+	$(COOPER) scenes render --count 64 --split val --seed 2 --workers 2 --out $(@D) && touch $@
+$(DATA)/test/.done:
+	$(COOPER) scenes render --count $(TEST_SCENES) --split test --seed 3 --workers 2 --out $(@D) && touch $@
+
+# models; % is the seed, and the stamp says that the last step is made. `fresh` has made one step: a network that has learnt nothing yet
+$(OUT)/%/fresh/.done: $(DATA)/train/.done $(DATA)/val/.done
+	$(AMG_) seed=$* out=$(OUT)/$*/fresh latents=$(OUT)/$*/latents optimiser.steps=1 $(MORE) && touch $@
+$(OUT)/%/amg/.done: $(OUT)/%/fresh/.done
+	$(AMG_) seed=$* out=$(OUT)/$*/amg latents=$(OUT)/$*/latents optimiser.steps=$(AMG) $(MORE) && touch $@
+$(OUT)/%/base/.done: $(OUT)/%/fresh/.done
+	$(SFT_) seed=$* init=$(OUT)/$*/fresh/model out=$(OUT)/$*/base latents=$(OUT)/$*/latents $(DIRECT) \
+		optimiser.steps=$$(( $(AMG) + $(SFT) )) $(MORE) && touch $@
+$(OUT)/%/amg-only/.done: $(OUT)/%/amg/.done
+	$(SFT_) seed=$* init=$(OUT)/$*/amg/model out=$(OUT)/$*/amg-only latents=$(OUT)/$*/latents $(DIRECT) \
+		optimiser.steps=$(SFT) $(MORE) && touch $@
+$(OUT)/%/perception/.done: $(OUT)/%/amg/.done
+	$(SFT_) seed=$* init=$(OUT)/$*/amg/model out=$(OUT)/$*/perception latents=$(OUT)/$*/latents \
+		"mixture={grounding: 4, perception: 4, replay: 2}" optimiser.steps=$(SFT) $(MORE) && touch $@
+$(OUT)/%/reasoning/.done: $(OUT)/%/amg/.done
+	$(SFT_) seed=$* init=$(OUT)/$*/amg/model out=$(OUT)/$*/reasoning latents=$(OUT)/$*/latents \
+		"mixture={grounding: 4, text: 2.5, interleaved: 2.5, replay: 1}" optimiser.steps=$(SFT) $(MORE) && touch $@
+$(OUT)/%/flags/flags.svg: $(OUT)/%/reasoning/.done
+	$(COOPER) data flags --data $(DATA)/train --model $(OUT)/$*/reasoning/model --out $(@D) --seed $* --limit $(FLAGGED) --samples 4
+$(OUT)/%/interleaved/.done: $(OUT)/%/flags/flags.svg
+	$(GRPO_) seed=$* init=$(OUT)/$*/reasoning/model out=$(OUT)/$*/interleaved flags=$(OUT)/$*/flags/flags.jsonl $(MORE) && touch $@
+$(OUT)/%/text/.done: $(OUT)/%/flags/flags.svg
+	$(GRPO_) seed=$* init=$(OUT)/$*/reasoning/model out=$(OUT)/$*/text flags=$(OUT)/$*/flags/flags.jsonl \
+		mode=text rewards.exploration=0 $(MORE) && touch $@
+
+# answers
+$(OUT)/%/eval-base/report.json: $(OUT)/%/base/.done $(DATA)/test/.done
+	$(EVAL) --model $(OUT)/$*/base/model --mode direct --maps 0 --out $(@D)
+$(OUT)/%/eval-amg-only/report.json: $(OUT)/%/amg-only/.done $(DATA)/test/.done
+	$(EVAL) --model $(OUT)/$*/amg-only/model --mode direct --maps 0 --out $(@D)
+$(OUT)/%/eval-perception/report.json: $(OUT)/%/perception/.done $(DATA)/test/.done
+	$(EVAL) --model $(OUT)/$*/perception/model --mode perception --maps 100 --out $(@D)
+$(OUT)/%/eval-reasoning/report.json: $(OUT)/%/reasoning/.done $(DATA)/test/.done
+	$(EVAL) --model $(OUT)/$*/reasoning/model --mode interleaved,text --maps 100 --out $(@D)
+$(OUT)/%/eval-text/report.json: $(OUT)/%/text/.done $(DATA)/test/.done
+	$(EVAL) --model $(OUT)/$*/text/model --mode text --maps 0 --out $(@D)
+$(OUT)/%/eval-interleaved/report.json: $(OUT)/%/interleaved/.done $(DATA)/test/.done
+	$(EVAL) --model $(OUT)/$*/interleaved/model --mode interleaved --maps 100 --out $(@D)

@@ -1,0 +1,27 @@
+"""`cooper study`: several models, each trained from one seed or more, over the same questions."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    models: Annotated[list[str], typer.Argument(help="NAME=RUN:MODE, with a comma between the runs of several seeds.")],
+    out: Annotated[Path, typer.Option(help="Folder of study.md, study.html and study.json.")],
+    beside: Annotated[list[str] | None, typer.Option(help="NAME=TEXT: a figure of others to stand on the page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the study as JSON.")] = False,
+) -> None:
+    """Compare models over the questions that all their runs have: means, every difference with interval and p-value, maps."""
+    from cooper.evaluation.study import read_model
+    from cooper.evaluation.study import study as compared
+    from cooper.evaluation.study_page import study_json, tables, write_study
+
+    found = compared([read_model(said) for said in models])
+    write_study(found, out, dict(said.split("=", 1) for said in beside or [] if "=" in said))
+    if as_json:
+        typer.echo(json.dumps(study_json(found)))
+    else:
+        typer.echo("\n".join(table.markdown() for table in tables(found)))
+        typer.echo(f"Page: {out / 'study.html'}")

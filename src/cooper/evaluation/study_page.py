@@ -1,0 +1,99 @@
+"""A study as Markdown, as one self-contained page with charts, and as JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
+from cooper.evaluation.report import MEAN_NAMES, Table, html_page, percent, without_nan
+from cooper.evaluation.rows import write_whole
+from cooper.evaluation.statistics import Estimate
+from cooper.evaluation.study import Study
+
+TITLE = "Models over the same questions"
+
+
+def write_study(study: Study, folder: Path, published: Mapping[str, str] | None = None) -> None:
+    """Write study.json, study.md and study.html into `folder`. `published`: figures of others to stand beside, by name."""
+    told = {"questions": study.questions, **(published or {})}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "study.json", json.dumps(study_json(study), indent=1, allow_nan=False) + "\n")
+    write_whole(folder / "study.md", markdown(study, told))
+    write_whole(folder / "study.html", html_page(TITLE, told, charts(study), tables(study)))
+
+
+def study_json(study: Study) -> dict[str, Any]:
+    """The study as JSON values; a figure without rows is null."""
+    return without_nan(asdict(study))
+
+
+def markdown(study: Study, told: Mapping[str, Any]) -> str:
+    """What is told, then the tables."""
+    lines = "\n".join(f"- {name}: {value}" for name, value in told.items())
+    return f"# {TITLE}\n\n{lines}\n\n" + "\n".join(table.markdown() for table in tables(study))
+
+
+def tables(study: Study) -> list[Table]:
+    """Accuracy, each seed by itself, every gap, and map usage."""
+    return [_accuracy(study), _seeds(study), _gaps(study), _usage(study)]
+
+
+def _accuracy(study: Study) -> Table:
+    rows = [
+        [MEAN_NAMES[name], *(percent(model.means[name]) for model in study.models)]
+        for name in MEAN_NAMES
+        if study.models[0].means[name].rows
+    ]
+    rows += [[name, *(percent(model.categories[name]) for model in study.models)] for name in study.models[0].categories]
+    return Table("Accuracy, % with 95 % interval", ["", *(model.name for model in study.models)], rows)
+
+
+def _seeds(study: Study) -> Table:
+    rows = [
+        [f"{model.name}, {MEAN_NAMES[name]}", ", ".join(f"{100 * seed[name]:.1f}" for seed in model.by_seed)]
+        for model in study.models
+        for name in MEAN_NAMES
+        if model.means[name].rows
+    ]
+    return Table("Each seed by itself, %", ["", "accuracy"], rows)
+
+
+def _gaps(study: Study) -> Table:
+    rows = [
+        [f"{gap.first} - {gap.second}", MEAN_NAMES[name], *_points(gap.means[name]), f"{gap.p_values[name]:.2g}"]
+        for gap in study.gaps
+        for name in MEAN_NAMES
+        if gap.means[name].rows
+    ]
+    return Table("Differences over the same questions", ["", "", "points", "95 % interval", "p"], rows)
+
+
+def _points(estimate: Estimate) -> tuple[str, str]:
+    return f"{100 * estimate.mean:+.1f}", f"{100 * estimate.low:+.1f} .. {100 * estimate.high:+.1f}"
+
+
+def _usage(study: Study) -> Table:
+    names = sorted({name for model in study.models for name in model.usage["all"].drew})
+    rows = [
+        [f"{model.name}: {part}", *(f"{100 * usage.drew.get(name, 0.0):.0f}" for name in names), f"{100 * usage.none:.0f}"]
+        for model in study.models
+        if model.usage["all"].maps
+        for part, usage in model.usage.items()
+    ]
+    return Table("Map usage, % of rows", ["", *names, "no map"], rows)
+
+
+def charts(study: Study) -> list[str]:
+    """Means and categories of all models, and what each drew."""
+    named = [(MEAN_NAMES[name], [model.means[name] for model in study.models]) for name in MEAN_NAMES]
+    named += [(name, [model.categories[name] for model in study.models]) for name in study.models[0].categories]
+    groups = [BarGroup(name, tuple(bars)) for name, bars in named if bars[0].rows]
+    found = ["<h2>Accuracy</h2>", bar_chart([model.name for model in study.models], groups)]
+    for model in study.models:
+        drawn = sorted(model.usage["all"].drew)
+        if drawn:
+            shares = [(part, [usage.drew.get(name, 0.0) for name in drawn]) for part, usage in model.usage.items()]
+            found += [f"<h2>Maps drawn, {model.name}</h2>", share_chart(shares, drawn)]
+    return found
