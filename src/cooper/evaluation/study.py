@@ -30,7 +30,7 @@ class Model:
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """`means` by name in `MEANS`, over all seeds and (`by_seed`) of each; `categories`: accuracy; `usage` by category or "all"."""
+    """`means` by name in `MEANS`, over all seeds, and `by_seed` of each; `usage`: by category, and of "all"."""
 
     name: str
     means: Mapping[str, Estimate]
