@@ -26,7 +26,7 @@ NANO := src/cooper/assets/nano
 ON = data=$(DATA)/train val=$(DATA)/val
 AMG_ = $(COOPER) train amg --config recipes/nano/amg.yaml $(ON) autoencoder=$(NANO) vision=$(NANO) scenes=$(TRAIN_SCENES)
 SFT_ = $(COOPER) train sft --config recipes/nano/sft.yaml $(ON) scenes=$(TRAIN_SCENES)
-GRPO_ = $(COOPER) train grpo --config recipes/nano/grpo.yaml $(ON) steps=$(GRPO) scenes=$$(( $(FLAGGED) / 4 ))
+GRPO_ = $(COOPER) train grpo --config recipes/nano/grpo.yaml $(ON) steps=$(GRPO) questions_seed=null scenes=$$(( $(FLAGGED) / 4 ))
 EVAL = $(COOPER) eval scenes --data $(DATA)/test --limit $(QUESTIONS) --batch 64
 DIRECT = "mixture={grounding: 4, direct: 6}"
 comma := ,

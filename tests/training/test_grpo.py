@@ -151,6 +151,14 @@ def test_fewer_questions_than_an_update_asks_are_an_error(recipe, start):
         assemble(replace(recipe, questions=17), load_bundle(start))
 
 
+def test_another_seed_may_ask_the_same_questions(recipe, start):
+    ids = [
+        assemble(replace(recipe, seed=seed, questions_seed=asked), load_bundle(start)).tasks.source.ids()
+        for seed, asked in ((recipe.seed, None), (recipe.seed + 1, recipe.seed), (recipe.seed + 1, None))
+    ]
+    assert ids[0] == ids[1] and ids[0] != ids[2]
+
+
 def test_flags_must_be_those_of_the_questions(recipe, start, tmp_path):
     path = tmp_path / "flags.jsonl"
     path.write_text('{"id": "another", "flag": "positive"}\n')

@@ -82,7 +82,8 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
     model, processor = bundle.model, bundle.processor
     freeze(model, ("vae", *recipe.frozen))
     door = Cooper.of(model, processor, bundle.prompts, str(recipe.init))
-    source = source_of(recipe.data, recipe.seed, recipe.per_scene, recipe.scenes)
+    asking = recipe.seed if recipe.questions_seed is None else recipe.questions_seed
+    source = source_of(recipe.data, asking, recipe.per_scene, recipe.scenes)
     if len(source) < recipe.questions:
         raise CooperError(
             f"{recipe.data} holds {len(source)} questions, fewer than the {recipe.questions} that each update asks"
