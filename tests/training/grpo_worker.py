@@ -8,7 +8,7 @@ import torch
 
 import cooper.training.reinforcing as reinforcing
 from cooper.training.checkpoints import load_bundle
-from cooper.training.grpo_recipe import GrpoRecipe, SamplingSettings
+from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.recipe import Record
 from cooper.training.sharding import gathered
 
@@ -24,8 +24,8 @@ class Lengths:
 
 def run(start: str, data: str, out: str, rows: str, steps: str, rate: str) -> None:
     """A whole run with that reward."""
-    reinforcing.rewards_of = lambda recipe, door, flags: [(Lengths(), 1.0)]
-    reinforcing._weights = lambda recipe: [1.0]
+    reinforcing.rewards_of = lambda recipe, door, flags: [Lengths()]
+    RewardSettings.terms = {"lengths": 1.0}  # pyright: ignore
     recipe = GrpoRecipe(
         out=Path(out),
         init=Path(start),

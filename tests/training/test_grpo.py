@@ -63,8 +63,8 @@ class Lengths:
 
 @pytest.fixture
 def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: [(Lengths(), 1.0)])
-    monkeypatch.setattr("cooper.training.reinforcing._weights", lambda recipe: [1.0])
+    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: [Lengths()])
+    monkeypatch.setattr(RewardSettings, "terms", {"lengths": 1.0})
 
 
 @pytest.mark.usefixtures("rewarded")

@@ -5,13 +5,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from cooper.data.sources.truths import DepthTruth, Pictured, SegmentationTruth
 from cooper.errors import CooperError
-from cooper.evaluation.perception import Conventions, DepthRow, DepthTruth, SegmentationRow, Truth, depth_row, segmentation_row
+from cooper.evaluation.perception import Conventions, DepthRow, SegmentationRow, depth_row, segmentation_row
 from cooper.evaluation.progress import progress
-from cooper.evaluation.rows import append_rows, batches, read_rows
+from cooper.evaluation.rows import Row, append_rows, batches, gather_rows, read_parts
 from cooper.evaluation.runner import Plan, Reasoner
 from cooper.perception.metrics import DepthErrors
-from cooper.perception.modality import Reading
+from cooper.perception.modality import Modality, Reading
+
+
+def modality_of(model: Reasoner, name: str) -> Modality:
+    """One kind of map of a model. CooperError: it draws none of that kind."""
+    if name not in model.modalities:
+        raise CooperError(f"the model draws no {name!r} map; it draws: {', '.join(model.modalities) or 'none'}")
+    return model.modalities[name]
 
 
 def draw_depth(model: Reasoner, truths: Sequence[DepthTruth], conventions: Conventions, plan: Plan) -> list[DepthRow]:
@@ -19,9 +27,8 @@ def draw_depth(model: Reasoner, truths: Sequence[DepthTruth], conventions: Conve
     path = plan.out / "depth.jsonl"
     for drawn in _drawn(model, "depth", truths, path, plan):
         pairs = zip(drawn.readings, drawn.truths, strict=True)
-        append_rows(path, [asdict(depth_row(reading, truth, conventions)) for reading, truth in pairs])
-    found = {row["id"]: row for row in read_rows(path)}
-    return [_depth_of(found[truth.id]) for truth in truths]
+        append_rows(plan.share.file(path), [asdict(depth_row(reading, truth, conventions)) for reading, truth in pairs])
+    return [_depth_of(row) for row in _gathered(path, truths, plan)]
 
 
 def _depth_of(row: Mapping) -> DepthRow:
@@ -29,14 +36,15 @@ def _depth_of(row: Mapping) -> DepthRow:
     return DepthRow(row["id"], DepthErrors(**row["aligned"]), metres)
 
 
-def draw_segmentation(model: Reasoner, truths: Sequence[Truth], conventions: Conventions, plan: Plan) -> list[SegmentationRow]:
+def draw_segmentation(
+    model: Reasoner, truths: Sequence[SegmentationTruth], conventions: Conventions, plan: Plan
+) -> list[SegmentationRow]:
     """Draw and score a segmentation map of every picture that `plan.out/segmentation.jsonl` does not hold yet."""
     path = plan.out / "segmentation.jsonl"
     for drawn in _drawn(model, "segmentation", truths, path, plan):
         pairs = zip(drawn.readings, drawn.truths, strict=True)
-        append_rows(path, [asdict(segmentation_row(reading, truth, conventions)) for reading, truth in pairs])
-    found = {row["id"]: row for row in read_rows(path)}
-    return [_segmentation_of(found[truth.id]) for truth in truths]
+        append_rows(plan.share.file(path), [asdict(segmentation_row(reading, truth, conventions)) for reading, truth in pairs])
+    return [_segmentation_of(row) for row in _gathered(path, truths, plan)]
 
 
 def _segmentation_of(row: Mapping) -> SegmentationRow:
@@ -45,7 +53,7 @@ def _segmentation_of(row: Mapping) -> SegmentationRow:
     return SegmentationRow(row["id"], row["iou"], row["region_iou"], pairs, counts)
 
 
-_T = TypeVar("_T", bound=DepthTruth)
+_T = TypeVar("_T", bound=Pictured)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +63,19 @@ class _Drawn(Generic[_T]):
 
 
 def _drawn(model: Reasoner, modality: str, truths: Sequence[_T], path: Path, plan: Plan) -> Iterator[_Drawn[_T]]:
-    if modality not in model.modalities:
-        raise CooperError(f"the model draws no {modality!r} map; it draws: {', '.join(model.modalities) or 'none'}")
-    done = {row["id"] for row in read_rows(path)}
-    waiting = [truth for truth in truths if truth.id not in done]
-    with progress(len(truths), f"{modality} maps", plan.quiet) as advance:
-        advance(len(truths) - len(waiting))
+    decode = modality_of(model, modality).decode
+    done, mine = read_parts(path, "id").keys(), plan.share.of(truths)
+    waiting = [truth for truth in mine if (truth.id,) not in done]
+    with progress(len(mine), plan.share.told(f"{modality} maps"), plan.silent) as advance:
+        advance(len(mine) - len(waiting))
         for chunk in batches(waiting, plan.batch):
             steps = model.draw([truth.image for truth in chunk], modality, seed=plan.seed)
-            yield _Drawn(chunk, [model.modalities[modality].decode(step.drawn) for step in steps])
+            yield _Drawn(chunk, [decode(step.drawn) for step in steps])
             advance(len(chunk))
+
+
+def _gathered(path: Path, truths: Sequence[Pictured], plan: Plan) -> list[Row]:
+    """The rows of all truths, in order, when every process has drawn its share."""
+    wanted = [(truth.id,) for truth in truths]
+    found = gather_rows(path, ("id",), wanted, plan.share)
+    return [found[key] for key in wanted]

@@ -1,7 +1,7 @@
 """One run of a published benchmark: answered, scored by rules and, where wanted, by a judge, and reported."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.catalogue import read_benchmark
 from cooper.evaluation.judge import Judge, JudgeSettings
 from cooper.evaluation.judging import judge_rows
+from cooper.evaluation.processes import Share
 from cooper.evaluation.report import write_report
 from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
@@ -33,6 +34,7 @@ class PublishedSettings:
     inference: str = ""
     judge: JudgeSettings | None = None
     quiet: bool = False
+    share: Share = field(default_factory=Share.here)
 
     def __post_init__(self) -> None:
         check_modes(self.modes)
@@ -57,16 +59,20 @@ class PublishedSettings:
 def evaluate_published(model: Reasoner, settings: PublishedSettings) -> Report:
     """Answer what is missing, score everything, and write report.json, report.md and report.html into `settings.out`.
 
+    Of several processes only the first asks the judge and writes; the report that the others give back is unjudged.
     CooperError: `out` holds another run, data that cannot be read, or open questions without a judge.
     """
     asked = read_benchmark(settings.name, settings.data)
     items = limited(asked.items, settings.limit)
     if settings.judge is None and any(item.scoring == "judge" for item in items):
         raise CooperError(f"{settings.name} has open answers, which a judge must grade: name one (--judge, --judge-model)")
-    open_run(settings.out, settings.record)
-    judge = Judge(settings.judge) if settings.judge is not None else None
-    plan = Plan(check_modes(settings.modes), settings.seed, settings.batch, settings.out, settings.traces, settings.quiet)
-    rows = judge_rows(answer_all(model, items, plan), items, judge)
+    share, modes = settings.share, check_modes(settings.modes)
+    open_run(settings.out, settings.record, share)
+    judge = Judge(settings.judge) if settings.judge is not None and share.first else None
+    plan = Plan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
+    rows = answer_all(model, items, plan)
+    if share.first:
+        rows = judge_rows(rows, items, judge)
     told = {**settings.record, "modes": ", ".join(plan.modes), "questions": f"{len(items)} of {len(asked.items)}"}
     told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
     if judge is not None and settings.judge is not None:
@@ -76,7 +82,7 @@ def evaluate_published(model: Reasoner, settings: PublishedSettings) -> Report:
             f"{counts.tokens_in} tokens in, {counts.tokens_out} out"
         )
     report = summarise(rows, told, settings.seed)
-    write_report(report, settings.out)
+    write_report(report, settings.out, share)
     return report
 
 

@@ -1,7 +1,7 @@
 """Puts questions to a model and writes one row for each, so that a run can stop and go on at any time."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -9,12 +9,14 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.evaluation.answers import TOLERANCE, NumberRule, QuestionType, Scored, score
+from cooper.evaluation.processes import Share
 from cooper.evaluation.progress import progress
-from cooper.evaluation.rows import append_rows, batches, read_rows
+from cooper.evaluation.rows import Row, append_rows, batches, gather_rows, read_parts
 from cooper.perception.modality import Modality
 from cooper.trace.trace import MapStep, Mode, Question, Trace
 
 GROUPS = ("spatial", "distance_size", "general")
+KEY = ("mode", "id")  # what makes a row of answers one row
 ANSWER_MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
 Scoring = NumberRule | Literal["judge"]
 
@@ -91,7 +93,10 @@ class AnswerRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a run goes: modes, seed, rows put to the model at once, folder, and how many traces per mode are kept."""
+    """How a run goes: modes, seed, rows put to the model at once, folder, and how many traces per mode are kept.
+
+    `share`: this process's part of the work, by default what its launcher says.
+    """
 
     modes: tuple[Mode, ...]
     seed: int
@@ -99,6 +104,12 @@ class Plan:
     out: Path
     traces: int = 0
     quiet: bool = False
+    share: Share = field(default_factory=Share.here)
+
+    @property
+    def silent(self) -> bool:
+        """Whether no progress is shown: of several processes only the first shows any."""
+        return self.quiet or not self.share.first
 
 
 def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
@@ -113,7 +124,8 @@ def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
 
 
 def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
-    """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds.
+    """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds; of several processes each
+    answers its share, and waits for the others.
 
     The rows come back in the order of `plan.modes` and `items`; those that a judge must score are unscored. CooperError: two
     items of one id, or a truth that does not fit its question.
@@ -124,33 +136,35 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
         if item.scoring != "judge":
             score_reply(item, "")  # a truth that does not fit its question is found before the model is asked anything
     path = plan.out / "rows.jsonl"
-    done = {(row["mode"], row["id"]) for row in read_rows(path)}
-    with progress(len(items) * len(plan.modes), "questions", plan.quiet) as advance:
+    done, mine = read_parts(path, *KEY).keys(), plan.share.of(items)
+    with progress(len(mine) * len(plan.modes), plan.share.told("questions"), plan.silent) as advance:
         for mode in plan.modes:
             options = model.options(mode)
             kept = [item.id for item in items[: plan.traces]]
-            open_items = [item for item in items if (mode, item.id) not in done]
-            advance(len(items) - len(open_items))
+            open_items = [item for item in mine if (mode, item.id) not in done]
+            advance(len(mine) - len(open_items))
             for chunk in batches(open_items, plan.batch):
                 traces = model.batch([item.question for item in chunk], options, plan.seed)
                 for item, samples in zip(chunk, traces, strict=True):
                     if item.id in kept:
                         samples[0].save(plan.out / "traces" / mode / item.id)
                 rows = [answer_row(item, mode, samples[0]) for item, samples in zip(chunk, traces, strict=True)]
-                append_rows(path, [asdict(row) for row in rows])
+                append_rows(plan.share.file(path), [asdict(row) for row in rows])
                 advance(len(chunk))
-    return _in_order(path, items, plan.modes)
-
-
-def _in_order(path: Path, items: Sequence[Item], modes: Sequence[str]) -> list[AnswerRow]:
-    found = {(row.mode, row.id): row for row in read_answers(path)}
-    return [found[mode, item.id] for mode in modes for item in items]
+    wanted = [(mode, item.id) for mode in plan.modes for item in items]
+    found = gather_rows(path, KEY, wanted, plan.share)
+    return _answers(path, [found[key] for key in wanted])
 
 
 def read_answers(path: Path) -> list[AnswerRow]:
-    """The rows of a run's `rows.jsonl`. CooperError: a row that lacks a field or has an unknown one."""
+    """The rows of a run's `rows.jsonl`, or of the files of its processes. CooperError: a row that lacks a field or has an
+    unknown one."""
+    return _answers(path, read_parts(path, *KEY).values())
+
+
+def _answers(path: Path, rows: Iterable[Row]) -> list[AnswerRow]:
     try:
-        return [AnswerRow(**{**row, "maps": tuple(row["maps"])}) for row in read_rows(path)]
+        return [AnswerRow(**{**row, "maps": tuple(row["maps"])}) for row in rows]
     except (KeyError, TypeError) as error:
         raise CooperError(f"{path} holds no answers of a run: {error}") from error
 

@@ -39,6 +39,12 @@ class RewardSettings:
     weight: float = 0.2
     threshold: int = 3
 
+    @property
+    def terms(self) -> dict[str, float]:
+        """Weights by name, without those that are 0."""
+        weights = {"answer": self.answer, "format": self.format, "exploration": self.exploration}
+        return {name: weight for name, weight in weights.items() if weight}
+
 
 @dataclass(frozen=True)
 class SamplingSettings:

@@ -94,7 +94,7 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
         tasks=Tasks(source, flags),
         sampler=Sampler(door, sampling_options(recipe, door), recipe.at_once),
         scorer=Scorer(processor.geometry, Words(processor.vocabulary, recipe.sampling.temperature)),
-        rewards=[reward for reward, _ in rewards_of(recipe, door, flags)],
+        rewards=rewards_of(recipe, door, flags),
         tokenizer=PreTrainedTokenizerFast(
             tokenizer_object=processor.tokenizer, eos_token=processor.marks.eos, padding_side="left"
         ),
@@ -120,22 +120,14 @@ def sampling_options(recipe: GrpoRecipe, door: Cooper) -> Options:
     return replace(door.options(recipe.mode, sampling, drawing, recipe.max_turns), map_noise=recipe.map_noise)
 
 
-def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag]) -> list[tuple[Reward, float]]:
-    """The terms of the reward with their weights; those of weight 0 are left out. In text mode no request is well formed."""
+def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag]) -> list[Reward]:
+    """The terms of the reward, in the order of `recipe.rewards.terms`. In text mode no request is well formed."""
     settings, parts = recipe.rewards, door.engine.parts
     tags = tuple(parts.prompts.tags.values()) if recipe.mode == "interleaved" else ()
     answer = AnswerReward(settings.graded) if recipe.judge is None else JudgedAnswerReward(Judge(recipe.judge))
-    terms: list[tuple[Reward, float]] = [
-        (answer, settings.answer),
-        (FormatReward(tags), settings.format),
-        (ExplorationReward(flags, settings.weight, settings.threshold), settings.exploration),
-    ]
-    return [(reward, weight) for reward, weight in terms if weight]
-
-
-def _weights(recipe: GrpoRecipe) -> list[float]:
-    settings = recipe.rewards
-    return [weight for weight in (settings.answer, settings.format, settings.exploration) if weight]
+    exploration = ExplorationReward(flags, settings.weight, settings.threshold)
+    known: dict[str, Reward] = {"answer": answer, "format": FormatReward(tags), "exploration": exploration}
+    return [known[name] for name in settings.terms]
 
 
 def _examined(exam: AnswerExam, bundle: Bundle) -> Mapping[str, float]:
@@ -171,7 +163,7 @@ def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
         "save_steps": recipe.record.save_every,
         "save_total_limit": recipe.record.keep,
         "logging_steps": recipe.record.log_every,
-        "reward_weights": _weights(recipe),
+        "reward_weights": list(recipe.rewards.terms.values()),
         "report_to": [],
         "disable_tqdm": True,
         "remove_unused_columns": False,
