@@ -17,6 +17,8 @@ from cooper.evaluation.perception import (
 from cooper.perception import Reading
 from cooper.perception.metrics import confusion, mean_iou, panoptic_counts, segment_ids
 
+REGION_FIGURES = ("region_iou", "region_pq", "region_sq", "region_rq")
+
 
 def labelled(labels, instances, names) -> Reading:
     units = {"labels": "class id", "instances": "instance id"}
@@ -70,23 +72,24 @@ def test_data_set_figures_equal_the_added_counts(truths, conventions):
         counts.append(confusion(labels, truth.labels, 5, void=0))
         ids = [segment_ids(each, truth.instances, conventions.things) for each in (labels, truth.labels)]
         panoptic.append(panoptic_counts(ids[0], ids[1], 5, void=0))
-    figures = segmentation_figures(rows, 5)
-    assert figures["miou"].mean == pytest.approx(mean_iou(np.sum(counts, axis=0)))
+    figures = segmentation_figures(rows, conventions)
+    assert figures["miou"].mean == pytest.approx(mean_iou(np.sum(counts, axis=0), void=0))
     score = sum(panoptic[1:], panoptic[0]).score()
     assert [figures[name].mean for name in ("pq", "sq", "rq")] == pytest.approx([score.pq, score.sq, score.rq])
     assert figures["miou"].low <= figures["miou"].mean <= figures["miou"].high
     assert figures["miou_per_image"].mean == pytest.approx(np.mean([row.iou for row in rows]))
 
 
-def test_regions_without_classes_get_region_iou_only(truths, conventions):
+def test_regions_without_classes_get_figures_of_regions_only(truths, conventions):
     regions = segment_ids(truths[0].labels, truths[0].instances, conventions.things)
     row = segmentation_row(Reading({"labels": regions}, {"labels": "region id"}), truths[0], conventions)
     assert row.iou is None and row.region_iou == 1.0
-    assert set(segmentation_figures([row], 5)) == {"region_iou"}
+    figures = segmentation_figures([row], conventions)
+    assert {name: figure.mean for name, figure in figures.items()} == dict.fromkeys(REGION_FIGURES, 1.0)
 
 
 def test_other_classes_are_named(truths, conventions):
     reading = labelled(truths[0].labels, truths[0].instances, ("a", "b", "c", "d", "e"))
     with pytest.raises(CooperError, match="draws the classes a, b"):
         segmentation_row(reading, truths[0], conventions)
-    assert depth_figures([]) == {} and segmentation_figures([], 5) == {}
+    assert depth_figures([]) == {} and segmentation_figures([], conventions) == {}

@@ -18,7 +18,7 @@ def report(cooper, items, truths, conventions, tmp_path) -> Report:
     rows = answer_all(cooper, items, plan)
     summary = summarise(rows, {"benchmark": "scenes", "model": "nano <b>", "seed": 0})
     depth = depth_figures(draw_depth(cooper, truths, conventions, plan))
-    maps = segmentation_figures(draw_segmentation(cooper, truths, conventions, plan), 5)
+    maps = segmentation_figures(draw_segmentation(cooper, truths, conventions, plan), conventions)
     return replace(summary, depth=depth, segmentation=maps)
 
 

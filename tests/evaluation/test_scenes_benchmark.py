@@ -1,6 +1,8 @@
 """The scenes benchmark from end to end, over a small stored set of made pictures."""
 
 import json
+import shutil
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from cooper.data.scenes.catalogue import CLASS_NAMES
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks import scenes
 from cooper.evaluation.benchmarks.scenes import ScenesSettings, evaluate_scenes, items_of, truth_of
+from cooper.evaluation.processes import Share
 from cooper.perception import Reading, build_modalities
 from cooper.trace.trace import MapStep, TextStep, Trace
 
@@ -107,3 +110,23 @@ def test_bad_settings_are_named(settings, tmp_path):
         replace(settings, maps=-1)
     with pytest.raises(CooperError, match=r"dataset\.json: not found"):
         evaluate_scenes(None, replace(settings, data=tmp_path / "none", out=tmp_path / "out"))
+
+
+def test_other_processes_take_the_scenes_that_the_first_renders(records, settings, tmp_path):
+    found = []
+    other = replace(settings, out=tmp_path, share=Share(1, 2))
+    thread = threading.Thread(target=lambda: found.append(scenes._records(other)))
+    thread.start()
+    shutil.copytree(settings.out / "scenes", tmp_path / "rendering")
+    assert not found and thread.is_alive()
+    (tmp_path / "rendering").rename(tmp_path / "scenes")
+    thread.join(30)
+    assert [scene.rgb.tobytes() for scene in found[0]] == [scene.rgb.tobytes() for scene in records]
+
+
+def test_other_processes_report_nothing(seer, settings, tmp_path):
+    whole = evaluate_scenes(seer, replace(settings, out=tmp_path))
+    for report in tmp_path.glob("report.*"):
+        report.unlink()
+    assert evaluate_scenes(seer, replace(settings, out=tmp_path, share=Share(1, 2))) == whole
+    assert not list(tmp_path.glob("report.*")) and len(list(tmp_path.glob("*.jsonl"))) == 3

@@ -13,7 +13,9 @@ from cooper.perception.metrics import (
     confusion,
     depth_errors,
     mean_iou,
+    most_shared,
     panoptic_counts,
+    region_counts,
     region_iou,
     segment_ids,
 )
@@ -78,6 +80,18 @@ def test_region_iou_by_hand():
     predicted = np.array([[1, 1, 1, 2], [3, 3, 3, 3]])
     assert region_iou(predicted, truth) == pytest.approx((0.75 + 1) / 2)
     assert region_iou(predicted, truth, void=9) == pytest.approx(0.75)
+    assert region_iou(np.where(truth == 9, 1, predicted), truth, void=9) == pytest.approx(0.75)  # void is in no union
+    assert np.isnan(region_iou(predicted, truth * 0, void=0))
+
+
+def test_regions_are_counted_without_classes():
+    truth = np.array([[5] * 4, [9] * 4, [7] * 4])
+    predicted = np.array([[1, 1, 1, 2], [3, 3, 3, 3], [2, 4, 4, 4]])
+    counts = region_counts(predicted, truth, void=7)  # 5 by 1 with 3 / 4, 9 by 3; 4 lies on void; 2, half on it, is invented
+    assert (counts.iou.tolist(), counts.matched.tolist()) == ([1.75], [2])
+    assert (counts.invented.tolist(), counts.missed.tolist()) == ([1], [0])
+    assert region_counts(predicted, truth).matched.tolist() == [3]
+    assert most_shared(predicted, truth, void=7).tolist() == [[5, 5, 5, 5], [9] * 4, [5, 7, 7, 7]]
 
 
 def test_panoptic_quality_by_hand():

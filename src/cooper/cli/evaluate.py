@@ -1,6 +1,8 @@
 """`cooper eval`: how well a model answers and draws, on rendered scenes and on published benchmarks; `cooper compare`."""
 
 import json
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,15 +12,17 @@ from cooper.errors import CooperError
 
 if TYPE_CHECKING:
     from cooper.evaluation.judge import JudgeSettings
+    from cooper.evaluation.map_run import MapSettings
     from cooper.evaluation.summary import Report
     from cooper.reasoning.cooper import Cooper
 
+MAPS = ("depth", "segmentation")  # kinds of map that are compared with a data set
 MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 
 
 def evaluate(
     names: Annotated[
-        list[str], typer.Argument(help="scenes, depth, or published benchmarks such as q-spatial-plus, mmvp, sibench.")
+        list[str], typer.Argument(help="scenes; depth or segmentation; published benchmarks such as mmvp, sibench.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of rows and reports (one each for several); a broken run goes on.")],
     model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
@@ -26,8 +30,10 @@ def evaluate(
         str, typer.Option(help="Modes, separated by commas: interleaved, perception, text, direct.")
     ] = "interleaved,perception,text,direct",
     seed: Annotated[int, typer.Option(help="Seed of the model, and of fresh scenes.")] = 0,
-    limit: Annotated[int | None, typer.Option(help="Number of questions; scenes: 400 by default.")] = None,
-    dataset: Annotated[str, typer.Option(help="With `depth`: nyu, kitti, hypersim or vkitti.")] = "",
+    limit: Annotated[int | None, typer.Option(help="Number of questions or pictures; scenes: 400 by default.")] = None,
+    dataset: Annotated[
+        str, typer.Option(help="With `depth`: nyu, kitti, hypersim, vkitti, scenes; with `segmentation`: ade20k, scenes.")
+    ] = "",
     data: Annotated[list[str] | None, typer.Option(help="Folder, file or hub id of the data; NAME=PATH where several.")] = None,
     split: Annotated[str, typer.Option(help="Split of fresh scenes: test or compositional.")] = "test",
     batch: Annotated[int, typer.Option(help="Questions put to the model at once.")] = 16,
@@ -42,14 +48,13 @@ def evaluate(
     judge_key: Annotated[str, typer.Option(help="Environment variable, or line of .env, with its key.")] = "OPENAI_API_KEY",
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
-    """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality."""
+    """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality. Under torchrun, shared."""
     from cooper.evaluation.benchmarks.scenes import ScenesSettings, evaluate_scenes
-    from cooper.evaluation.measured import DepthSettings, evaluate_depth
     from cooper.evaluation.published import PublishedSettings, evaluate_published
-    from cooper.evaluation.report import report_json
 
     modes = tuple(part.strip() for part in mode.split(",") if part.strip())
     places, asked = _places(names, data or []), _judge(judge, judge_model, judge_key, out)
+    _check_maps(names, dataset, places)
     reports: dict[str, Report] = {}
     loaded, told = _loaded(model, base, device, inference), "" if inference is None else str(inference)
     for name in dict.fromkeys(names):
@@ -58,33 +63,74 @@ def evaluate(
             where = Path(place) if place else None
             options = (seed, 400 if limit is None else limit, where, split, batch, maps, traces, blind)
             reports[name] = evaluate_scenes(loaded, ScenesSettings(model, modes, folder, *options, quiet=as_json))
-        elif name == "depth":
-            options = (folder, limit, batch, seed, as_json)
-            reports[name] = evaluate_depth(loaded, DepthSettings(model, dataset, Path(place), *options))
+        elif name in MAPS:
+            kind, evaluate_maps = _map_evaluation(name)
+            reports[name] = evaluate_maps(loaded, kind(model, dataset, Path(place), folder, limit, batch, seed, as_json))
         else:
             settings = PublishedSettings(model, name, modes, folder, place, limit, batch, seed, traces, told, asked, as_json)
             reports[name] = evaluate_published(loaded, settings)
         if not as_json:
             _show(reports[name], folder)
+    _conclude(reports, as_json)
+
+
+def _map_evaluation(name: str) -> "tuple[type[MapSettings], Callable[..., Report]]":
+    """What evaluates one kind of map: its settings and its function."""
+    from cooper.evaluation.measured import DepthSettings, evaluate_depth
+    from cooper.evaluation.segmented import SegmentationSettings, evaluate_segmentation
+
+    return {"depth": (DepthSettings, evaluate_depth), "segmentation": (SegmentationSettings, evaluate_segmentation)}[name]
+
+
+def _check_maps(names: list[str], dataset: str, places: dict[str, str]) -> None:
+    """Before a model is loaded. CooperError: the data set of maps is not named, unknown, or not there."""
+    for name in names:
+        if name in MAPS:
+            settings = _map_evaluation(name)[0]("", dataset, Path(places.get(name, "")), Path())
+            if not places.get(name):
+                raise CooperError(f"{name} on {dataset} needs the folder of the data set (--data)")
+            settings.check_folder()
+
+
+def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
+    """Print the JSON that is asked for. CooperError: too much could not be scored. Of several processes only the first does."""
+    from cooper.evaluation.processes import Share
+    from cooper.evaluation.report import report_json
+
+    if not Share.here().first:
+        return
     if as_json:
         found = {name: report_json(report) for name, report in reports.items()}
-        typer.echo(json.dumps(found if len(names) > 1 else found[names[0]]))
+        typer.echo(json.dumps(found if len(found) > 1 else next(iter(found.values()))))
     failed = [name for name, report in reports.items() if report.unscored_share > MOST_UNSCORED]
     if failed:
         raise CooperError(f"more than 1 % of the rows of {', '.join(failed)} could not be scored: the judge did not reply")
 
 
 def _loaded(model: str, base: Path | None, device: str | None, inference: Path | None) -> "Cooper":
-    """The model with the settings of a file in place of its own."""
+    """The model with the settings of a file in place of its own, on the device of this process."""
+    from cooper.evaluation.processes import Share
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.options import Inference
     from cooper.training.recipe import read_recipe
 
-    loaded = Cooper.from_pretrained(model, base=base, device_map=device)
+    share = Share.here()
+    if not share.first:
+        _silence()
+    loaded = Cooper.from_pretrained(model, base=base, device_map=share.device(device))
     if inference is None:
         return loaded
     asked = read_recipe(Inference, inference)
     return loaded.with_inference(asked)
+
+
+def _silence() -> None:
+    """No warnings and bars of loading: the first process shows them already."""
+    from transformers.utils import logging
+
+    warnings.simplefilter("ignore")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def _places(names: list[str], data: list[str]) -> dict[str, str]:
@@ -109,10 +155,12 @@ def _judge(url: str, model: str, key: str, out: Path) -> "JudgeSettings | None":
 
 
 def _show(report: "Report", folder: Path) -> None:
+    from cooper.evaluation.processes import Share
     from cooper.evaluation.report import markdown
 
-    typer.echo(markdown(report))
-    typer.echo(f"Report: {folder / 'report.html'}")
+    if Share.here().first:
+        typer.echo(markdown(report))
+        typer.echo(f"Report: {folder / 'report.html'}")
 
 
 def compare(

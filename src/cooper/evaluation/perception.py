@@ -5,28 +5,32 @@ H, W: height and width of the truth in pixels. R: pictures. B: bootstrap resampl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
 from PIL import Image
 
 from cooper.data.sources.measured import Box
+from cooper.data.sources.truths import DepthTruth, SegmentationTruth
 from cooper.errors import CooperError
 from cooper.evaluation.statistics import Estimate, bootstrap_mean
 from cooper.perception.metrics import (
     DepthErrors,
+    PanopticCounts,
     align,
     confusion,
     depth_errors,
     mean_iou,
     panoptic_counts,
+    region_counts,
     region_iou,
     segment_ids,
 )
 from cooper.perception.modality import Reading
+from cooper.perception.palette import LabelMaps
 
 RESAMPLES = 1000
+VOID = -1  # the true region that counts nowhere
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +47,7 @@ class Truth:
 @dataclass(frozen=True)
 class Conventions:
     """How maps of a data set are judged: its depth range in metres, its classes, which are counted, which is void, and the
-    part of each picture whose depth counts (all of it by default)."""
+    part of each picture whose depth counts (all of it by default). Without `names` only regions are judged."""
 
     near: float
     far: float
@@ -51,19 +55,6 @@ class Conventions:
     things: frozenset[int]
     void: int | None = None
     box: Box | None = None
-
-
-class DepthTruth(Protocol):
-    """A picture whose depth is known: plane depth in metres [H, W], 0 where it is not."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def image(self) -> Image.Image: ...
-
-    @property
-    def depth_m(self) -> Float32[np.ndarray, "H W"]: ...
 
 
 @dataclass(frozen=True)
@@ -112,12 +103,12 @@ def resized_labels(labels: Int[np.ndarray, "h w"], shape: tuple[int, ...]) -> In
     return labels[rows.astype(int)[:, None], columns.astype(int)[None]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class SegmentationRow:
     """One segmentation map: counts that add up, and the picture's own mean IoU and class-agnostic region IoU.
 
-    `confusion`: (true class, class read, pixels), only where pixels > 0. `panoptic`: one (class, summed IoU,
-    matched, invented, missed) per class that occurs. Both empty for a map that has regions but no classes.
+    `confusion`: (true class, class read, pixels), only where pixels > 0. `panoptic`: one (class, summed IoU, matched,
+    invented, missed) per class that occurs. Without classes `iou` is None, `confusion` empty, and all regions are of class 0.
     """
 
     id: str
@@ -127,28 +118,52 @@ class SegmentationRow:
     panoptic: tuple[tuple[int, float, int, int, int], ...]
 
 
-def segmentation_row(reading: Reading, truth: Truth, conventions: Conventions) -> SegmentationRow:
-    """Compare classes and instances at the truth's resolution. CooperError: the map speaks of other classes."""
-    labels = resized_labels(reading.arrays["labels"], truth.labels.shape)
-    segments = segment_ids(truth.labels, truth.instances, conventions.things)
-    if reading.units["labels"] != "class id":
-        return SegmentationRow(truth.id, None, region_iou(labels, segments), (), ())
-    names = tuple(reading.names[label] for label in sorted(reading.names))
+def segmentation_row(reading: Reading, truth: SegmentationTruth, conventions: Conventions) -> SegmentationRow:
+    """Compare regions, and classes where the conventions name them, at the truth's resolution; void pixels count nowhere.
+
+    CooperError: the map speaks of other classes, or all pixels are void.
+    """
+    true, void = LabelMaps(truth.labels, truth.instances), conventions.void
+    drawn, regions = drawn_maps(reading, true.labels.shape), regions_of(true, void)
+    if (regions == VOID).all():
+        raise CooperError(f"{truth.id} has no pixel that counts: all of it is void")
+    overlap = region_iou(regions_of(drawn), regions, VOID)
+    if not conventions.names or reading.units["labels"] != "class id":
+        return _row(truth.id, overlap, region_counts(regions_of(drawn), regions, VOID))
+    names = class_names(reading)
     if names != conventions.names:
         raise CooperError(f"the model draws the classes {', '.join(names)}; the data has {', '.join(conventions.names)}")
-    instances = resized_labels(reading.arrays["instances"], truth.labels.shape)
-    drawn = segment_ids(labels, instances, conventions.things)
-    counts = confusion(labels, truth.labels, len(names), conventions.void)
-    panoptic = panoptic_counts(drawn, segments, len(names), conventions.void)
-    rows = np.stack([panoptic.iou, panoptic.matched, panoptic.invented, panoptic.missed], axis=1)
-    seen = np.flatnonzero(rows.any(axis=1))
-    return SegmentationRow(
-        truth.id,
-        mean_iou(counts),
-        region_iou(drawn, segments),
-        tuple((int(t), int(p), int(counts[t, p])) for t, p in np.argwhere(counts)),
-        tuple((int(c), float(rows[c, 0]), int(rows[c, 1]), int(rows[c, 2]), int(rows[c, 3])) for c in seen),
-    )
+    counts = confusion(drawn.labels, true.labels, len(names), void)
+    segments = [segment_ids(maps.labels, maps.instances, conventions.things) for maps in (drawn, true)]
+    panoptic = panoptic_counts(segments[0], segments[1], len(names), void)
+    return _row(truth.id, overlap, panoptic, counts, mean_iou(counts, void))
+
+
+def class_names(reading: Reading) -> tuple[str, ...]:
+    """The classes that a map can tell apart, by id; () for a map of regions."""
+    return tuple(reading.names[label] for label in sorted(reading.names)) if reading.units["labels"] == "class id" else ()
+
+
+def drawn_maps(reading: Reading, shape: tuple[int, ...]) -> LabelMaps:
+    """What a map says at another size; regions without classes become labels."""
+    labels = reading.arrays["labels"]
+    instances = reading.arrays.get("instances", np.zeros_like(labels))
+    return LabelMaps(resized_labels(labels, shape), resized_labels(instances, shape))
+
+
+def regions_of(maps: LabelMaps, void: int | None = None) -> Int[np.ndarray, "H W"]:
+    """A number for each class and instance, `VOID` for the class `void`."""
+    return np.where(maps.labels == void, VOID, segment_ids(maps.labels, maps.instances))
+
+
+def _row(
+    name: str, overlap: float, panoptic: PanopticCounts, counts: np.ndarray | None = None, iou: float | None = None
+) -> SegmentationRow:
+    columns = (panoptic.iou, panoptic.matched, panoptic.invented, panoptic.missed)
+    seen = np.flatnonzero(np.any(columns, axis=0))
+    kinds = tuple((int(c), float(columns[0][c]), int(columns[1][c]), int(columns[2][c]), int(columns[3][c])) for c in seen)
+    found = [] if counts is None else [(int(t), int(p), int(counts[t, p])) for t, p in np.argwhere(counts)]
+    return SegmentationRow(name, iou, overlap, tuple(found), kinds)
 
 
 def depth_figures(rows: Sequence[DepthRow], seed: int = 0) -> Mapping[str, Estimate]:
@@ -164,20 +179,22 @@ def depth_figures(rows: Sequence[DepthRow], seed: int = 0) -> Mapping[str, Estim
     return {name: bootstrap_mean(column, seed) for name, column in values.items()}
 
 
-def segmentation_figures(rows: Sequence[SegmentationRow], classes: int, seed: int = 0) -> Mapping[str, Estimate]:
-    """`miou`, `pq`, `sq` and `rq` from counts added over pictures; `miou_per_image`, `region_iou` averaged over them."""
+def segmentation_figures(rows: Sequence[SegmentationRow], conventions: Conventions, seed: int = 0) -> Mapping[str, Estimate]:
+    """`region_iou` and `miou_per_image` averaged over pictures; `miou`, `pq`, `sq` and `rq` from counts added over them.
+
+    Rows without classes have `region_pq`, `region_sq` and `region_rq` instead: all regions are of one class.
+    """
     if not rows:
         return {}
     figures = {"region_iou": bootstrap_mean([row.region_iou for row in rows], seed)}
     classed = [row for row in rows if row.iou is not None]
-    if not classed:
-        return figures
-    figures["miou_per_image"] = bootstrap_mean([row.iou for row in classed if row.iou is not None], seed)
-    weights_BR = _weights(len(classed), seed)
-    figures["miou"] = _estimate(_miou_of(classed, classes, weights_BR), len(classed))
-    pq, sq, rq = _panoptic_of(classed, classes, weights_BR)
-    named = {"pq": pq, "sq": sq, "rq": rq}
-    return figures | {name: _estimate(column_B, len(classed)) for name, column_B in named.items()}
+    counted, prefix, classes = (classed, "", len(conventions.names)) if classed else (rows, "region_", 1)
+    weights_BR = _weights(len(counted), seed)
+    if classed:
+        figures["miou_per_image"] = bootstrap_mean([row.iou for row in classed if row.iou is not None], seed)
+        figures["miou"] = _estimate(_miou_of(classed, conventions, weights_BR), len(classed))
+    panoptic = zip(("pq", "sq", "rq"), _panoptic_of(counted, classes, weights_BR), strict=True)
+    return figures | {f"{prefix}{name}": _estimate(column_B, len(counted)) for name, column_B in panoptic}
 
 
 def _weights(rows: int, seed: int) -> Float64[np.ndarray, "B R"]:
@@ -191,14 +208,15 @@ def _estimate(values_B: np.ndarray, rows: int) -> Estimate:
     return Estimate(float(values_B[0]), float(low), float(high), rows)
 
 
-def _miou_of(rows: Sequence[SegmentationRow], classes: int, weights_BR: np.ndarray) -> Float64[np.ndarray, " B"]:
-    counts = np.zeros((len(rows), classes, classes))
+def _miou_of(rows: Sequence[SegmentationRow], conventions: Conventions, weights_BR: np.ndarray) -> Float64[np.ndarray, " B"]:
+    hit, both = np.zeros((2, len(rows), len(conventions.names)))
     for place, row in enumerate(rows):
         for true, read, pixels in row.confusion:
-            counts[place, true, read] = pixels
-    hit = weights_BR @ np.diagonal(counts, axis1=1, axis2=2)
-    union = weights_BR @ (counts.sum(axis=1) + counts.sum(axis=2)) - hit
-    return _mean_where(hit, union)
+            hit[place, true] += pixels if true == read else 0
+            both[place, [true, read]] += pixels if true != read else 0
+    if conventions.void is not None:
+        hit[:, conventions.void] = both[:, conventions.void] = 0
+    return _mean_where(weights_BR @ hit, weights_BR @ (hit + both))
 
 
 def _panoptic_of(rows: Sequence[SegmentationRow], classes: int, weights_BR: np.ndarray) -> Float64[np.ndarray, "3 B"]:

@@ -101,32 +101,47 @@ def confusion(
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def class_iou(counts: Int64[np.ndarray, "C C"]) -> Float64[np.ndarray, " C"]:
-    """Intersection over union of each class; NaN for a class in neither truth nor prediction."""
+def class_iou(counts: Int64[np.ndarray, "C C"], void: int | None = None) -> Float64[np.ndarray, " C"]:
+    """Intersection over union of each class; NaN for a class in neither truth nor prediction, and for `void`."""
     hit = np.diag(counts).astype(np.float64)
     union = counts.sum(axis=0) + counts.sum(axis=1) - hit
-    return np.divide(hit, union, out=np.full(len(hit), np.nan), where=union > 0)
+    seen = (union > 0) & (np.arange(len(hit)) != (-1 if void is None else void))
+    return np.divide(hit, union, out=np.full(len(hit), np.nan), where=seen)
 
 
-def mean_iou(counts: Int64[np.ndarray, "C C"]) -> float:
-    """Mean over the classes that occur in truth or prediction; of one picture, or of counts added over a data set.
+def mean_iou(counts: Int64[np.ndarray, "C C"], void: int | None = None) -> float:
+    """Mean over the classes that occur in truth or prediction, `void` left out; of one picture, or of counts added over many.
 
     >>> mean_iou(np.array([[3, 1], [0, 4]]))  # 3 / 4 and 4 / 5
     0.775
     """
-    scores = class_iou(counts)
+    scores = class_iou(counts, void)
     return float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
 
 
 def region_iou(predicted: Int[np.ndarray, "H W"], truth: Int[np.ndarray, "H W"], void: int | None = None) -> float:
     """Class-agnostic: for every true region the best IoU with any predicted region, averaged over true regions.
 
-    Worked example: one true region of 4 pixels that the prediction cuts into 3 and 1: best IoU 3 / 4.
+    The region `void` is none, and its pixels count in no union. Worked example: one true region of 4 pixels that the
+    prediction cuts into 3 and 1: best IoU 3 / 4.
     """
     table = _overlaps(predicted, truth)
-    iou = table.shared / (table.true_area[:, None] + table.predicted_area[None] - table.shared)
     counted = table.true_ids != void if void is not None else np.ones(len(table.true_ids), dtype=bool)
-    return float(iou[counted].max(axis=1).mean()) if counted.any() else float("nan")
+    iou = _ious(table, ~counted)[counted]
+    return float(iou.max(axis=1).mean()) if len(iou) else float("nan")
+
+
+def most_shared(
+    predicted: Int[np.ndarray, "H W"], truth: Int[np.ndarray, "H W"], void: int | None = None
+) -> Int[np.ndarray, "H W"]:
+    """Every predicted region as the true one with which it shares the most pixels; as `void` if it shares with no other.
+
+    >>> most_shared(np.array([[1, 1, 1, 2]]), np.array([[5, 5, 9, 9]]))
+    array([[5, 5, 5, 9]])
+    """
+    table = _overlaps(predicted, truth)
+    shared = np.where((table.true_ids == void)[:, None], 0.5, table.shared) if void is not None else table.shared
+    return table.true_ids[shared.argmax(axis=0)][np.searchsorted(table.predicted_ids, predicted)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,16 +162,23 @@ def _overlaps(predicted: np.ndarray, truth: np.ndarray) -> _Overlaps:
     return _Overlaps(true_ids, predicted_ids, shared.sum(axis=1), shared.sum(axis=0), shared)
 
 
+def _ious(table: _Overlaps, void_rows: np.ndarray) -> np.ndarray:
+    """[true, predicted] IoU, pixels of the true regions `void_rows` left out."""
+    on_void = table.shared[void_rows].sum(axis=0)
+    union = table.true_area[:, None] + table.predicted_area[None] - table.shared - on_void[None]
+    return table.shared / np.maximum(union, 1)
+
+
 def _same_size(predicted: np.ndarray, truth: np.ndarray) -> None:
     if predicted.shape != truth.shape:
         raise CooperError(f"prediction {predicted.shape} and truth {truth.shape} differ in size")
 
 
 def segment_ids(
-    labels: Int[np.ndarray, "H W"], instances: Int[np.ndarray, "H W"], things: frozenset[int]
+    labels: Int[np.ndarray, "H W"], instances: Int[np.ndarray, "H W"], things: frozenset[int] | None = None
 ) -> Int64[np.ndarray, "H W"]:
-    """One id per segment: class * 65536 + instance for countable classes, + 0 for the others."""
-    counted = np.isin(labels, sorted(things))
+    """One id per segment: class * 65536 + instance for countable classes (all without `things`), + 0 for the others."""
+    counted = True if things is None else np.isin(labels, sorted(things))
     return labels.astype(np.int64) * 65536 + np.where(counted, instances, 0)
 
 
@@ -206,12 +228,23 @@ def panoptic_counts(
     Pixels whose true class is `void` count in no union, and a predicted segment mostly on them is not held against it.
     """
     table = _overlaps(predicted, truth)
-    true_class, guessed_class = table.true_ids // 65536, table.predicted_ids // 65536
+    return _matched(table, table.true_ids // 65536, table.predicted_ids // 65536, classes, void)
+
+
+def region_counts(predicted: Int[np.ndarray, "H W"], truth: Int[np.ndarray, "H W"], void: int | None = None) -> PanopticCounts:
+    """`panoptic_counts` without classes: any two regions may match, and all are of one class; `void` is a true region."""
+    table = _overlaps(predicted, truth)
+    true_class = np.where(table.true_ids == void, 1, 0) if void is not None else np.zeros(len(table.true_ids), dtype=int)
+    return _matched(table, true_class, np.zeros(len(table.predicted_ids), dtype=int), 1, 1)
+
+
+def _matched(
+    table: _Overlaps, true_class: np.ndarray, guessed_class: np.ndarray, classes: int, void: int | None
+) -> PanopticCounts:
     void_rows = true_class == (-1 if void is None else void)
     on_void = table.shared[void_rows].sum(axis=0)
-    union = table.true_area[:, None] + table.predicted_area[None] - table.shared - on_void[None]
-    iou = table.shared / np.maximum(union, 1)
     same = (true_class[:, None] == guessed_class[None]) & ~void_rows[:, None]
+    iou = _ious(table, void_rows)
     match = same & (iou > 0.5)
     ignored = (on_void * 2 > table.predicted_area) | (guessed_class == (-1 if void is None else void))
     invented = ~match.any(axis=0) & ~ignored

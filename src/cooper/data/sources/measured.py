@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
+from cooper.data.sources.truths import DepthTruth
 from cooper.errors import CooperError
 from cooper.sequence.images import read_image
 
@@ -78,7 +79,7 @@ class DepthSet:
     """A data set of measured depth with its protocol: the range in metres, and the part of each picture that counts."""
 
     name: str
-    items: Sequence[MeasuredDepth]
+    items: Sequence[DepthTruth]
     near: float
     far: float
     box: Box | None = None

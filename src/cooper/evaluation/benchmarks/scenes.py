@@ -1,7 +1,7 @@
 """The scenes benchmark: questions, depth and segmentation over rendered rooms with exact truth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from cooper.data.scenes.question import SceneQuestion
 from cooper.data.scenes.questions import balanced_questions
 from cooper.data.scenes.render import FAR, NEAR, SceneRecord
 from cooper.data.scenes.scene import Scene
-from cooper.data.scenes.store import SceneSet
+from cooper.data.scenes.store import SceneSet, shard_path
 from cooper.errors import CooperError
 from cooper.evaluation.maps import draw_depth, draw_segmentation
 from cooper.evaluation.perception import Conventions, Truth, depth_figures, segmentation_figures
+from cooper.evaluation.processes import Share, wait_for_others
 from cooper.evaluation.progress import progress
 from cooper.evaluation.report import write_report
 from cooper.evaluation.rows import open_run
@@ -49,15 +50,16 @@ class ScenesSettings:
     traces: int = 0
     blind: bool = False
     quiet: bool = False
+    share: Share = field(default_factory=Share.here)
 
     def __post_init__(self) -> None:
         check_modes(self.modes)
-        for field, value in (("limit", self.limit), ("batch", self.batch)):
+        for name, value in (("limit", self.limit), ("batch", self.batch)):
             if value < 1:
-                raise CooperError(f"{field} must be at least 1, got {value}")
-        for field, value in (("maps", self.maps), ("traces", self.traces), ("seed", self.seed)):
+                raise CooperError(f"{name} must be at least 1, got {value}")
+        for name, value in (("maps", self.maps), ("traces", self.traces), ("seed", self.seed)):
             if value is not None and value < 0:
-                raise CooperError(f"{field} must not be negative, got {value}")
+                raise CooperError(f"{name} must not be negative, got {value}")
 
     @property
     def record(self) -> dict[str, Any]:
@@ -77,12 +79,14 @@ class ScenesSettings:
 def evaluate_scenes(model: Reasoner, settings: ScenesSettings) -> Report:
     """Run what is missing of the benchmark and write report.json, report.md and report.html into `settings.out`.
 
-    Rows are kept in rows.jsonl, depth.jsonl and segmentation.jsonl, so an interrupted run goes on where it stopped.
+    Rows are kept in rows.jsonl, depth.jsonl and segmentation.jsonl, so an interrupted run goes on where it stopped. Of several
+    processes only the first renders and writes the report.
     CooperError: `out` holds another run, or the data cannot be read.
     """
-    open_run(settings.out, settings.record)
+    share, modes = settings.share, check_modes(settings.modes)
+    open_run(settings.out, settings.record, share)
     records = _records(settings)
-    plan = Plan(check_modes(settings.modes), settings.seed, settings.batch, settings.out, settings.traces, settings.quiet)
+    plan = Plan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
     rows = answer_all(model, items_of(records, settings), plan)
     report = summarise(rows, {**settings.record, "modes": ", ".join(plan.modes)}, settings.seed)
     truths = [] if settings.blind else [truth_of(record) for record in records[: settings.maps]]
@@ -94,9 +98,9 @@ def evaluate_scenes(model: Reasoner, settings: ScenesSettings) -> Report:
     whole = replace(
         report,
         depth=depth_figures(depth, settings.seed),
-        segmentation=segmentation_figures(segmentation, len(CLASS_NAMES), settings.seed),
+        segmentation=segmentation_figures(segmentation, CONVENTIONS, settings.seed),
     )
-    write_report(whole, settings.out)
+    write_report(whole, settings.out, share)
     return whole
 
 
@@ -147,6 +151,11 @@ def _records(settings: ScenesSettings) -> list[SceneRecord]:
 def _rendered(settings: ScenesSettings) -> SceneSet:
     count = -(-settings.limit // QUESTIONS_PER_SCENE)
     folder = settings.out / "scenes"
+    render = RenderSettings(count, settings.seed, settings.split, folder)
+    if not settings.share.first:
+        shards = [shard_path(folder, number) for number in range(-(-count // render.info.shard))]
+        wait_for_others(lambda: sum(not shard.exists() for shard in shards), f"shards of scenes in {folder}")
+        return SceneSet(folder)
     with progress(count, "scenes rendered", settings.quiet) as advance:
         seen = 0
 
@@ -155,5 +164,5 @@ def _rendered(settings: ScenesSettings) -> SceneSet:
             advance(done - seen)
             seen = done
 
-        render_scenes(RenderSettings(count, settings.seed, settings.split, folder), tell)
+        render_scenes(render, tell)
     return SceneSet(folder)

@@ -1,0 +1,144 @@
+"""ADE20K (Zhou et al. 2017): 2,000 validation pictures, as published for scene parsing or in full.
+
+Scene parsing: 8-bit PNG, the class from 1 to 150, 0 for none, no objects. Full: RGB PNG, class = R // 10 * 256 + G and
+object = B. H, W: height and width in pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from cooper.data.sources.truths import SegmentationSet
+from cooper.errors import CooperError
+from cooper.perception.components import connected
+from cooper.perception.palette import LabelMaps
+from cooper.perception.segmentation import ade20k_maps
+from cooper.sequence.images import read_image
+
+CLASSES = 150
+PICTURES = 2000
+TRAINING = ("training", "train")  # folders whose pictures are not for testing
+
+
+@dataclass(frozen=True)
+class AnnotatedPicture:
+    """One picture and the file of its regions, which `maps` reads."""
+
+    id: str
+    picture: Path
+    annotation: Path
+    maps: Callable[[Path], LabelMaps]
+
+    @property
+    def image(self) -> Image.Image:
+        return read_image(self.picture)
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self._maps().labels
+
+    @property
+    def instances(self) -> np.ndarray:
+        return self._maps().instances
+
+    def _maps(self) -> LabelMaps:
+        maps, (width, height) = self.maps(self.annotation), self.image.size
+        if maps.labels.shape != (height, width):
+            rows, columns = maps.labels.shape
+            raise CooperError(f"{self.annotation} has {columns} x {rows} px, its picture {self.picture} {width} x {height} px")
+        return maps
+
+
+def read_ade20k(folder: Path) -> SegmentationSet:
+    """Scene parsing: `images/validation/N.jpg` with `annotations/validation/N.png`, and `objectInfo150.txt` if it is there.
+    Full: `N.jpg` with `N_seg.png` beside it in any folders but training. CooperError: neither, or one file of a pair."""
+    for root in (folder, *sorted(folder.glob("*/"))):
+        if (root / "annotations" / "validation").is_dir():
+            return _scene_parsing(folder, root)
+    pairs = _beside(folder)
+    if not pairs:
+        raise CooperError(f"{folder} holds neither annotations/validation (scene parsing) nor *_seg.png (the full release)")
+    items = _items(folder, pairs, full_maps)
+    return SegmentationSet("ade20k", items, "objects of the full release", void=0, expected=PICTURES)
+
+
+def _scene_parsing(folder: Path, root: Path) -> SegmentationSet:
+    pictures, truths = root / "images" / "validation", root / "annotations" / "validation"
+    names = sorted({path.stem for path in (*_files(pictures, "*.jpg"), *_files(truths, "*.png"))})
+    pairs = [(pictures / f"{name}.jpg", truths / f"{name}.png") for name in names]
+    words = f"connected parts of the {CLASSES} classes of scene parsing"
+    items = _items(folder, pairs, parsing_maps)
+    return SegmentationSet("ade20k", items, words, class_names(root / "objectInfo150.txt"), void=0, expected=PICTURES)
+
+
+def _beside(folder: Path) -> list[tuple[Path, Path]]:
+    truths = [path for path in _files(folder, "**/*_seg.png") if not _is_training(path.relative_to(folder))]
+    if not truths:
+        return []
+    pictures = [path for path in _files(folder, "**/*.jpg") if not _is_training(path.relative_to(folder))]
+    places = {path.with_name(path.name.removesuffix("_seg.png")) for path in truths} | {
+        path.with_suffix("") for path in pictures
+    }
+    return [(place.with_name(f"{place.name}.jpg"), place.with_name(f"{place.name}_seg.png")) for place in sorted(places)]
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    return [path for path in folder.glob(pattern) if not path.name.startswith(".")]
+
+
+def _is_training(path: Path) -> bool:
+    return any(part in TRAINING for part in path.parts)
+
+
+def _items(folder: Path, pairs: Sequence[tuple[Path, Path]], maps: Callable[[Path], LabelMaps]) -> list[AnnotatedPicture]:
+    if not pairs:
+        raise CooperError(f"{folder} holds no pictures in images/validation")
+    for path in (path for pair in pairs for path in pair):
+        if not path.is_file():
+            raise CooperError(f"{path} is missing")
+    return [
+        AnnotatedPicture(picture.relative_to(folder).with_suffix("").as_posix(), picture, annotation, maps)
+        for picture, annotation in pairs
+    ]
+
+
+def class_names(path: Path) -> tuple[str, ...]:
+    """ "void" and the 150 names of `objectInfo150.txt`, a table with the class first and its name last; () without the file."""
+    if not path.is_file():
+        return ()
+    _head, *lines = path.read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in line.split("\t")] for line in lines if line.strip()]
+    if [line[0] for line in cells] != [str(number) for number in range(1, CLASSES + 1)]:
+        raise CooperError(f"{path} does not list the classes 1 to {CLASSES}, one a line, with tabs between the columns")
+    return ("void", *(line[-1] for line in cells))
+
+
+def parsing_maps(path: Path) -> LabelMaps:
+    """Classes, and their connected parts from 1 in place of objects."""
+    stored = _stored(path)
+    if stored.ndim != 2 or stored.dtype != np.uint8:
+        raise CooperError(f"{path} is no 8-bit picture of one channel")
+    if stored.max() > CLASSES:
+        raise CooperError(f"{path} holds class {stored.max()}; scene parsing has {CLASSES}")
+    labels = stored.astype(np.int32)
+    return LabelMaps(labels, connected(labels) + np.int32(1))
+
+
+def full_maps(path: Path) -> LabelMaps:
+    """Classes and objects of a `_seg.png`."""
+    stored = _stored(path)
+    if stored.ndim != 3 or stored.shape[2] != 3 or stored.dtype != np.uint8:
+        raise CooperError(f"{path} is no picture of three 8-bit channels")
+    return ade20k_maps(stored.astype(np.float32) / np.float32(255))
+
+
+def _stored(path: Path) -> UInt8[np.ndarray, "H W ..."]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise CooperError(f"cannot read the regions {path}: {error}") from None
