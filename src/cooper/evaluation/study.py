@@ -140,5 +140,6 @@ def _figures(model: Model, earned: Earned, asked: _Asked, seed: int) -> ModelFig
 def _gap(first: str, second: str, earned: Mapping[str, Earned], asked: _Asked, seed: int) -> Gap:
     steps = earned[first] - earned[second]
     chosen = {name: np.array([group in groups for group in asked.groups]) for name, groups in MEANS.items()}
-    p_values = {name: sign_flips(steps[part], np.array(asked.categories)[part], seed) for name, part in chosen.items()}
+    names = np.array(asked.categories)
+    p_values = {name: sign_flips(steps[part].tolist(), names[part].tolist(), seed) for name, part in chosen.items()}
     return Gap(first, second, asked.means(steps, seed), p_values)
