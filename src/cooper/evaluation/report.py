@@ -12,7 +12,7 @@ from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
 from cooper.evaluation.processes import Share
 from cooper.evaluation.rows import write_whole
 from cooper.evaluation.statistics import Difference, Estimate
-from cooper.evaluation.summary import Comparison, ModeFigures, Report
+from cooper.evaluation.summary import Comparison, ModeFigures, Report, Usage
 
 MEAN_NAMES = {"spatial": "spatial mean", "distance_size": "distance and size mean", "general": "general mean"}
 FIGURE_NAMES = {
@@ -36,6 +36,8 @@ FIGURE_NAMES = {
     "region_sq": "SQ of regions, class-agnostic",
     "region_rq": "RQ of regions, class-agnostic",
 }
+
+USAGE_HEAD = ("no map", "maps per row", "right with a map", "right without")
 
 
 @dataclass(frozen=True)
@@ -159,8 +161,14 @@ def _usage(modes: Sequence[ModeFigures]) -> Table:
         parts = [("all", mode.usage), *((part.category, part.usage) for part in mode.categories)]
         for label, usage in parts:
             shares = [f"{100 * usage.drew.get(name, 0.0):.0f}" for name in names]
-            rows.append([f"{mode.mode}: {label}", *shares, f"{100 * usage.none:.0f}", f"{usage.maps:.2f}"])
-    return Table("Map usage, % of rows", ["mode: category", *names, "no map", "maps per row"], rows)
+            rows.append([f"{mode.mode}: {label}", *shares, *usage_cells(usage)])
+    return Table("Map usage, % of rows", ["mode: category", *names, *USAGE_HEAD], rows)
+
+
+def usage_cells(usage: Usage) -> list[str]:
+    """What stands under `USAGE_HEAD`."""
+    right = ["-" if not each.rows else f"{100 * each.mean:.0f}" for each in (usage.right_with, usage.right_without)]
+    return [f"{100 * usage.none:.0f}", f"{usage.maps:.2f}", *right]
 
 
 def _health(modes: Sequence[ModeFigures]) -> Table:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
-from cooper.evaluation.report import MEAN_NAMES, Table, html_page, percent, without_nan
+from cooper.evaluation.report import MEAN_NAMES, USAGE_HEAD, Table, html_page, percent, usage_cells, without_nan
 from cooper.evaluation.rows import write_whole
 from cooper.evaluation.statistics import Estimate
 from cooper.evaluation.study import Study
@@ -77,12 +77,12 @@ def _points(estimate: Estimate) -> tuple[str, str]:
 def _usage(study: Study) -> Table:
     names = sorted({name for model in study.models for name in model.usage["all"].drew})
     rows = [
-        [f"{model.name}: {part}", *(f"{100 * usage.drew.get(name, 0.0):.0f}" for name in names), f"{100 * usage.none:.0f}"]
+        [f"{model.name}: {part}", *(f"{100 * usage.drew.get(name, 0.0):.0f}" for name in names), *usage_cells(usage)]
         for model in study.models
         if model.usage["all"].maps
         for part, usage in model.usage.items()
     ]
-    return Table("Map usage, % of rows", ["", *names, "no map"], rows)
+    return Table("Map usage, % of rows", ["", *names, *USAGE_HEAD], rows)
 
 
 def charts(study: Study) -> list[str]:

@@ -16,11 +16,15 @@ MEANS = {"spatial": ("spatial", "distance_size"), "distance_size": ("distance_si
 
 @dataclass(frozen=True)
 class Usage:
-    """Shares of rows: `drew` each modality at least once, by name; `none`: no map. `maps`: maps per row."""
+    """Shares of rows: `drew` each modality at least once, by name; `none`: no map. `maps`: maps per row. `right_with` and
+    `right_without`: accuracy of the rows with a map and of those without. Who draws chooses when, so their difference is no
+    effect of drawing: that is the paired difference to the mode `text`."""
 
     drew: Mapping[str, float]
     none: float
     maps: float
+    right_with: Estimate
+    right_without: Estimate
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,14 @@ class Report:
 
 
 def usage_of(rows: Sequence[AnswerRow]) -> Usage:
-    """How often which map was drawn."""
+    """How often which map was drawn, and how often the answer was right then."""
     names = sorted({name for row in rows for name in row.maps})
     drew = {name: float(np.mean([name in row.maps for row in rows])) for name in names}
     maps = float(np.mean([len(row.maps) for row in rows])) if rows else 0.0
-    return Usage(drew, float(np.mean([not row.maps for row in rows])) if rows else 0.0, maps)
+    parts = [[row.correct for row in rows if not row.unscored and bool(row.maps) == drawn] for drawn in (True, False)]
+    right_with, right_without = (wilson(sum(part), len(part)) for part in parts)
+    none = float(np.mean([not row.maps for row in rows])) if rows else 0.0
+    return Usage(drew, none, maps, right_with, right_without)
 
 
 def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
