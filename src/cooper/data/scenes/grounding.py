@@ -19,7 +19,7 @@ from cooper.trace.prompts import Prompts
 from cooper.trace.steps import Mode, TextStep
 from cooper.trace.trace import Trace
 
-KINDS: tuple[tuple[str, ...], ...] = (
+_KINDS: tuple[tuple[str, ...], ...] = (
     tuple(COLOURS),
     SHAPES,
     MATERIALS,
@@ -28,6 +28,7 @@ KINDS: tuple[tuple[str, ...], ...] = (
     tuple(f"{side} and {depth}" for side in ("left", "right") for depth in ("in front", "behind")),
     ("left", "right"),
 )
+KINDS = (*_KINDS, tuple(word for kind in _KINDS for word in kind))  # the last one mixes them, so that no kind has a way of its own
 _WHERE = ("Where is the {name}?", "Where in the picture is the {name}?")
 _WHAT = ("What is at {place}?", "Which object is at {place}?")
 _LETTER = ("Which letter stands for {word}? {choices}", "It is {word}. {choices}")
