@@ -12,8 +12,6 @@ from cooper.trace.prompts import DEFAULT
 FIND = re.compile(r"<think>(.+) x (\d) y (\d) (\d\.\d) m\.</think><answer>x \2 y \3</answer>")
 TELL = re.compile(r"<think>x (\d) y (\d) (\d\.\d) m\. It is (\w+)\.</think><answer>(.+)</answer>")
 
-DRILL = re.compile(r"<think>It is (.+)\.</think><answer>([A-E])</answer>")
-
 
 def _record(item: Staged) -> SceneRecord:
     size = item.geometry.labels.shape[0]
@@ -26,15 +24,11 @@ def test_lessons_say_where_things_are(staged: list[Staged]):
     for item in staged:
         record, scene = _record(item), item.scene
         first, *others = grounding_traces(record, 0, 40, DEFAULT)
-        assert first.final == str(len(scene.objects)) and len(others) == 39
+        assert first.final == str(len(scene.objects)) and len(others) >= len(scene.objects)
         for trace in others:
             said, asked = trace.turns[0].text, trace.question.text
-            find, tell, drill = FIND.fullmatch(said), TELL.fullmatch(said), DRILL.fullmatch(said)
-            assert find or tell or drill, said
-            if drill and not tell:
-                assert f"{drill[2]}. {drill[1]}" in asked and asked.count(f". {drill[1]}") >= 1
-                kinds.add("drill")
-                continue
+            find, tell = FIND.fullmatch(said), TELL.fullmatch(said)
+            assert find or tell, said
             name, x, y, far = find.groups() if find else (tell[5], *tell.groups()[:3])  # pyright: ignore
             things = [thing for thing in scene.objects if thing.name == name]
             places = [(int(p.u * 8) + 1, int(p.v * 8) + 1) for p in (place_of(thing, scene) for thing in things)]
@@ -44,7 +38,7 @@ def test_lessons_say_where_things_are(staged: list[Staged]):
             kinds.add("find" if find else "tell")
             if tell:
                 assert tell[4] in {thing.material for thing in things}
-    assert kinds == {"find", "tell", "drill"}
+    assert kinds == {"find", "tell"}
 
 
 def test_lessons_follow_from_their_arguments(staged: list[Staged]):

@@ -9,6 +9,7 @@ from cooper.data.scenes.questions import CATEGORIES, questions_of
 from cooper.data.scenes.render import SceneRecord, Staged
 from cooper.data.scenes.traces import teacher_trace
 from cooper.errors import CooperError
+from cooper.evaluation.answers import score
 from cooper.perception.depth import DepthModality
 from cooper.perception.segmentation import SegmentationModality
 from cooper.trace.prompts import DEFAULT
@@ -30,6 +31,7 @@ def test_traces_end_with_the_answer_and_draw_what_helps(mode: str, staged: list[
         for question in questions_of(item.scene, 0, 15):
             trace = teacher_trace(question, record, mode, DEFAULT, MAPS)
             assert trace.final == question.solution
+            assert score(question.solution, question.type, question.answer, question.choices, question.tolerance).correct
             drawn = [step.modality for step in trace.maps]
             if mode == "interleaved":
                 assert drawn == ([HELPS[question.category]] if question.category in HELPS else [])

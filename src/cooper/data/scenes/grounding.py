@@ -1,17 +1,15 @@
 """Lessons in looking: where a named object is, what is at a place, and what there is at all.
 
 Questions about space are worth little to a model that cannot find what they name. A lesson is all finding: nearly every word
-of it must be read off the picture. A drill asks for the letter that stands before a word: the last step of every choice.
+of it must be read off the picture.
 """
 
 from collections import Counter
 
 import numpy as np
 
-from cooper.data.scenes.ask_spatial import CELLS
-from cooper.data.scenes.catalogue import ALL_PAIRS, COLOURS, MATERIALS, SHAPES
 from cooper.data.scenes.observations import at, eighth
-from cooper.data.scenes.question import choose, depth_of, letter_of, lettered, place_of, some, worded
+from cooper.data.scenes.question import depth_of, place_of, worded
 from cooper.data.scenes.render import SceneRecord
 from cooper.data.scenes.scene import Scene, SceneObject
 from cooper.data.scenes.traces import scene_question
@@ -19,28 +17,15 @@ from cooper.trace.prompts import Prompts
 from cooper.trace.steps import Mode, TextStep
 from cooper.trace.trace import Trace
 
-_KINDS: tuple[tuple[str, ...], ...] = (
-    tuple(COLOURS),
-    SHAPES,
-    MATERIALS,
-    tuple(f"{pair.colour} {pair.shape}" for pair in ALL_PAIRS),
-    tuple(cell for row in CELLS for cell in row),
-    tuple(f"{side} and {depth}" for side in ("left", "right") for depth in ("in front", "behind")),
-    ("left", "right"),
-)
-KINDS = (*_KINDS, tuple(word for kind in _KINDS for word in kind))  # the last one mixes them, so that no kind has a way of its own
 _WHERE = ("Where is the {name}?", "Where in the picture is the {name}?")
 _WHAT = ("What is at {place}?", "Which object is at {place}?")
-_LETTER = ("Which letter stands for {word}? {choices}", "It is {word}. {choices}")
 _ALL = ("What is in the picture?", "Which objects are in the picture?")
 
 
 def grounding_traces(record: SceneRecord, seed: int, count: int, prompts: Prompts, mode: Mode = "text") -> list[Trace]:
-    """Up to `count` different lessons about a scene, the list of all it holds first, then one drill for each lesson; the same
-    for the same arguments."""
+    """Up to `count` different lessons about a scene, the list of all it holds first; the same for the same arguments."""
     rng = np.random.default_rng([record.scene.seed, seed, 23])
-    lessons = _lessons(record.scene, rng)[: -(-count // 2)]
-    lessons += [_drill(rng) for _ in range(count - len(lessons))]
+    lessons = _lessons(record.scene, rng)[:count]
     system = prompts.system.get(mode, "")
     return [
         Trace(
@@ -67,19 +52,6 @@ def _lessons(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str, str
     everything = (worded(rng, _ALL), f"{listed}.", str(len(scene.objects)))
     order = rng.permutation(len(found))
     return [everything, *(found[int(place)] for place in order)]
-
-
-def _drill(rng: np.random.Generator) -> tuple[str, str, str]:
-    """A word, options of its kind, and the letter it has there; every second drill names the letters of the others first."""
-    words = choose(rng, KINDS)
-    options = some(rng, words, min(len(words), int(rng.integers(2, 5))))
-    word = choose(rng, options)
-    asked = worded(rng, _LETTER, word=word, choices=" ".join(lettered(options)))
-    thought = f"It is {word}."
-    if rng.random() < 0.5:
-        order = some(rng, options, len(options))
-        thought = ", ".join(f"{option} is {letter_of(options, option)}" for option in order) + f". {thought}"
-    return asked, thought, letter_of(options, word)
 
 
 def _cell(item: SceneObject, scene: Scene) -> str:

@@ -47,7 +47,13 @@ class SceneQuestion:
 
     @property
     def solution(self) -> str:
-        """What stands between the answer tags: as `answer`, a length with its unit."""
+        """What stands between the answer tags: the words of the right choice, a length with its unit, else as `answer`.
+
+        Words, because a small network that has just thought them can say them again, while it takes long to learn which
+        letter stands before them (docs/experiments.md); `evaluation.answers` reads both.
+        """
+        if self.type == "MCQ":
+            return self.choices[LETTERS.index(self.answer)]
         return f"{self.answer} m" if self.type == "Number" else self.answer
 
 
