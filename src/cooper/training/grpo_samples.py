@@ -7,12 +7,15 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from cooper.curation.flags import FLAGS
 from cooper.trace.page import write_page
 from cooper.trace.trace import MapStep, Step
+from cooper.training.curves import draw_curves, draw_together
 from cooper.training.rollouts import Rollout
-from cooper.training.watching import METRICS_FILE, draw_curves
+from cooper.training.watching import METRICS_FILE
 
 FOLDER = "samples"
+TOOL_USE = ("maps/drawing", *(f"maps/drawing_{flag}" for flag in FLAGS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +41,17 @@ class Showing(TrainerCallback):
             return
         samples = self._latest()
         keep([sample.rollout for sample in samples], self._folder / FOLDER / f"step-{state.global_step:06d}")
-        draw_curves(self._folder / METRICS_FILE, self._folder / "curves.svg")
+        draw_run(self._folder)
         if self._tracked:
             import trackio
 
             trackio.log({"samples": trackio.Table(dataframe=_table(samples))}, step=state.global_step)
+
+
+def draw_run(folder: Path) -> None:
+    """`curves.svg` of all figures, and `tool-use.svg`: the share of rollouts that drew, by flag of the question."""
+    draw_curves(folder / METRICS_FILE, folder / "curves.svg")
+    draw_together(folder / METRICS_FILE, folder / "tool-use.svg", TOOL_USE, "share of rollouts that draw")
 
 
 def keep(rollouts: Sequence[Rollout], folder: Path) -> Path:

@@ -23,7 +23,7 @@ from cooper.training.answering import AnswerExam
 from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
 from cooper.training.grpo import InterleavedGRPOTrainer, Reinforcing
 from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings
-from cooper.training.grpo_samples import Showing
+from cooper.training.grpo_samples import Showing, draw_run
 from cooper.training.packed import freeze
 from cooper.training.pictures import load_pictures
 from cooper.training.policy import Policy, Words
@@ -35,7 +35,7 @@ from cooper.training.sampler import Sampler
 from cooper.training.scoring import Scorer
 from cooper.training.tasks import Source, Tasks, source_of
 from cooper.training.trainer import STATE_FILE, Interrupted, Stopping
-from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
+from cooper.training.watching import Evaluating, Tracking, Watching
 
 MODEL_FOLDER = "model"
 EXAM_SCENES = 100
@@ -65,7 +65,7 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
         if recipe.lora is not None:
             trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
         save_bundle(bundle, recipe.out / MODEL_FOLDER)
-        draw_curves(recipe.out / METRICS_FILE, recipe.out / "curves.svg")
+        draw_run(recipe.out)
     return recipe.out / MODEL_FOLDER
 
 

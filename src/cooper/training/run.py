@@ -41,6 +41,7 @@ from cooper.training.checkpoints import (
     with_vision,
 )
 from cooper.training.corpus import corpus
+from cooper.training.curves import draw_curves
 from cooper.training.grpo_recipe import GrpoRecipe
 from cooper.training.latents import LatentStore
 from cooper.training.packed import MapRows, Noise, PackedObjective
@@ -50,7 +51,7 @@ from cooper.training.sft import SftRecipe, TraceBatches, TraceRows, grey_picture
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
 from cooper.training.trainer import PackedTrainer, Plan
 from cooper.training.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
-from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching, draw_curves
+from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching
 
 Stage = Literal["autoencoder", "vision", "amg", "sft", "grpo"]
 STAGES: tuple[Stage, ...] = ("autoencoder", "vision", "amg", "sft", "grpo")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,37 +125,3 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-
-
-def draw_curves(metrics: Path, picture: Path) -> None:
-    """One small panel per figure over steps, as PNG or SVG by the ending of `picture`."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.fonttype"] = "none"  # letters as text
-    from matplotlib import pyplot
-
-    lines = read_metrics(metrics)
-    names = [n for n in dict.fromkeys(key for line in lines for key in line) if n not in ("step", "seconds_per_step")]
-    if not names:
-        return
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure, axes = pyplot.subplots(rows, columns, figsize=(3.2 * columns, 2.1 * rows), squeeze=False)
-    for axis in axes.flat[len(names) :]:
-        axis.axis("off")
-    for axis, name in zip(axes.flat, names, strict=False):
-        points = [(line["step"], line[name]) for line in lines if name in line]
-        _panel(axis, name, points)
-    figure.tight_layout()
-    figure.savefig(picture)
-    pyplot.close(figure)
-
-
-def _panel(axis: Any, name: str, points: Sequence[tuple[float, float]]) -> None:
-    axis.plot([point[0] for point in points], [point[1] for point in points], linewidth=1)
-    axis.set_title(name, fontsize=8)
-    axis.tick_params(labelsize=6)
-    axis.grid(alpha=0.3)
-    if all(point[1] > 0 for point in points) and name != "learning_rate":
-        axis.set_yscale("log")
