@@ -125,7 +125,8 @@ class PackedTrainer(Trainer):
         return 0
 
     def _named(self, parts: Tensor) -> str:
-        return ", ".join(f"{name} {float(part):.4g}" for name, part in zip(self.plan.objective.terms, parts, strict=True))
+        values = parts.detach().tolist()
+        return ", ".join(f"{name} {value:.4g}" for name, value in zip(self.plan.objective.terms, values, strict=True))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds the terms, averaged over the steps since the last line (of this process)."""
