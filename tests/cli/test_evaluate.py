@@ -31,5 +31,7 @@ def test_mistakes_are_one_sentence(run, tmp_path, mmvp):  # noqa: F811
     assert ran.code == 1 and "'mm-vet' belongs to no benchmark" in ran.err
     ran = run("eval", "mmvp", "--judge", "http://localhost:1/v1", "--out", tmp_path / "x")
     assert ran.code == 1 and "needs both --judge URL and --judge-model NAME" in ran.err
+    ran = run("study", "a=x", "--beside", "figure", "--out", tmp_path / "x")
+    assert ran.code == 1 and "--beside 'figure' is no figure with a name; write NAME=TEXT" in ran.err
     ran = run("compare", tmp_path / "x", tmp_path / "y")
     assert ran.code == 1 and "holds no answers of a run" in ran.err

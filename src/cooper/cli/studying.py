@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cooper.errors import CooperError
+
 
 def study(
     models: Annotated[list[str], typer.Argument(help="NAME=RUN:MODE, with a comma between the runs of several seeds.")],
@@ -18,10 +20,18 @@ def study(
     from cooper.evaluation.study import study as compared
     from cooper.evaluation.study_page import study_json, tables, write_study
 
+    told = dict(_named(said) for said in beside or [])
     found = compared([read_model(said) for said in models])
-    write_study(found, out, dict(said.split("=", 1) for said in beside or [] if "=" in said))
+    write_study(found, out, told)
     if as_json:
         typer.echo(json.dumps(study_json(found)))
     else:
         typer.echo("\n".join(table.markdown() for table in tables(found)))
         typer.echo(f"Page: {out / 'study.html'}")
+
+
+def _named(said: str) -> tuple[str, str]:
+    name, equals, text = said.partition("=")
+    if not equals or not name:
+        raise CooperError(f"--beside {said!r} is no figure with a name; write NAME=TEXT")
+    return name, text

@@ -24,7 +24,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     figure, axes = _panels(-(-len(changing) // columns), columns)
     for axis in axes[len(changing) :]:
         axis.axis("off")
-    for axis, (name, points) in zip(axes, changing.items(), strict=False):
+    for axis, (name, points) in zip(axes[: len(changing)], changing.items(), strict=True):
         _draw(axis, points, "C0")
         axis.set_title(name, fontsize=8)
         if points[1].min() > 0 and points[1].max() > SPAN * points[1].min() and name != "learning_rate":
