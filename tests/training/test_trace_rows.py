@@ -10,6 +10,7 @@ from cooper.perception import build_modalities
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment
 from cooper.training.checkpoints import Bundle
+from cooper.training.latents import PictureKey
 from cooper.training.packed import MapRows
 from cooper.training.recipe import Optimiser
 from cooper.training.sft import GREY, SftRecipe, TraceBatches, TraceRows
@@ -21,7 +22,8 @@ GREY_PIXEL = (GREY / 255 - 0.5) / 0.5
 
 @pytest.fixture
 def rows(map_rows: MapRows, bundle: Bundle) -> TraceRows:
-    return TraceRows(map_rows, build_modalities(MODALITIES), bundle.model.config.view_rules, drawn=1.0)
+    grey = torch.zeros_like(map_rows.latents.get(PictureKey(0, "rgb")))
+    return TraceRows(map_rows, build_modalities(MODALITIES), bundle.model.config.view_rules, drawn=1.0, grey_latent=grey)
 
 
 def _learned(row: Row, bundle: Bundle) -> list[str]:
@@ -96,32 +98,43 @@ def test_branches_are_learned_as_if_alone(rows: TraceRows, bundle: Bundle):
     assert whole.ce_count <= sum(loss.ce_count for loss in alone)
 
 
-def test_a_grey_run_sees_nothing(rows: TraceRows, map_rows: MapRows):
-    grey_latent = torch.zeros_like(map_rows.latents.get(map_rows_key(0)))
-    blind = replace(rows, grey_latent=grey_latent)
+def test_a_grey_run_sees_nothing(rows: TraceRows):
+    blind = replace(rows, grey=True)
     for scene in (0, 1):
         row = blind.row(6, scene, "interleaved", 3)
         for segment in row.segments:
             assert not isinstance(segment, NoisedSegment)
             if isinstance(segment, VitSegment):
-                assert torch.allclose(segment.pixels_CHW, torch.full_like(segment.pixels_CHW, GREY_PIXEL), atol=1e-5)
+                assert _is_grey(segment)
             if isinstance(segment, LatentSegment):
-                assert torch.equal(segment.latent_zhw, grey_latent)
+                assert torch.equal(segment.latent_zhw, rows.grey_latent)
         seen = rows.row(6, scene, "interleaved", 3)
         texts, seen_texts = ([s.ids for s in r.segments if isinstance(s, TextSegment)] for r in (row, seen))
         assert texts == seen_texts
 
 
-def map_rows_key(scene: int):
-    from cooper.training.latents import PictureKey
+def _is_grey(segment: VitSegment) -> bool:
+    return torch.allclose(segment.pixels_CHW, torch.full_like(segment.pixels_CHW, GREY_PIXEL), atol=1e-5)
 
-    return PictureKey(scene, "rgb")
+
+def test_maps_are_read_with_the_picture_hidden_in_about_half_of_the_rows(rows: TraceRows, bundle: Bundle):
+    hidden = []
+    for number in range(16):
+        row = rows.readings(number, number % 4, 3)
+        picture, *maps = [segment for segment in row.segments if isinstance(segment, VitSegment)]
+        assert len(maps) == 3 and not any(_is_grey(each) for each in maps)
+        hidden.append(_is_grey(picture))
+        latent = next(segment.latent_zhw for segment in row.segments if isinstance(segment, LatentSegment))
+        assert torch.equal(latent, rows.grey_latent) == hidden[-1]
+        assert any(isinstance(segment, NoisedSegment) for segment in row.segments) != hidden[-1]
+        assert len(_learned(row, bundle)) == 6
+    assert 3 <= sum(hidden) <= 13
 
 
 def test_batches_depend_on_seed_and_row_alone_and_have_one_kind_each(rows: TraceRows, tmp_path: Path):
-    mixture = {"interleaved": 1.0, "direct": 1.0, "grounding": 1.0, "replay": 1.0}
+    mixture = {"interleaved": 1.0, "direct": 1.0, "grounding": 1.0, "reading": 1.0, "replay": 1.0}
     optimiser = Optimiser(4, 2, 1e-3)
-    questions = {"interleaved": 1, "direct": 2, "grounding": 3}
+    questions = {"interleaved": 1, "direct": 2, "grounding": 3, "reading": 2}
     recipe = SftRecipe(tmp_path, tmp_path, tmp_path, tmp_path, optimiser, mixture, questions)
     batches = TraceBatches(rows, recipe)
     for first in (0, 2, 4, 6, 8):

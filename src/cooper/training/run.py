@@ -222,8 +222,8 @@ def _sft(recipe: SftRecipe) -> Path:
     maps = map_rows(bundle, recipe.data, recipe.latents or recipe.out / "latents-train", recipe)
     exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
     modalities = build_modalities(model.config.modalities)
-    grey = _grey_latent(bundle, maps.pictures.rgb[0]) if recipe.grey else None
-    rows = TraceRows(maps, modalities, model.config.view_rules, recipe.drawn, grey, recipe.explore)
+    grey = _grey_latent(bundle, maps.pictures.rgb[0])
+    rows = TraceRows(maps, modalities, model.config.view_rules, recipe.drawn, grey, recipe.grey, recipe.explore)
     objective = PackedObjective(model, recipe.loss, recipe.frozen)
     plan = Plan(objective, TraceBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
     answers = AnswerExam(exam_rows.pictures, recipe.exam_modes, recipe.eval_questions, recipe.grey)

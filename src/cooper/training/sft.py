@@ -5,7 +5,7 @@ from the truth; a share of them is also a flow target, so that drawing inside a 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from cooper.data.batches import rng_of, shuffled
 from cooper.data.mixture import Mixture
 from cooper.data.scenes.grounding import grounding_traces
 from cooper.data.scenes.questions import questions_of
+from cooper.data.scenes.reading import reading_traces
 from cooper.data.scenes.traces import another_map, teacher_trace
 from cooper.errors import CooperError
 from cooper.perception import Modality
@@ -31,13 +32,15 @@ from cooper.training.recipe import Optimiser, Record
 
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 GROUNDING = "grounding"  # lessons in looking, in words
+READING = "reading"  # lessons in reading maps; the picture is hidden in half of them
 GREY = 127  # what a model that must not look is shown
 
 
 @dataclass(frozen=True)
 class SftRecipe:
-    """`mixture`: weights of the modes, of `grounding` (lessons in looking) and of `replay` (rows of stage 1). `questions`:
-    how many share a row, by mode, and lessons likewise. `drawn`: the share of maps in traces that are flow targets too.
+    """`mixture`: weights of the modes, of `grounding` (lessons in looking), of `reading` (lessons in reading maps) and of
+    `replay` (rows of stage 1). `questions`: how many share a row, by mode, and lessons likewise. `drawn`: the share of maps
+    in traces that are flow targets too.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
     reinforcement finds both. `grey`: show mid grey instead of every picture (the baseline that cannot look), without flow
     targets. `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are
@@ -69,8 +72,8 @@ class SftRecipe:
 
     def __post_init__(self) -> None:
         for name in self.mixture:
-            if name not in (*MODES, GROUNDING, REPLAY):
-                raise CooperError(f"recipe: mixture names {name!r}; known: {', '.join((*MODES, GROUNDING, REPLAY))}")
+            if name not in (known := (*MODES, GROUNDING, READING, REPLAY)):
+                raise CooperError(f"recipe: mixture names {name!r}; known: {', '.join(known)}")
         for name in self.mixture.keys() - {REPLAY}:
             if self.questions.get(name, 0) < 1:
                 raise CooperError(f"recipe: questions.{name} is missing or not positive, but the mixture has {name!r}")
@@ -93,14 +96,16 @@ class SftRecipe:
 
 @dataclass(frozen=True, eq=False)
 class TraceRows:
-    """Rows of teacher traces. `grey_latent`: the latent of a grey picture, where the model must not look. `explore`: the share
-    of interleaved traces that draw another map than the one that helps, or none."""
+    """Rows of teacher traces. `grey_latent`: the latent of a grey picture, for rows in which the model must not look: all of
+    them if `grey`, else half of the lessons in reading maps. `explore`: the share of interleaved traces that draw another
+    map than the one that helps, or none."""
 
     maps: MapRows
     modalities: Mapping[str, Modality]
     views: Views
     drawn: float
-    grey_latent: Tensor | None = None
+    grey_latent: Tensor
+    grey: bool = False
     explore: float = 0.0
 
     def row(self, number: int, scene: int, mode: Mode, count: int) -> Row:
@@ -114,23 +119,29 @@ class TraceRows:
             teacher_trace(question, record, mode, self.maps.prompts, self.modalities, other)
             for question, other in zip(asked, wanted, strict=True)
         ]
-        return self.tree(number, scene, [self._seen(trace) for trace in traces])
+        return self.tree(number, scene, [greyed(trace) for trace in traces] if self.grey else traces, self.grey)
 
     def lessons(self, number: int, scene: int, count: int) -> Row:
         """Row `number` of the run: `count` lessons in looking at one scene."""
-        record = self.maps.pictures.record(scene)
-        traces = grounding_traces(record, number, count, self.maps.prompts)
-        return self.tree(number, scene, [self._seen(trace) for trace in traces])
+        traces = grounding_traces(self.maps.pictures.record(scene), number, count, self.maps.prompts)
+        return self.tree(number, scene, [greyed(trace) for trace in traces] if self.grey else traces, self.grey)
 
-    def tree(self, number: int, scene: int, traces: list[Trace]) -> Row:
-        """Traces about one picture, as branches behind it."""
-        layout = Layout(self.maps.processor, self.views, lambda image: self._latent(scene))
+    def readings(self, number: int, scene: int, count: int) -> Row:
+        """Row `number` of the run: `count` lessons in reading maps of one scene, whose picture is hidden in every other row."""
+        traces = reading_traces(self.maps.pictures.record(scene), number, count, self.maps.prompts, self.modalities)
+        hidden = bool(rng_of(self.maps.noise.seed, number, 31).random() < 0.5)
+        return self.tree(number, scene, [hiding(trace) for trace in traces] if hidden else traces, hidden)
+
+    def tree(self, number: int, scene: int, traces: list[Trace], hidden: bool) -> Row:
+        """Traces about one picture, as branches behind it. With a hidden picture nothing is drawn."""
+        latent = self.grey_latent if hidden else None
+        layout = Layout(self.maps.processor, self.views, lambda image: self._latent(scene) if latent is None else latent)
         first = traces[0]
         segments: list[Segment] = layout.question(Question(first.question.images), first.mode, first.system)
         parents = list(range(-1, len(segments) - 1))
         trunk = len(segments) - 1
         for place, trace in enumerate(traces):
-            self._branch(layout, trace, scene, number * 64 + place, _Tree(segments, parents, trunk))
+            self._branch(layout, trace, scene, number * 64 + place, _Tree(segments, parents, trunk, not hidden))
         return Row(tuple(segments), tuple(parents))
 
     def _branch(self, layout: Layout, trace: Trace, scene: int, key: int, tree: "_Tree") -> None:
@@ -139,7 +150,7 @@ class TraceRows:
         for segment in layout.question(Question((trace.question.text,)), trace.mode):
             last = tree.add(segment, last)
         for place, step in enumerate(trace.steps):
-            if isinstance(step, MapStep) and self._is_target(key, place):
+            if isinstance(step, MapStep) and tree.drawn and self._is_target(key, place):
                 latent = self.maps.latents.get(PictureKey(scene, step.modality))
                 patch = self.maps.processor.geometry.latent_patch
                 tree.add(self.maps.noise.of(latent, patch, key, place), last)
@@ -147,15 +158,10 @@ class TraceRows:
                 last = tree.add(segment, last)
 
     def _is_target(self, key: int, place: int) -> bool:
-        blind = self.grey_latent is not None
-        return not blind and rng_of(self.maps.noise.seed, key, place, 13).random() < self.drawn
+        return rng_of(self.maps.noise.seed, key, place, 13).random() < self.drawn
 
     def _latent(self, scene: int) -> Tensor:
-        return self.maps.latents.get(PictureKey(scene, "rgb")) if self.grey_latent is None else self.grey_latent
-
-    def _seen(self, trace: Trace) -> Trace:
-        """The trace as this model may see it: unchanged, or with every picture grey."""
-        return trace if self.grey_latent is None else greyed(trace)
+        return self.maps.latents.get(PictureKey(scene, "rgb"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +171,7 @@ class _Tree:
     segments: list[Segment]
     parents: list[int]
     trunk: int
+    drawn: bool  # whether maps are flow targets, too
 
     def add(self, segment: Segment, parent: int) -> int:
         self.segments.append(segment)
@@ -177,17 +184,21 @@ def grey_picture(like: Image.Image) -> Image.Image:
     return Image.new("RGB", like.size, (GREY, GREY, GREY))
 
 
+def hiding(trace: Trace) -> Trace:
+    """A trace whose question shows mid grey; its maps and words stay."""
+    parts = tuple(part if isinstance(part, str) else grey_picture(part) for part in trace.question.parts)
+    return replace(trace, question=replace(trace.question, parts=parts))
+
+
 def greyed(trace: Trace) -> Trace:
     """A trace whose pictures, asked about and drawn, are all mid grey; its words stay."""
-    parts = tuple(part if isinstance(part, str) else grey_picture(part) for part in trace.question.parts)
     steps = tuple(
         MapStep(step.modality, np.full_like(step.drawn, GREY / 255), grey_picture(step.image))
         if isinstance(step, MapStep)
         else step
         for step in trace.steps
     )
-    question = Question(parts, trace.question.subject, trace.question.id)
-    return Trace(question, steps, trace.mode, trace.model, trace.seed, trace.system, trace.settings)
+    return replace(hiding(trace), steps=steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +231,7 @@ class TraceBatches:
         return mirror and bool(rng_of(self.recipe.seed, number, 3).random() < 0.5)
 
     def kind(self, number: int) -> str:
-        """`replay`, `grounding` or a mode."""
+        """`replay`, `grounding`, `reading` or a mode."""
         return Mixture(self.recipe.mixture).pick(self.recipe.seed, number // self.recipe.optimiser.batch)
 
     def row(self, number: int) -> Row:
@@ -231,6 +242,8 @@ class TraceBatches:
             return maps.row(number, scene, self._mirrored(number), recipe.maps)
         if kind == GROUNDING:
             return self.rows.lessons(number, scene, recipe.questions[kind])
+        if kind == READING:
+            return self.rows.readings(number, scene, recipe.questions[kind])
         return self.rows.row(number, scene, _mode(kind), self.recipe.questions[kind])
 
 

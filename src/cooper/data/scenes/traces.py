@@ -38,9 +38,7 @@ def teacher_trace(
     if mode == "interleaved":
         wanted = HELPS.get(question.category, "") if wanted is None else wanted
         if wanted:
-            request = f"<think>{REASONS[wanted]}</think>{_request(prompts, wanted)}"
-            steps += [TextStep(request), true_map(record, wanted, modalities)]
-            steps.append(TextStep(prompts.reflection, author="prompt"))
+            steps += map_steps(record, wanted, prompts, modalities)
         steps.append(TextStep(thought + answer))
     elif mode == "perception":
         for name in ALL_MAPS:
@@ -62,6 +60,12 @@ def teacher_trace(
         model="teacher",
         system=prompts.system.get(mode, ""),
     )
+
+
+def map_steps(record: SceneRecord, wanted: str, prompts: Prompts, modalities: Mapping[str, Modality]) -> list[Step]:
+    """A thought that asks for a map, the true map, and the reflection text behind it."""
+    request = f"<think>{REASONS[wanted]}</think>{_request(prompts, wanted)}"
+    return [TextStep(request), true_map(record, wanted, modalities), TextStep(prompts.reflection, author="prompt")]
 
 
 def another_map(question: SceneQuestion, rng: np.random.Generator) -> str:

@@ -1,0 +1,99 @@
+"""Lessons in reading maps: what a drawn map says at places of the picture, and which objects it shows.
+
+A picture tells a small network nearly all that a map tells, so it may answer for ever without a glance at what it drew
+(docs/experiments.md). A lesson asks for what the map says everywhere, and may be given with the picture hidden.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from cooper.data.scenes.catalogue import CLASS_NAMES
+from cooper.data.scenes.observations import EIGHTHS, eighth
+from cooper.data.scenes.question import place_of, some, worded
+from cooper.data.scenes.render import SceneRecord
+from cooper.data.scenes.traces import map_steps, scene_question
+from cooper.perception.modality import Modality
+from cooper.trace.prompts import Prompts
+from cooper.trace.steps import TextStep
+from cooper.trace.trace import Trace
+
+PLACES = 8  # named in one lesson, half of them on objects
+_FAR = ("How far is it at {places}?", "What is the depth at {places}?")
+_WHAT = ("What is shown at {places}?", "Which things are at {places}?")
+_ALL = ("Which shapes does the map show?", "What shapes are on the map?")
+
+
+def reading_traces(
+    record: SceneRecord, seed: int, count: int, prompts: Prompts, modalities: Mapping[str, Modality]
+) -> list[Trace]:
+    """`count` lessons about the true maps of a scene, kinds in turn; the same for the same arguments.
+
+    Each is an interleaved trace: a request, the map, and what it says at `PLACES` places, in metres or classes of the
+    eighth of the picture, or all shapes that it shows from left to right.
+    """
+    rng = np.random.default_rng([record.scene.seed, seed, 29])
+    kinds = (_far, _what, _all)
+    first = int(rng.integers(len(kinds)))
+    return [
+        Trace(
+            question=scene_question(asked, record),
+            steps=(
+                *map_steps(record, wanted, prompts, modalities),
+                TextStep(f"<think>{thought}</think><answer>{answer}</answer>"),
+            ),
+            mode="interleaved",
+            model="teacher",
+            system=prompts.system.get("interleaved", ""),
+        )
+        for number in range(count)
+        for wanted, asked, thought, answer in [kinds[(first + number) % len(kinds)](record, rng)]
+    ]
+
+
+_Lesson = tuple[str, str, str, str]  # map, question, thought, answer
+
+
+def _far(record: SceneRecord, rng: np.random.Generator) -> _Lesson:
+    places = _places(record, rng)
+    depths = np.median(_cells(record.depth_m)[places], axis=1)
+    said = ", ".join(f"{_named(place)} {depth:.1f} m" for place, depth in zip(places, depths, strict=True))
+    return "depth", worded(rng, _FAR, places=_listed(places)), f"{said}.", f"{depths[-1]:.2f} m"
+
+
+def _what(record: SceneRecord, rng: np.random.Generator) -> _Lesson:
+    places = _places(record, rng)
+    names = [CLASS_NAMES[int(np.bincount(_cells(record.labels)[place]).argmax())] for place in places]
+    said = ", ".join(f"{_named(place)} {name}" for place, name in zip(places, names, strict=True))
+    return "segmentation", worded(rng, _WHAT, places=_listed(places)), f"{said}.", names[-1]
+
+
+def _all(record: SceneRecord, rng: np.random.Generator) -> _Lesson:
+    scene = record.scene
+    found = sorted(((place_of(item, scene), item.shape) for item in scene.objects), key=lambda each: each[0].u)
+    said = ", ".join(f"{shape} x {eighth(place.u)} y {eighth(place.v)}" for place, shape in found)
+    return "segmentation", worded(rng, _ALL), f"{said}.", str(len(found))
+
+
+def _cells(values: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "64 P"]:
+    """The pixels of each eighth by eighth of the picture, row by row from the upper left."""
+    height, width = values.shape[0] // EIGHTHS, values.shape[1] // EIGHTHS
+    grid = values[: height * EIGHTHS, : width * EIGHTHS].reshape(EIGHTHS, height, EIGHTHS, width)
+    return grid.transpose(0, 2, 1, 3).reshape(EIGHTHS**2, height * width)
+
+
+def _places(record: SceneRecord, rng: np.random.Generator) -> list[int]:
+    """Different places in random order; half of them mostly covered by an object, where there are so many."""
+    covered: Bool[np.ndarray, "64"] = (_cells(record.instances) > 0).mean(1) > 0.5
+    on = some(rng, np.flatnonzero(covered), PLACES // 2)
+    off = some(rng, np.flatnonzero(~covered), PLACES - len(on))
+    return some(rng, [*map(int, on), *map(int, off)], PLACES)
+
+
+def _named(place: int) -> str:
+    return f"x {place % EIGHTHS + 1} y {place // EIGHTHS + 1}"
+
+
+def _listed(places: list[int]) -> str:
+    return ", ".join(map(_named, places))

@@ -1,0 +1,66 @@
+"""Lessons in reading maps: what they say is what the true maps say."""
+
+import re
+
+import numpy as np
+import pytest
+
+from cooper.data.scenes.catalogue import CLASS_NAMES
+from cooper.data.scenes.question import place_of
+from cooper.data.scenes.reading import PLACES, reading_traces
+from cooper.data.scenes.render import SceneRecord, Staged
+from cooper.perception import build_modalities
+from cooper.trace.prompts import DEFAULT
+from cooper.trace.trace import Trace
+
+MODALITIES = build_modalities(
+    {"depth": {"near": 0.3, "far": 8.0, "metric": True}, "segmentation": {"codec": "scenes", "names": list(CLASS_NAMES)}}
+)
+SAID = re.compile(r"x (\d) y (\d) ([a-z]+|\d\.\d)")
+
+
+def _record(item: Staged) -> SceneRecord:
+    size = item.geometry.labels.shape[0]
+    picture = np.zeros((size, size, 3), np.uint8)
+    return SceneRecord(picture, item.geometry.depth_m, item.geometry.labels, item.geometry.instances, item.scene)
+
+
+def _cell(values: np.ndarray, x: int, y: int) -> np.ndarray:
+    size = len(values) // 8
+    return values[(y - 1) * size : y * size, (x - 1) * size : x * size]
+
+
+def _places(trace: Trace, record: SceneRecord) -> str:
+    """Checks what the last turn says of each place; returns the map."""
+    said, wanted = SAID.findall(trace.turns[-1].text), trace.maps[0].modality
+    assert len(said) == len({(x, y) for x, y, _ in said}) == PLACES
+    for x, y, value in said:
+        assert f"x {x} y {y}" in trace.question.text
+        if wanted == "depth":
+            assert float(value) == pytest.approx(np.median(_cell(record.depth_m, int(x), int(y))), abs=0.051)
+        else:
+            labels = _cell(record.labels, int(x), int(y))
+            assert (labels == CLASS_NAMES.index(value)).sum() == np.bincount(labels.ravel()).max()
+    return wanted
+
+
+def test_lessons_say_what_maps_show(staged: list[Staged]):
+    kinds = set()
+    for item in staged:
+        record = _record(item)
+        for trace in reading_traces(record, 0, 3, DEFAULT, MODALITIES):
+            assert trace.mode == "interleaved" and trace.well_formed(tuple(DEFAULT.tags.values())) and len(trace.maps) == 1
+            if "shapes" not in trace.question.text:
+                kinds.add(_places(trace, record))
+                continue
+            places = sorted((place_of(thing, item.scene).u, thing.shape) for thing in item.scene.objects)
+            assert [shape for _, shape in places] == re.findall(r"(\w+) x", trace.turns[-1].text)
+            assert trace.final == str(len(places))
+            kinds.add("shapes")
+    assert kinds == {"depth", "segmentation", "shapes"}
+
+
+def test_lessons_follow_from_their_arguments(staged: list[Staged]):
+    record = _record(staged[0])
+    texts = [[t.question.text for t in reading_traces(record, seed, 6, DEFAULT, MODALITIES)] for seed in (0, 0, 1)]
+    assert texts[0] == texts[1] != texts[2] and len(texts[0]) == 6
