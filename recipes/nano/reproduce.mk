@@ -6,25 +6,28 @@
 #   text         words only, after reinforcement (GRPO)
 #   interleaved  words and the maps it chooses, after reinforcement with the cooperative reward
 #
-# Every network is fresh. Its picture tower and autoencoder are the bundled ones and stay frozen, as SigLIP and FLUX's are
-# given to the 7B model. All five get AMG + SFT steps; `text` and `interleaved` share theirs, and get GRPO steps more.
+# All five begin with the bundled network, whose drawing expert starts anew: it can read and look but not draw, as BAGEL could
+# before it was taught maps. (Its words were once trained beside maps; BEGIN="" begins with fresh networks behind the bundled
+# picture tower, and then AMG=2000 SFT=6000 or more are needed, a night each.) All five get AMG + SFT steps on the same scenes;
+# `text` and `interleaved` share theirs, and get GRPO steps more.
 # Whatever is stopped goes on: a finished file is not made again, an unfinished run continues from its checkpoint.
 COOPER ?= .venv/bin/cooper
 OUT ?= runs/reproduce
 DATA ?= data/scenes
 SEEDS ?= 1 2
-TRAIN_SCENES ?= 6000
+TRAIN_SCENES ?= 4000
 TEST_SCENES ?= 500
 QUESTIONS ?= 2000
 FLAGGED ?= 720
-AMG ?= 1000
-SFT ?= 2000
-GRPO ?= 60
+AMG ?= 400
+SFT ?= 600
+GRPO ?= 45
 MORE ?=  # further overrides of every training recipe
 
 NANO := src/cooper/assets/nano
+BEGIN ?= init=$(NANO) new_drawing=true
 ON = data=$(DATA)/train val=$(DATA)/val
-AMG_ = $(COOPER) train amg --config recipes/nano/amg.yaml $(ON) autoencoder=$(NANO) vision=$(NANO) scenes=$(TRAIN_SCENES)
+AMG_ = $(COOPER) train amg --config recipes/nano/amg.yaml $(ON) autoencoder=$(NANO) vision=$(NANO) $(BEGIN) scenes=$(TRAIN_SCENES)
 SFT_ = $(COOPER) train sft --config recipes/nano/sft.yaml $(ON) scenes=$(TRAIN_SCENES)
 GRPO_ = $(COOPER) train grpo --config recipes/nano/grpo.yaml $(ON) steps=$(GRPO) questions_seed=null scenes=$$(( $(FLAGGED) / 4 ))
 EVAL = $(COOPER) eval scenes --data $(DATA)/test --limit $(QUESTIONS) --batch 64
@@ -53,7 +56,7 @@ $(DATA)/val/.done:
 $(DATA)/test/.done:
 	$(COOPER) scenes render --count $(TEST_SCENES) --split test --seed 3 --workers 2 --out $(@D) && touch $@
 
-# models; % is the seed, and the stamp says that the last step is made. `fresh` has made one step: a network that has learnt nothing yet
+# models; % is the seed, and the stamp says that the last step is made. `fresh` has made one step, which is next to nothing: where all begin
 $(OUT)/%/fresh/.done: $(DATA)/train/.done $(DATA)/val/.done
 	$(AMG_) seed=$* out=$(OUT)/$*/fresh latents=$(OUT)/$*/latents optimiser.steps=1 $(MORE) && touch $@
 $(OUT)/%/amg/.done: $(OUT)/%/fresh/.done
@@ -66,10 +69,10 @@ $(OUT)/%/amg-only/.done: $(OUT)/%/amg/.done
 		optimiser.steps=$(SFT) $(MORE) && touch $@
 $(OUT)/%/perception/.done: $(OUT)/%/amg/.done
 	$(SFT_) seed=$* init=$(OUT)/$*/amg/model out=$(OUT)/$*/perception latents=$(OUT)/$*/latents \
-		"mixture={grounding: 4, perception: 4, replay: 2}" optimiser.steps=$(SFT) $(MORE) && touch $@
+		"mixture={grounding: 2, reading: 2, perception: 4, replay: 2}" optimiser.steps=$(SFT) $(MORE) && touch $@
 $(OUT)/%/reasoning/.done: $(OUT)/%/amg/.done
 	$(SFT_) seed=$* init=$(OUT)/$*/amg/model out=$(OUT)/$*/reasoning latents=$(OUT)/$*/latents \
-		"mixture={grounding: 4, text: 2.5, interleaved: 2.5, replay: 1}" optimiser.steps=$(SFT) $(MORE) && touch $@
+		"mixture={grounding: 1, reading: 2, text: 2.5, interleaved: 3, replay: 1.5}" explore=0.5 optimiser.steps=$(SFT) $(MORE) && touch $@
 $(OUT)/%/flags/flags.svg: $(OUT)/%/reasoning/.done
 	$(COOPER) data flags --data $(DATA)/train --model $(OUT)/$*/reasoning/model --out $(@D) --seed $* --limit $(FLAGGED) --samples 4
 $(OUT)/%/interleaved/.done: $(OUT)/%/flags/flags.svg

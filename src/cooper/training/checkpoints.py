@@ -23,6 +23,7 @@ from cooper.trace.prompts import Prompts
 from cooper.training.tokenizer import save_tokenizer
 
 EYES = ("vit.", "connector.")  # what a new picture tower brings, and what must be learnt anew behind it
+DRAWING = ("gen", "latent_in", "latent_out", "time_embedder")  # parts of the names of what only drawing trains
 QUERY_KEY_LIKENESS = 0.9  # correlation of query and key weights of a fresh network
 HEAD_NORM = 1.5
 
@@ -138,6 +139,26 @@ def with_vision(model: CooperModel, trained: TrainedVision, seed: int) -> Cooper
     others = {name: weight for name, weight in model.state_dict().items() if not name.startswith(anew)}
     seeing.load_state_dict({**others, **eyes})
     return seeing
+
+
+@torch.no_grad()
+def with_new_drawing(model: CooperModel, seed: int) -> CooperModel:
+    """The same network with a drawing expert that has learnt nothing yet: a copy of the understanding one, between
+    fresh ends."""
+    torch.manual_seed(seed)
+    beginner = CooperModel(model.config)
+    initialise(beginner)
+    kept = {name: weight for name, weight in model.state_dict().items() if not is_of_drawing(name)}
+    beginner.load_state_dict({**beginner.state_dict(), **kept})
+    for pair in beginner.modules():
+        if isinstance(pair, PerExpert):
+            pair.gen.load_state_dict(pair.und.state_dict())
+    return beginner
+
+
+def is_of_drawing(name: str) -> bool:
+    """Whether a weight belongs to what only drawing trains."""
+    return not set(name.split(".")).isdisjoint(DRAWING)
 
 
 def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int, seed: int) -> CooperModel:
