@@ -15,7 +15,7 @@ COOPER ?= .venv/bin/cooper
 OUT ?= runs/reproduce
 DATA ?= data/scenes
 SEEDS ?= 1 2
-TRAIN_SCENES ?= 4000
+TRAIN_SCENES ?= 2500
 TEST_SCENES ?= 500
 QUESTIONS ?= 2000
 FLAGGED ?= 720
@@ -28,7 +28,8 @@ NANO := src/cooper/assets/nano
 BEGIN ?= init=$(NANO) new_drawing=true
 ON = data=$(DATA)/train val=$(DATA)/val
 AMG_ = $(COOPER) train amg --config recipes/nano/amg.yaml $(ON) autoencoder=$(NANO) vision=$(NANO) $(BEGIN) scenes=$(TRAIN_SCENES)
-SFT_ = $(COOPER) train sft --config recipes/nano/sft.yaml $(ON) scenes=$(TRAIN_SCENES)
+SFT_ = $(COOPER) train sft --config recipes/nano/sft.yaml $(ON) scenes=$(TRAIN_SCENES) \
+	"questions={grounding: 10, reading: 2, direct: 8, text: 6, interleaved: 3, perception: 2}"
 GRPO_ = $(COOPER) train grpo --config recipes/nano/grpo.yaml $(ON) steps=$(GRPO) questions_seed=null scenes=$$(( $(FLAGGED) / 4 ))
 EVAL = $(COOPER) eval scenes --data $(DATA)/test --limit $(QUESTIONS) --batch 64
 DIRECT = "mixture={grounding: 4, direct: 6}"
@@ -69,10 +70,10 @@ $(OUT)/%/amg-only/.done: $(OUT)/%/amg/.done
 		optimiser.steps=$(SFT) $(MORE) && touch $@
 $(OUT)/%/perception/.done: $(OUT)/%/amg/.done
 	$(SFT_) seed=$* init=$(OUT)/$*/amg/model out=$(OUT)/$*/perception latents=$(OUT)/$*/latents \
-		"mixture={grounding: 2, reading: 2, perception: 4, replay: 2}" optimiser.steps=$(SFT) $(MORE) && touch $@
+		"mixture={grounding: 1, reading: 4, perception: 4, replay: 1.5}" optimiser.steps=$(SFT) $(MORE) && touch $@
 $(OUT)/%/reasoning/.done: $(OUT)/%/amg/.done
 	$(SFT_) seed=$* init=$(OUT)/$*/amg/model out=$(OUT)/$*/reasoning latents=$(OUT)/$*/latents \
-		"mixture={grounding: 1, reading: 2, text: 2.5, interleaved: 3, replay: 1.5}" explore=0.5 optimiser.steps=$(SFT) $(MORE) && touch $@
+		"mixture={grounding: 1, reading: 4, text: 2, interleaved: 3, replay: 1.5}" explore=0.5 optimiser.steps=$(SFT) $(MORE) && touch $@
 $(OUT)/%/flags/flags.svg: $(OUT)/%/reasoning/.done
 	$(COOPER) data flags --data $(DATA)/train --model $(OUT)/$*/reasoning/model --out $(@D) --seed $* --limit $(FLAGGED) --samples 4
 $(OUT)/%/interleaved/.done: $(OUT)/%/flags/flags.svg

@@ -19,7 +19,7 @@ from cooper.trace.prompts import Prompts
 from cooper.trace.steps import TextStep
 from cooper.trace.trace import Trace
 
-PLACES = 8  # named in one lesson, half of them on objects
+PLACES = 12  # named in one lesson, half of them on objects
 _FAR = ("How far is it at {places}?", "What is the depth at {places}?")
 _WHAT = ("What is shown at {places}?", "Which things are at {places}?")
 _ALL = ("Which shapes does the map show?", "What shapes are on the map?")
