@@ -6,10 +6,9 @@
 #   text         words only, after reinforcement (GRPO)
 #   interleaved  words and the maps it chooses, after reinforcement with the cooperative reward
 #
-# All five begin with the bundled network, whose drawing expert starts anew: it can read and look but not draw, as BAGEL could
-# before it was taught maps. (Its words were once trained beside maps; BEGIN="" begins with fresh networks behind the bundled
-# picture tower, and then AMG=2000 SFT=6000 or more are needed, a night each.) All five get AMG + SFT steps on the same scenes;
-# `text` and `interleaved` share theirs, and get GRPO steps more.
+# All five begin with one network, the bundled one, and get AMG + SFT steps on the same scenes; `text` and `interleaved` share
+# theirs, and get GRPO steps more. The bundled network has drawn before, so `amg-only` tells what more of it does for answers;
+# BEGIN="" begins with fresh networks behind the bundled picture tower and autoencoder, and then takes AMG=2000 SFT=6000 or more.
 # Whatever is stopped goes on: a finished file is not made again, an unfinished run continues from its checkpoint.
 COOPER ?= .venv/bin/cooper
 OUT ?= runs/reproduce
@@ -19,16 +18,18 @@ TRAIN_SCENES ?= 2500
 TEST_SCENES ?= 500
 QUESTIONS ?= 2000
 FLAGGED ?= 720
-AMG ?= 400
-SFT ?= 600
+AMG ?= 200
+SFT ?= 300
 GRPO ?= 45
 MORE ?=  # further overrides of every training recipe
 
 NANO := src/cooper/assets/nano
-BEGIN ?= init=$(NANO) new_drawing=true
+BEGIN ?= init=$(NANO)
+RATE ?= 1.0e-3  # of a network that has learnt before; 2.0e-3 from nothing
 ON = data=$(DATA)/train val=$(DATA)/val
-AMG_ = $(COOPER) train amg --config recipes/nano/amg.yaml $(ON) autoencoder=$(NANO) vision=$(NANO) $(BEGIN) scenes=$(TRAIN_SCENES)
-SFT_ = $(COOPER) train sft --config recipes/nano/sft.yaml $(ON) scenes=$(TRAIN_SCENES) \
+AMG_ = $(COOPER) train amg --config recipes/nano/amg.yaml $(ON) autoencoder=$(NANO) vision=$(NANO) $(BEGIN) \
+	scenes=$(TRAIN_SCENES) optimiser.learning_rate=$(RATE)
+SFT_ = $(COOPER) train sft --config recipes/nano/sft.yaml $(ON) scenes=$(TRAIN_SCENES) optimiser.learning_rate=$(RATE) \
 	"questions={grounding: 10, reading: 2, direct: 8, text: 6, interleaved: 3, perception: 2}"
 GRPO_ = $(COOPER) train grpo --config recipes/nano/grpo.yaml $(ON) steps=$(GRPO) questions_seed=null scenes=$$(( $(FLAGGED) / 4 ))
 EVAL = $(COOPER) eval scenes --data $(DATA)/test --limit $(QUESTIONS) --batch 64

@@ -24,7 +24,7 @@ def commands(tmp_path_factory) -> list[list[str]]:
         [*told, f"OUT={folder}/out", f"DATA={folder}/data"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     lines = said.stdout.replace("\\\n", " ").splitlines()
-    sums = {"$(( 400 + 600 ))": "1000", "$(( 720 / 4 ))": "180"}
+    sums = {"$(( 200 + 300 ))": "500", "$(( 720 / 4 ))": "180"}
     for written, value in sums.items():
         lines = [line.replace(written, value) for line in lines]
     return [shlex.split(line) for line in lines]

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 from cooper.data.batches import rng_of, shuffled
-from cooper.errors import CooperError
 from cooper.model.config import DrawingDefaults
 from cooper.perception import Modality
 from cooper.reasoning.context import begin
@@ -29,11 +28,10 @@ from cooper.training.recipe import Optimiser, Record
 
 @dataclass(frozen=True)
 class AmgRecipe:
-    """`init` continues a checkpoint, with `new_drawing` from a drawing expert that has learnt nothing yet; without `init` the
-    network starts new around `autoencoder`. `vision`: a picture tower to begin with, in place of the one there is.
-    `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are not trained.
-    `draws`: noised copies of each target per row. `mirror`: show half of the rows with left and right exchanged. `words`:
-    tokenizer entries.
+    """`init` continues a checkpoint; without it the network starts new around `autoencoder`. `vision`: a picture tower to
+    begin with, in place of the one there is. `latents`: the folder of an earlier run's latents, to be used again.
+    `frozen`: parts of the network that are not trained. `draws`: noised copies of each target per row. `mirror`: show half
+    of the rows with left and right exchanged. `words`: tokenizer entries.
     """
 
     out: Path
@@ -42,7 +40,6 @@ class AmgRecipe:
     autoencoder: Path
     optimiser: Optimiser
     init: Path | None = None
-    new_drawing: bool = False
     vision: Path | None = None
     latents: Path | None = None
     frozen: tuple[str, ...] = ()
@@ -57,10 +54,6 @@ class AmgRecipe:
     words: int = 1024
     eval_scenes: int = 64
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.new_drawing and self.init is None:
-            raise CooperError("recipe: new_drawing is true, which needs init: a new network draws with a new expert anyway")
 
 
 @dataclass(frozen=True, eq=False)

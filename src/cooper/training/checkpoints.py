@@ -141,21 +141,6 @@ def with_vision(model: CooperModel, trained: TrainedVision, seed: int) -> Cooper
     return seeing
 
 
-@torch.no_grad()
-def with_new_drawing(model: CooperModel, seed: int) -> CooperModel:
-    """The same network with a drawing expert that has learnt nothing yet: a copy of the understanding one, between
-    fresh ends."""
-    torch.manual_seed(seed)
-    beginner = CooperModel(model.config)
-    initialise(beginner)
-    kept = {name: weight for name, weight in model.state_dict().items() if not is_of_drawing(name)}
-    beginner.load_state_dict({**beginner.state_dict(), **kept})
-    for pair in beginner.modules():
-        if isinstance(pair, PerExpert):
-            pair.gen.load_state_dict(pair.und.state_dict())
-    return beginner
-
-
 def is_of_drawing(name: str) -> bool:
     """Whether a weight belongs to what only drawing trains."""
     return not set(name.split(".")).isdisjoint(DRAWING)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +38,6 @@ from cooper.training.checkpoints import (
     save_autoencoder,
     save_bundle,
     save_vision,
-    with_new_drawing,
     with_vision,
 )
 from cooper.training.corpus import corpus
@@ -171,8 +170,6 @@ def _vision(recipe: VisionRecipe) -> Path:
 
 def _amg(recipe: AmgRecipe) -> Path:
     bundle = load_bundle(recipe.init) if recipe.init is not None else _new_bundle(recipe)
-    if recipe.new_drawing:
-        bundle = replace(bundle, model=with_new_drawing(bundle.model, recipe.seed))
     if recipe.vision is not None:
         seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
         bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
