@@ -130,3 +130,16 @@ def test_other_processes_report_nothing(seer, settings, tmp_path):
         report.unlink()
     assert evaluate_scenes(seer, replace(settings, out=tmp_path, share=Share(1, 2))) == whole
     assert not list(tmp_path.glob("report.*")) and len(list(tmp_path.glob("*.jsonl"))) == 3
+
+
+def test_true_maps_come_with_the_questions_only_where_asked_for(settings):
+    records = scenes._records(settings)
+    assert not any(item.question.known for item in items_of(records, settings))
+    told = items_of(records, replace(settings, true_maps=True))
+    by_scene = {scenes.scene_id(record.scene): record for record in records}
+    for item in told:
+        record = by_scene[item.id.rsplit("-", 2)[0]]
+        assert set(item.question.known) == {"depth", "segmentation"}
+        assert np.array_equal(item.question.known["depth"].arrays["depth"], record.depth_m)
+        assert np.array_equal(item.question.known["segmentation"].arrays["labels"], record.labels)
+    assert settings.record != replace(settings, true_maps=True).record

@@ -8,6 +8,7 @@ import torch
 
 from cooper.errors import CooperError
 from cooper.model.config import DrawingDefaults
+from cooper.perception.modality import Reading
 from cooper.reasoning.cooper import Cooper, question_of
 from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
 from cooper.reasoning.options import Options, Request
@@ -203,3 +204,23 @@ def test_every_step_is_of_a_known_kind(cooper):
     assert kinds == [TextStep, MapStep, TextStep, TextStep]
     assert trace.steps[2].text == DEFAULT.reflection
     assert trace.steps[2].logprobs == ()
+
+
+def test_a_known_map_is_read_in_place_of_a_drawn_one(cooper):
+    shape = np.asarray(picture()).shape[:2]
+    near, far = (Reading({"depth": np.full(shape, metres, np.float32)}, {"depth": "m"}) for metres in (1.0, 4.0))
+    questions = [Question((picture(), "How far?"), known=known) for known in ({"depth": near}, {}, {"depth": far})]
+    requests = [Request(number, Seeded(0), 0, encoded(cooper, DEPTH, PARTS, ANSWER)) for number in range(3)]
+    events = list(cooper.engine.run(questions, requests, Options(drawing=DrawingDefaults(num_timesteps=3))))
+    done = {event.row: event.trace for event in events if isinstance(event, TraceDone)}
+    for row, metres in ((0, 1.0), (2, 4.0)):
+        depth, parts = done[row].maps
+        assert depth.latents is None and parts.latents is not None
+        assert depth.reading.arrays["depth"] == pytest.approx(metres, rel=0.02)
+    assert all(step.latents is not None for step in done[1].maps)
+    for trace in done.values():
+        np.testing.assert_allclose(rescored(cooper, trace), [p for t in trace.turns for p in t.logprobs], atol=1e-5)
+    told = {
+        (event.row, event.step.modality) for event in events if isinstance(event, StepDone) and isinstance(event.step, MapStep)
+    }
+    assert told == {(row, name) for row in range(3) for name in ("depth", "segmentation")}

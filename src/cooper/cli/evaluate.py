@@ -40,6 +40,9 @@ def evaluate(
     maps: Annotated[int | None, typer.Option(help="Scenes to draw depth and segmentation of; all by default.")] = None,
     traces: Annotated[int, typer.Option(help="Questions per mode whose traces are saved.")] = 0,
     blind: Annotated[bool, typer.Option("--blind", help="Show grey scenes instead: the score of not looking.")] = False,
+    true_maps: Annotated[
+        bool, typer.Option("--true-maps", help="Scenes: hand over the true map where one is asked for.")
+    ] = False,
     base: Annotated[Path | None, typer.Option(help="Directory with what bare published weights lack.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...; the CPU by default.")] = None,
     inference: Annotated[Path | None, typer.Option(help="YAML of sampling, drawing and max_turns.")] = None,
@@ -61,7 +64,7 @@ def evaluate(
         folder, place = out / name if len(names) > 1 else out, places.get(name, "")
         if name == "scenes":
             where = Path(place) if place else None
-            options = (seed, 400 if limit is None else limit, where, split, batch, maps, traces, blind)
+            options = (seed, 400 if limit is None else limit, where, split, batch, maps, traces, blind, true_maps)
             reports[name] = evaluate_scenes(loaded, ScenesSettings(model, modes, folder, *options, quiet=as_json))
         elif name in MAPS:
             kind, evaluate_maps = _map_evaluation(name)

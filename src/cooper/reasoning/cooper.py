@@ -1,7 +1,7 @@
 """The door for people: load a checkpoint, ask about pictures, draw maps."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -129,10 +129,18 @@ class Cooper:
         )
 
     def ask(
-        self, image: Picture | Sequence[Picture], question: str, mode: Mode = "interleaved", seed: int = 0, subject: int = -1
+        self,
+        image: Picture | Sequence[Picture],
+        question: str,
+        mode: Mode = "interleaved",
+        seed: int = 0,
+        subject: int = -1,
+        known: Mapping[str, Reading] | None = None,
     ) -> Trace:
-        """Answer a question about one or more pictures. `subject` counts the picture a map is drawn of (-1: the last)."""
-        asked = question_of(image, question, subject)
+        """Answer a question about one or more pictures. `subject` counts the picture a map is drawn of (-1: the last); maps of
+        it in `known`, for example measured depth as `{"depth": Reading({"depth": metres_HW}, {"depth": "m"})}`, are read
+        where the model asks for them, and not drawn."""
+        asked = replace(question_of(image, question, subject), known=known or {})
         return self.batch([asked], self.options(mode), seed)[0][0]
 
     def stream(

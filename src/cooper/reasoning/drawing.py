@@ -14,15 +14,26 @@ from cooper.reasoning.events import DrawingProgress, Event, StepDone
 from cooper.reasoning.image import Drawer, Drawn, Progress, draw
 from cooper.reasoning.session import Parts, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
-from cooper.trace.trace import MapStep, TextStep
+from cooper.trace.trace import MapStep, Question, TextStep
 
 
 def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
-    """Let rows draw the map that each wants next."""
+    """Let rows draw the map that each wants next, or read it where the question comes with it."""
     if not rows:
         return
     if session.options.mode != "interleaved":
         yield from _request(session, rows)
+    given = [row for row in rows if session.samples[row].wants[0] in _question(session, row).known]
+    for row in given:
+        yield _finished(session, row, _given_step(session, row))
+    yield from _drawn(session, [row for row in rows if row not in given])
+    yield from _read_back(session, [row for row in rows if not session.samples[row].done])
+
+
+def _drawn(session: Session, rows: Sequence[int]) -> Iterator[Event]:
+    """Let rows draw, all together."""
+    if not rows:
+        return
     parts, started = session.parts, time.perf_counter()
     drawers = [_drawer(session, row) for row in rows]
     result = Drawn(())
@@ -35,11 +46,27 @@ def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
     pictures = decoded(parts, result.latents, [drawer.grid for drawer in drawers])
     seconds = time.perf_counter() - started
     for place, (row, drawn) in enumerate(zip(rows, pictures, strict=True)):
-        sample = session.samples[row]
-        modality = parts.modalities[sample.wants.popleft()]
-        sample.steps.append(_map_step(modality, drawn, result, place, seconds))
-        yield StepDone(row, sample.steps[-1])
-    yield from _read_back(session, [row for row in rows if not session.samples[row].done])
+        modality = parts.modalities[session.samples[row].wants[0]]
+        yield _finished(session, row, _map_step(modality, drawn, result, place, seconds))
+
+
+def _finished(session: Session, row: int, step: MapStep) -> StepDone:
+    """Add the map that the row wanted."""
+    sample = session.samples[row]
+    sample.wants.popleft()
+    sample.steps.append(step)
+    return StepDone(row, step)
+
+
+def _given_step(session: Session, row: int) -> MapStep:
+    """The map that the question comes with, as the model would draw it."""
+    modality = session.parts.modalities[session.samples[row].wants[0]]
+    drawn = modality.encode(_question(session, row).known[modality.name])
+    return MapStep(modality.name, drawn, modality.render(drawn), reading=modality.decode(drawn))
+
+
+def _question(session: Session, row: int) -> Question:
+    return session.questions[session.samples[row].request.question]
 
 
 def _map_step(modality: Modality, drawn: np.ndarray, result: Drawn, place: int, seconds: float) -> MapStep:
@@ -59,8 +86,7 @@ def _map_step(modality: Modality, drawn: np.ndarray, result: Drawn, place: int, 
 
 def _drawer(session: Session, row: int) -> Drawer:
     """Where a map is drawn: on the grid of the picture that the question names, from the row's own noise."""
-    sample, processor = session.samples[row], session.parts.layout.processor
-    question = session.questions[sample.request.question]
+    sample, processor, question = session.samples[row], session.parts.layout.processor, _question(session, row)
     canvas, config = processor.canvas(question.images[question.subject]), session.parts.model.config
     cell = config.vae_geometry.downsampling * config.latent_patch_size  # pixels of one latent token along a side
     grid = (canvas.height // cell, canvas.width // cell)

@@ -3,7 +3,7 @@
 H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent token. K: noisy steps of a drawing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,12 +20,14 @@ Author = Literal["model", "prompt"]
 class Question:
     """Pictures and texts in the order the model reads them, and the picture a map is drawn of.
 
-    `subject` counts pictures from 0; -1 is the last one, as published.
+    `subject` counts pictures from 0; -1 is the last one, as published. `known`: maps of it by modality, from a sensor or as the
+    truth; where the model asks for one of them it reads that instead of drawing. A stored trace has them among its steps only.
     """
 
     parts: tuple[Image.Image | str, ...]
     subject: int = -1
     id: str = ""
+    known: Mapping[str, Reading] = field(default_factory=dict)
 
     @property
     def images(self) -> tuple[Image.Image, ...]:

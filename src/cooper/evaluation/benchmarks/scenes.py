@@ -1,8 +1,9 @@
 """The scenes benchmark: questions, depth and segmentation over rendered rooms with exact truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from cooper.data.scenes.questions import balanced_questions
 from cooper.data.scenes.render import FAR, NEAR, SceneRecord
 from cooper.data.scenes.scene import Scene
 from cooper.data.scenes.store import SceneSet, shard_path
+from cooper.data.scenes.traces import ALL_MAPS
+from cooper.data.scenes.traces import truth_of as reading_of
 from cooper.errors import CooperError
 from cooper.evaluation.maps import draw_depth, draw_segmentation
 from cooper.evaluation.perception import Conventions, Truth, depth_figures, segmentation_figures
@@ -24,9 +27,11 @@ from cooper.evaluation.report import write_report
 from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
 from cooper.evaluation.summary import Report, summarise
+from cooper.perception.modality import Reading
 from cooper.trace.trace import Question
 
 QUESTIONS_PER_SCENE = 4
+NOTHING: Mapping[str, Reading] = MappingProxyType({})
 GREY = 127  # what a model that is not allowed to look is shown
 CONVENTIONS = Conventions(NEAR, FAR, CLASS_NAMES, frozenset(CLASS_IDS[shape] for shape in SHAPES), CLASS_IDS["void"])
 
@@ -36,6 +41,7 @@ class ScenesSettings:
     """One run. `limit`: questions. `data`: a rendered set; without it the test split of `seed` is rendered under `out`.
 
     `maps`: pictures whose depth and segmentation are drawn, None for all. `blind`: questions come with a grey picture.
+    `true_maps`: the model is handed the true map where it asks for one, which tells what better drawing could bring at most.
     """
 
     model: str
@@ -49,6 +55,7 @@ class ScenesSettings:
     maps: int | None = None
     traces: int = 0
     blind: bool = False
+    true_maps: bool = False
     quiet: bool = False
     share: Share = field(default_factory=Share.here)
 
@@ -73,6 +80,7 @@ class ScenesSettings:
             "split": self.split,
             "maps": self.maps,
             "blind": self.blind,
+            "true_maps": self.true_maps,
         }
 
 
@@ -108,17 +116,21 @@ def items_of(records: Sequence[SceneRecord], settings: ScenesSettings) -> list[I
     """At most `limit` questions, as even over the categories as the scenes allow."""
     per_scene = max(QUESTIONS_PER_SCENE, -(-settings.limit // len(records)))
     found = balanced_questions((record.scene for record in records), settings.seed, per_scene)
-    pictures = {scene_id(record.scene): _shown(record, settings.blind) for record in records}
-    return [item_of(question, pictures[question.id.rsplit("-", 2)[0]]) for question in found[: settings.limit]]
+    shown = {scene_id(record.scene): _shown(record, settings.blind) for record in records}
+    known = {scene_id(record.scene): _known(record) if settings.true_maps else {} for record in records}
+    scenes = [question.id.rsplit("-", 2)[0] for question in found]
+    return [
+        item_of(question, shown[scene], known[scene]) for question, scene in zip(found[: settings.limit], scenes, strict=False)
+    ]
 
 
-def item_of(question: SceneQuestion, picture: Image.Image) -> Item:
-    """A question about a scene as evaluation and reinforcement learning put it."""
+def item_of(question: SceneQuestion, picture: Image.Image, known: Mapping[str, Reading] = NOTHING) -> Item:
+    """A question about a scene as evaluation and reinforcement learning put it; `known`: maps it comes with."""
     return Item(
         id=question.id,
         category=question.category,
         group=question.group,
-        question=Question((picture, question.prompt), id=question.id),
+        question=Question((picture, question.prompt), id=question.id, known=known),
         type=question.type,
         truth=question.answer,
         choices=question.choices,
@@ -129,6 +141,10 @@ def item_of(question: SceneQuestion, picture: Image.Image) -> Item:
 def scene_id(scene: Scene) -> str:
     """The name of a scene, with which the ids of its questions begin."""
     return f"{scene.split}-{scene.seed}"
+
+
+def _known(record: SceneRecord) -> dict[str, Reading]:
+    return dict.fromkeys(ALL_MAPS, reading_of(record))
 
 
 def _shown(record: SceneRecord, blind: bool) -> Image.Image:
