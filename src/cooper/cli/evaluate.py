@@ -94,6 +94,7 @@ def _check_maps(names: list[str], dataset: str, places: dict[str, str]) -> None:
 
 def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
     """Print the JSON that is asked for. CooperError: too much could not be scored. Of several processes only the first does."""
+    from cooper.evaluation.judging import FAULTS
     from cooper.evaluation.processes import Share
     from cooper.evaluation.report import report_json
 
@@ -104,7 +105,8 @@ def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
         typer.echo(json.dumps(found if len(found) > 1 else next(iter(found.values()))))
     failed = [name for name, report in reports.items() if report.unscored_share > MOST_UNSCORED]
     if failed:
-        raise CooperError(f"more than 1 % of the rows of {', '.join(failed)} could not be scored: the judge did not reply")
+        why = reports[failed[0]].settings.get(FAULTS, "the judge did not reply")
+        raise CooperError(f"more than 1 % of the rows of {', '.join(failed)} could not be scored: {why}")
 
 
 def _loaded(model: str, base: Path | None, device: str | None, inference: Path | None) -> "Cooper":

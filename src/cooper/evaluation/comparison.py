@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cooper.errors import CooperError
+from cooper.evaluation.judging import laid_over, read_judged
 from cooper.evaluation.report import without_nan
 from cooper.evaluation.runner import AnswerRow, read_answers
 from cooper.evaluation.summary import Comparison, compare
@@ -24,17 +25,18 @@ def compare_runs(first: str, second: str) -> list[Comparison]:
         raise CooperError(f"{first} and {second} have no mode in common; name one of each as FOLDER:MODE")
     found = [compare(_named(one[a], first, a), _named(other[b], second, b)) for a, b in pairs if one[a] and other[b]]
     if not any(difference.estimate.rows for each in found for difference in each.categories.values()):
-        raise CooperError(f"{first} and {second} have no question in common")
+        raise CooperError(f"{first} and {second} have no question in common that is scored")
     return found
 
 
 def rows_by_mode(place: str) -> dict[str, list[AnswerRow]]:
-    """The rows of a run, given as its folder or FOLDER:MODE, by mode. CooperError: no run, or no such mode."""
+    """The rows of a run, given as its folder or FOLDER:MODE, by mode, as its report counts them. CooperError: no run, or no
+    such mode."""
     folder, _, mode = place.rpartition(":")
     if mode not in get_args(Mode) or not folder:
         folder, mode = place, ""
     path = Path(folder) / "rows.jsonl"
-    rows = read_answers(path)
+    rows = laid_over(read_answers(path), read_judged(path.parent))
     if not rows:
         raise CooperError(f"{path} holds no answers of a run")
     modes = [mode] if mode else list(dict.fromkeys(row.mode for row in rows))

@@ -8,7 +8,7 @@ from typing import Any
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.catalogue import read_benchmark
 from cooper.evaluation.judge import Judge, JudgeSettings
-from cooper.evaluation.judging import judge_rows
+from cooper.evaluation.judging import Judgement, judge_rows, laid_over, store_judged
 from cooper.evaluation.processes import Share
 from cooper.evaluation.report import write_report
 from cooper.evaluation.rows import open_run
@@ -71,17 +71,13 @@ def evaluate_published(model: Reasoner, settings: PublishedSettings) -> Report:
     judge = Judge(settings.judge) if settings.judge is not None and share.first else None
     plan = Plan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
     rows = answer_all(model, items, plan)
+    found = Judgement()
     if share.first:
-        rows = judge_rows(rows, items, judge)
+        found = judge_rows(rows, items, judge)
+        store_judged(settings.out, found.judged, plan.modes)
     told = {**settings.record, "modes": ", ".join(plan.modes), "questions": f"{len(items)} of {len(asked.items)}"}
     told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
-    if judge is not None and settings.judge is not None:
-        counts = judge.counts
-        told["judge"] = (
-            f"{settings.judge.model}: {counts.asked} asked, {counts.cached} kept from before, {counts.unreached} not reached, "
-            f"{counts.tokens_in} tokens in, {counts.tokens_out} out"
-        )
-    report = summarise(rows, told, settings.seed)
+    report = summarise(laid_over(rows, found.judged), told | found.told, settings.seed)
     write_report(report, settings.out, share)
     return report
 

@@ -80,7 +80,7 @@ def study(models: Sequence[Model], seed: int = 0) -> Study:
     runs = [rows for model in models for rows in model.seeds]
     common = set.intersection(*({row.id for row in rows if not row.unscored} for rows in runs))
     if not common:
-        raise CooperError("the runs of the study have no question in common")
+        raise CooperError("the runs of the study have no question in common that is scored")
     kept = [Model(model.name, tuple(_only(rows, common) for rows in model.seeds)) for model in models]
     asked = _Asked.of(kept[0].seeds[0])
     earned = {model.name: np.mean([_right(rows) for rows in model.seeds], axis=0) for model in kept}
