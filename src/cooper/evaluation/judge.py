@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge_cache import ReplyCache, StoredReply
-from cooper.evaluation.judge_endpoint import Endpoint, JudgeSettings, Verdict, read_key, sendable
+from cooper.evaluation.judge_endpoint import Endpoint, JudgeSettings, Sampling, Verdict, read_key, sendable
 from cooper.evaluation.judge_prompts import PROMPT_VERSION
 
 __all__ = ["Counts", "Judge", "JudgeSettings", "Reader", "Verdict"]
@@ -79,6 +79,7 @@ class Judge:
         self.settings = settings
         self._key = read_key(settings.key)
         self._cache = ReplyCache(settings.cache)
+        self._sampling = Sampling(settings)
         self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
         self._counts = Counts()
         self._counting = threading.Lock()
@@ -161,7 +162,7 @@ class Judge:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None:
-            session = _Session(Endpoint(self.settings, self._key), asyncio.Semaphore(self.settings.concurrency))
+            session = _Session(Endpoint(self.settings, self._key, self._sampling), asyncio.Semaphore(self.settings.concurrency))
             self._sessions[loop] = session
         session.users += 1
         try:
