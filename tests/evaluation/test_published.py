@@ -9,7 +9,7 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.evaluation.comparison import compare_runs
-from cooper.evaluation.judging import judge_rows
+from cooper.evaluation.judging import judge_rows, laid_over
 from cooper.evaluation.published import PublishedSettings, evaluate_published, limited
 from cooper.evaluation.rows import read_rows
 from cooper.evaluation.runner import Item, Plan, answer_all
@@ -112,7 +112,7 @@ def test_a_judge_grades_open_answers_and_reads_what_rules_cannot(tmp_path, monke
 
     for server in serving_once(monkeypatch):
         server.script = script
-        judged = judge_rows(rows, items, Judge(settings_of(server)))
+        judged = laid_over(rows, judge_rows(rows, items, Judge(settings_of(server))).judged)
     assert [(row.correct, row.value, row.unscored) for row in judged] == [
         (True, 0.8, False),
         (True, 1.0, False),

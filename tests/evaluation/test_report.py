@@ -30,8 +30,8 @@ def test_accuracy_and_means(report):
     assert accuracy["distance"].rows == 6 and accuracy["colour"].rows == 5
     assert interleaved.means["spatial"].mean == pytest.approx(2 / 3)
     assert interleaved.means["general"].mean == 0.0 and perception.means["general"].mean == 1.0
-    assert interleaved.categories[0].relative_accuracy == pytest.approx(0.9)
-    assert interleaved.categories[1].relative_accuracy is None
+    assert interleaved.categories[0].relative_accuracy.mean == pytest.approx(0.9)
+    assert interleaved.categories[1].relative_accuracy.rows == 0
     assert direct.unanswered == 22 and interleaved.unanswered == 0
 
 

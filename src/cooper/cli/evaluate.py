@@ -2,7 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,27 +54,34 @@ def evaluate(
 ) -> None:
     """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality. Under torchrun, shared."""
     from cooper.evaluation.benchmarks.scenes import ScenesSettings, evaluate_scenes
-    from cooper.evaluation.published import PublishedSettings, evaluate_published
+    from cooper.evaluation.published import PublishedSettings, evaluate_published, read_questions
 
     modes = tuple(part.strip() for part in mode.split(",") if part.strip())
     places, asked = _places(names, data or []), _judge(judge, judge_model, judge_key, out)
     _check_maps(names, dataset, places)
-    reports: dict[str, Report] = {}
-    loaded, told = _loaded(model, base, device, inference), "" if inference is None else str(inference)
-    for name in dict.fromkeys(names):
-        folder, place = out / name if len(names) > 1 else out, places.get(name, "")
+    _check_judge(names, asked)
+    told = "" if inference is None else str(inference)
+    folders = {name: out / name if len(names) > 1 else out for name in names}
+    runs: dict[str, Callable[[Cooper], Report]] = {}  # all are made ready before the model is loaded: mistakes show at once
+    for name, folder in folders.items():
+        place = places.get(name, "")
         if name == "scenes":
             where = Path(place) if place else None
             options = (seed, 400 if limit is None else limit, where, split, batch, maps, traces, blind, true_maps)
-            reports[name] = evaluate_scenes(loaded, ScenesSettings(model, modes, folder, *options, quiet=as_json))
+            runs[name] = partial(evaluate_scenes, settings=ScenesSettings(model, modes, folder, *options, quiet=as_json))
         elif name in MAPS:
             kind, evaluate_maps = _map_evaluation(name)
-            reports[name] = evaluate_maps(loaded, kind(model, dataset, Path(place), folder, limit, batch, seed, as_json))
+            settings = kind(model, dataset, Path(place), folder, limit, batch, seed, as_json)
+            runs[name] = partial(evaluate_maps, settings=settings)
         else:
             settings = PublishedSettings(model, name, modes, folder, place, limit, batch, seed, traces, told, asked, as_json)
-            reports[name] = evaluate_published(loaded, settings)
+            read_questions(settings)
+            runs[name] = partial(evaluate_published, settings=settings)
+    loaded, reports = _loaded(model, base, device, inference), {}
+    for name, evaluated in runs.items():
+        reports[name] = evaluated(loaded)
         if not as_json:
-            _show(reports[name], folder)
+            _show(reports[name], folders[name])
     _conclude(reports, as_json)
 
 
@@ -95,8 +103,15 @@ def _check_maps(names: list[str], dataset: str, places: dict[str, str]) -> None:
             settings.check_folder()
 
 
+def _check_judge(names: Sequence[str], judge: "JudgeSettings | None") -> None:
+    """CooperError: a judge that nothing would ask."""
+    if judge is not None and all(name == "scenes" or name in MAPS for name in names):
+        raise CooperError(f"a judge scores published benchmarks, and {', '.join(names)} needs none: leave --judge away")
+
+
 def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
     """Print the JSON that is asked for. CooperError: too much could not be scored. Of several processes only the first does."""
+    from cooper.evaluation.judging import FAULTS
     from cooper.evaluation.processes import Share
     from cooper.evaluation.report import report_json
 
@@ -107,7 +122,8 @@ def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
         typer.echo(json.dumps(found if len(found) > 1 else next(iter(found.values()))))
     failed = [name for name, report in reports.items() if report.unscored_share > MOST_UNSCORED]
     if failed:
-        raise CooperError(f"more than 1 % of the rows of {', '.join(failed)} could not be scored: the judge did not reply")
+        why = reports[failed[0]].settings.get(FAULTS, "the judge did not reply")
+        raise CooperError(f"more than 1 % of the rows of {', '.join(failed)} could not be scored: {why}")
 
 
 def _loaded(model: str, base: Path | None, device: str | None, inference: Path | None) -> "Cooper":

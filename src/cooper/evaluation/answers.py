@@ -24,11 +24,17 @@ _ANNOUNCED = re.compile(
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _DECORATION = re.compile(r"[*`$]|(?<![^\W_])_+|_+(?![^\W_])|\\(?:text|mathrm|textbf|left|right)\b")
 _NO_SIDE = re.compile(  # phrases in which yes and no are no answer
-    r"\bno (?:idea|clue|answer|information|doubt|way to (?:tell|know|say)|telling)\b|\byes\s*(?:or|and|/)\s*no\b",
+    r"\bno (?:idea|clue|answer|information|doubt|way to (?:tell|know|say)|telling)\b"
+    r"|(?:\b(?:whether|if)\s+(?:it|that|this)(?:\s+is|['’]s)\s+)?\b(?:yes|true)\s*(?:or|nor|and|/)\s*(?:no|false)\b"
+    r"|\b(?:whether|if)\s+(?:it|that|this)(?:\s+is|['’]s)\s+(?:true|false)\b",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(  # "not true" is a no
+    r"(?:\b(?:not|never|cannot|hardly)|n['’]t)\s+(?:(?:be|really|quite|entirely|strictly|necessarily)\s+)*(true|false)\b",
     re.IGNORECASE,
 )
 _YES = frozenset({"yes", "true", "yeah", "yep"})
-_NO = frozenset({"no", "false", "nope"})
+_NO = frozenset({"no", "false", "untrue", "nope"})
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,8 @@ def read_number(reply: str, lengths: bool = True) -> float | None:
 def read_yes_no(reply: str) -> str:
     """ "yes", "no", or "" when the reply says neither or both."""
     for text in _candidates(reply):
-        words = re.findall(r"[a-z]+", _NO_SIDE.sub("", text).lower())
+        plain = _DENIED.sub(lambda denied: " no" if denied[1].lower() == "true" else " yes", _NO_SIDE.sub("", text))
+        words = re.findall(r"[a-z]+", plain.lower())
         sides = ["yes" if word in _YES else "no" for word in words if word in _YES | _NO]
         if words and words[0] in _YES | _NO:
             return sides[0]

@@ -6,17 +6,19 @@ A judge that cannot be reached is a verdict without a reply, not an exception: w
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import astuple, dataclass, field, replace
 from hashlib import sha256
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge_cache import ReplyCache, StoredReply
-from cooper.evaluation.judge_endpoint import Endpoint, JudgeSettings, Verdict, read_key, sendable
+from cooper.evaluation.judge_endpoint import Endpoint, JudgeSettings, Sampling, Verdict, read_key, sendable
 from cooper.evaluation.judge_prompts import PROMPT_VERSION
 
-__all__ = ["Counts", "Judge", "JudgeSettings", "Verdict"]
+__all__ = ["Counts", "Judge", "JudgeSettings", "Reader", "Verdict"]
+
+Reader = Callable[[str], object]  # what a reply says; None where it says nothing of use
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,17 @@ class Counts:
         return Counts(*(mine + more for mine, more in zip(astuple(self), astuple(other), strict=True)))
 
 
+@dataclass(frozen=True)
+class _Prompt:
+    """A prompt as it is sent, and what reads its reply."""
+
+    text: str
+    read: Reader
+
+    def useful(self, reply: str) -> bool:
+        return self.read(reply) is not None
+
+
 @dataclass
 class _Session:
     """What all calls in one event loop share: connections, places for requests, and the prompts under way."""
@@ -56,7 +69,7 @@ class _Session:
 
 
 class Judge:
-    """Asks each prompt once, many at a time, and keeps every reply.
+    """Asks each prompt once, many at a time, and keeps every reply that is of use.
 
     `concurrency` holds for all calls within one event loop. The key and the cache are read here; the `openai` package
     is loaded when there is something to ask. CooperError: a key or a cache that cannot be used.
@@ -66,6 +79,7 @@ class Judge:
         self.settings = settings
         self._key = read_key(settings.key)
         self._cache = ReplyCache(settings.cache)
+        self._sampling = Sampling(settings)
         self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
         self._counts = Counts()
         self._counting = threading.Lock()
@@ -75,43 +89,49 @@ class Judge:
         """The sums over all calls so far."""
         return self._counts
 
-    def ask_all(self, prompts: Sequence[str]) -> list[Verdict]:
+    def ask_all(self, prompts: Sequence[str], readers: Sequence[Reader] = ()) -> list[Verdict]:
         """`ask` for callers without an event loop; CooperError inside one."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self.ask(prompts))
+            return asyncio.run(self.ask(prompts, readers))
         raise CooperError("ask_all was called inside an event loop: use `await judge.ask(prompts)`")
 
-    async def ask(self, prompts: Sequence[str]) -> list[Verdict]:
+    async def ask(self, prompts: Sequence[str], readers: Sequence[Reader] = ()) -> list[Verdict]:
         """One verdict for each prompt, in order. CooperError: a wrong key or model, or a cache that cannot be written.
 
-        Equal prompts share one request, also across calls; failures are not kept, so a later call tries them again.
+        Equal prompts share one request, also across calls. `readers`: one for each prompt, any reply will do without. Neither
+        failures nor replies that a reader finds of no use are kept, so a later call tries them again.
         """
         if isinstance(prompts, str):
             raise CooperError("a judge takes a sequence of prompts, got a single string")
         texts = [sendable(prompt) for prompt in prompts]
         keys = [self._cache_key(text) for text in texts]
-        fresh = {key: text for key, text in zip(keys, texts, strict=True) if self._cache.get(key) is None}
+        parts = zip(keys, texts, readers or [str] * len(texts), strict=True)
+        wanted = {key: _Prompt(text, read) for key, text, read in parts}
+        fresh = {key: prompt for key, prompt in wanted.items() if self._kept(key, prompt) is None}
         asked = await self._ask_fresh(fresh) if fresh else {}
         first = dict(asked)  # of equal prompts the first was asked, the others share its reply
-        verdicts = [first.pop(key, None) or self._stored(key) or asked[key] for key in keys]
+        verdicts = [first.pop(key, None) or self._kept(key, wanted[key]) or asked[key] for key in keys]
         cached = sum(verdict.cached for verdict in verdicts)
         unreached = sum(verdict.reply is None for verdict in verdicts)
         self._count(Counts(cached=cached, unreached=unreached))
         return verdicts
 
-    def _stored(self, key: str) -> Verdict | None:
+    def _kept(self, key: str, prompt: _Prompt) -> Verdict | None:
+        """An earlier reply that is of use."""
         stored = self._cache.get(key)
-        return Verdict(stored.reply, "", True, stored.tokens_in, stored.tokens_out) if stored else None
+        if stored is None or not prompt.useful(stored.reply):
+            return None
+        return Verdict(stored.reply, "", True, stored.tokens_in, stored.tokens_out)
 
-    async def _ask_fresh(self, fresh: dict[str, str]) -> dict[str, Verdict]:
+    async def _ask_fresh(self, fresh: Mapping[str, _Prompt]) -> dict[str, Verdict]:
         """Verdicts by key; those that another call had under way already count as cached."""
         async with self._session() as session:
             shared = fresh.keys() & session.under_way.keys()
-            for key, text in fresh.items():
+            for key, prompt in fresh.items():
                 if key not in shared:
-                    session.under_way[key] = asyncio.create_task(self._put(session, key, text))
+                    session.under_way[key] = asyncio.create_task(self._put(session, key, prompt))
                     session.under_way[key].add_done_callback(_look_at_fault)
             tasks = {key: session.under_way[key] for key in fresh}
             done, _ = await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_EXCEPTION)
@@ -123,13 +143,13 @@ class Judge:
             for key, verdict in verdicts.items()
         }
 
-    async def _put(self, session: _Session, key: str, text: str) -> Verdict:
-        """Ask one prompt when there is a place, and keep its reply before anyone sees it."""
+    async def _put(self, session: _Session, key: str, prompt: _Prompt) -> Verdict:
+        """Ask one prompt when there is a place, and keep a useful reply before anyone sees it."""
         try:
             async with session.places:
-                verdict = await session.endpoint.ask(text)
+                verdict = await session.endpoint.ask(prompt.text)
             self._count(Counts(asked=1, tokens_in=verdict.tokens_in, tokens_out=verdict.tokens_out))
-            if verdict.reply is not None:
+            if verdict.reply is not None and prompt.useful(verdict.reply):
                 stored = StoredReply(key, verdict.reply, verdict.tokens_in, verdict.tokens_out)
                 await asyncio.to_thread(self._cache.add, stored)  # reaches the disk: too slow for the loop
             return verdict
@@ -142,7 +162,7 @@ class Judge:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None:
-            session = _Session(Endpoint(self.settings, self._key), asyncio.Semaphore(self.settings.concurrency))
+            session = _Session(Endpoint(self.settings, self._key, self._sampling), asyncio.Semaphore(self.settings.concurrency))
             self._sessions[loop] = session
         session.users += 1
         try:

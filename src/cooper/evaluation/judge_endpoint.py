@@ -7,6 +7,7 @@ import os
 import random
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 LONGEST_WAIT_S = 120.0  # a server that asks for a longer pause is given up
 HOPELESS = {401: "refuses the key", 403: "does not allow this key", 404: "has no such address or model"}
 PASSING = frozenset({408, 409, 425, 429})  # as every status from 500 on: another try may work
+BAD_FIELDS = frozenset({400, 422})  # may be about one field, which the message names
+RENAMED = {"max_tokens": "max_completion_tokens"}  # what newer models call a field that they refuse
 NO_KEY = "none"  # the client wants some key; local servers do not look at it
 
 
@@ -31,7 +34,7 @@ class JudgeSettings:
     url: base address, as http://localhost:8000/v1. key: name of the environment variable that holds the key (or of a
     line in `.env`); unset or empty will do for local servers. timeout: seconds for one try, all in all. retries: tries
     after the first. backoff: seconds before the second try, doubled each time. cache: folder for replies, None for
-    memory only. max_tokens, temperature: None sends none, for models that refuse them.
+    memory only. max_tokens, temperature: None sends none; a model that refuses one by name is asked without it.
     """
 
     url: str
@@ -79,17 +82,31 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Fault:
-    """A try that failed. `wait`: seconds the server asks for."""
+    """A try that failed. `wait`: seconds the server asks for; `refused`: the field that it does not take."""
 
     error: str
     again: bool = True
     wait: float | None = None
+    refused: str = ""
+
+
+class Sampling:
+    """The fields sent beside a prompt, but those that the server has refused, which all endpoints of a judge remember."""
+
+    def __init__(self, settings: JudgeSettings) -> None:
+        asked = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+        self.fields: Mapping[str, float] = {name: value for name, value in asked.items() if value is not None}
+
+    def leave_out(self, field: str) -> None:
+        """Send it no more, or under its other name."""
+        named = {RENAMED.get(name, "") if name == field else name: value for name, value in self.fields.items()}
+        self.fields = {name: value for name, value in named.items() if name}
 
 
 class Endpoint:
     """A client of one endpoint, for one event loop. CooperError: the `openai` package is missing."""
 
-    def __init__(self, settings: JudgeSettings, key: str) -> None:
+    def __init__(self, settings: JudgeSettings, key: str, sampling: Sampling) -> None:
         try:
             import openai
         except ImportError as error:
@@ -97,11 +114,10 @@ class Endpoint:
         self._openai = openai
         self._settings = settings
         self._key = key
+        self._sampling = sampling
         self._jitter = random.Random()  # its own generator: waiting must not move the seeded ones
         self._client = openai.AsyncOpenAI(base_url=settings.url, api_key=key or NO_KEY, timeout=settings.timeout, max_retries=0)
         self._create = self._client.chat.completions.with_raw_response.create  # loads much: not within a try's time
-        sampling = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
-        self._sampling = {name: value for name, value in sampling.items() if value is not None}
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -119,6 +135,14 @@ class Endpoint:
         return Verdict(None, f"{outcome.error} (tries: {tried + 1})")
 
     async def _try(self, prompt: str) -> Verdict | _Fault:
+        """One try; a field that the server refuses is left out and the prompt sent again at once."""
+        while True:
+            outcome = await self._send(prompt, self._sampling.fields)
+            if isinstance(outcome, Verdict) or not outcome.refused:
+                return outcome
+            self._sampling.leave_out(outcome.refused)  # it was sent, so this ends when no field is left
+
+    async def _send(self, prompt: str, fields: Mapping[str, float]) -> Verdict | _Fault:
         openai = self._openai
         url, timeout = self._settings.url, self._settings.timeout
         try:
@@ -126,17 +150,17 @@ class Endpoint:
                 raw = await self._create(
                     model=self._settings.model,
                     messages=[{"role": "user", "content": prompt}],
-                    extra_body=self._sampling,
+                    extra_body=fields,
                 )
             return read_completion(raw.http_response.text)
         except (TimeoutError, openai.APITimeoutError):
             return _Fault(f"{url} gave no whole reply within {timeout:g} s")
         except openai.APIStatusError as error:
-            return self._refused(error)
+            return self._refused(error, fields)
         except (openai.OpenAIError, OSError) as error:
             return _Fault(f"{url} could not be reached: {_short(str(error.__cause__ or error))}")
 
-    def _refused(self, error: "openai.APIStatusError") -> _Fault:
+    def _refused(self, error: "openai.APIStatusError", fields: Mapping[str, float]) -> _Fault:
         """What a status from 400 on means. CooperError: a wrong key, address or model."""
         status, url = error.status_code, self._settings.url
         said = _short(error.message.replace(self._key, "***") if len(self._key) >= 8 else error.message)
@@ -147,7 +171,8 @@ class Endpoint:
             )
         wait = read_retry_after(error.response.headers.get("retry-after"))
         again = (status in PASSING or status >= 500) and (wait is None or wait <= LONGEST_WAIT_S)
-        return _Fault(f"{url} answered with HTTP {status}: {said}", again, wait)
+        named = [name for name in fields if status in BAD_FIELDS and re.search(rf"\b{name}\b", error.message)]
+        return _Fault(f"{url} answered with HTTP {status}: {said}", again, wait, named[0] if named else "")
 
     def _pause(self, tried: int, wait: float | None) -> float:
         """Seconds before the next try: never less than the server asks for, and spread so that not all come at once."""

@@ -1,5 +1,6 @@
 """Charts as inline SVG, so that a report is one file without any library."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,10 +13,10 @@ LABEL_WIDTH, PLOT_WIDTH, BAR, GAP = 170, 430, 11, 10
 
 @dataclass(frozen=True)
 class BarGroup:
-    """Bars that stand together under one label; `bars` one per series, None where there is none."""
+    """Bars that stand together under one label; `bars` one per series, without a bar where a mean is NaN."""
 
     label: str
-    bars: tuple[Estimate | None, ...]
+    bars: tuple[Estimate, ...]
 
 
 def bar_chart(series: Sequence[str], groups: Sequence[BarGroup]) -> str:
@@ -26,7 +27,7 @@ def bar_chart(series: Sequence[str], groups: Sequence[BarGroup]) -> str:
         middle = y + BAR * len(series) / 2 + 4
         parts.append(_text(LABEL_WIDTH - 8, middle, group.label, "end"))
         for place, bar in enumerate(group.bars):
-            if bar is not None:
+            if not math.isnan(bar.mean):
                 parts.append(_bar(bar, y + place * BAR, HUES[place % len(HUES)]))
         y += BAR * len(series) + GAP
     legend = [_key(LABEL_WIDTH + place * 120, name, HUES[place % len(HUES)]) for place, name in enumerate(series)]

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cooper.errors import CooperError
+from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet
 from cooper.evaluation.benchmarks.catalogue import read_benchmark
 from cooper.evaluation.judge import Judge, JudgeSettings
-from cooper.evaluation.judging import judge_rows
+from cooper.evaluation.judging import Judgement, judge_rows, laid_over, store_judged
 from cooper.evaluation.processes import Share
 from cooper.evaluation.report import write_report
 from cooper.evaluation.rows import open_run
@@ -62,28 +63,30 @@ def evaluate_published(model: Reasoner, settings: PublishedSettings) -> Report:
     Of several processes only the first asks the judge and writes; the report that the others give back is unjudged.
     CooperError: `out` holds another run, data that cannot be read, or open questions without a judge.
     """
-    asked = read_benchmark(settings.name, settings.data)
+    asked = read_questions(settings)
     items = limited(asked.items, settings.limit)
-    if settings.judge is None and any(item.scoring == "judge" for item in items):
-        raise CooperError(f"{settings.name} has open answers, which a judge must grade: name one (--judge, --judge-model)")
     share, modes = settings.share, check_modes(settings.modes)
     open_run(settings.out, settings.record, share)
     judge = Judge(settings.judge) if settings.judge is not None and share.first else None
     plan = Plan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
     rows = answer_all(model, items, plan)
+    found = Judgement()
     if share.first:
-        rows = judge_rows(rows, items, judge)
+        found = judge_rows(rows, items, judge)
+        store_judged(settings.out, found.judged, plan.modes)
     told = {**settings.record, "modes": ", ".join(plan.modes), "questions": f"{len(items)} of {len(asked.items)}"}
     told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
-    if judge is not None and settings.judge is not None:
-        counts = judge.counts
-        told["judge"] = (
-            f"{settings.judge.model}: {counts.asked} asked, {counts.cached} kept from before, {counts.unreached} not reached, "
-            f"{counts.tokens_in} tokens in, {counts.tokens_out} out"
-        )
-    report = summarise(rows, told, settings.seed)
+    report = summarise(laid_over(rows, found.judged), {**told, **found.told}, settings.seed)
     write_report(report, settings.out, share)
     return report
+
+
+def read_questions(settings: PublishedSettings) -> BenchmarkSet:
+    """The questions of a run. CooperError: no such benchmark, data that cannot be read, or open questions without a judge."""
+    asked = read_benchmark(settings.name, settings.data)
+    if settings.judge is None and any(item.scoring == "judge" for item in asked.items):
+        raise CooperError(f"{settings.name} has open answers, which a judge must grade: name one (--judge, --judge-model)")
+    return asked
 
 
 def limited(items: Sequence[Item], limit: int | None) -> list[Item]:

@@ -12,7 +12,7 @@ from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
 from cooper.evaluation.processes import Share
 from cooper.evaluation.rows import write_whole
 from cooper.evaluation.statistics import Difference, Estimate
-from cooper.evaluation.summary import Comparison, ModeFigures, Report, Usage
+from cooper.evaluation.summary import CategoryFigures, Comparison, MapEffect, ModeFigures, Report, Usage
 
 MEAN_NAMES = {"spatial": "spatial mean", "distance_size": "distance and size mean", "general": "general mean"}
 FIGURE_NAMES = {
@@ -37,6 +37,7 @@ FIGURE_NAMES = {
     "region_rq": "RQ of regions, class-agnostic",
 }
 
+DIFFERENCE_HEAD = ("points", "95 % interval", "rows", "only first right", "only second right", "McNemar p")
 USAGE_HEAD = ("no map", "maps per row", "right with a map", "right without")
 
 
@@ -119,39 +120,57 @@ def tables(report: Report) -> list[Table]:
     """All tables that have rows."""
     found = []
     if report.modes:
-        found += [_accuracy(report.modes), _numbers(report.modes), _usage(report.modes), _health(report.modes)]
+        found += [_accuracy(report.modes), _numbers(report.modes), _earned(report.modes)]
+        found += [_usage(report.modes), _effects(report.effects), _health(report.modes)]
     found += [comparison_table(comparison) for comparison in report.comparisons]
     found += [_figures("Depth", report.depth), _figures("Segmentation", report.segmentation)]
     return [table for table in found if table.rows]
 
 
 def _accuracy(modes: Sequence[ModeFigures]) -> Table:
-    rows = [["rows", *(str(mode.rows) for mode in modes)]]
+    rows = [["rows", *(str(mode.rows) for mode in modes)], _line("all rows", [mode.accuracy for mode in modes])]
     filled = [group for group in MEAN_NAMES if any(mode.means[group].rows for mode in modes)]
     rows += [[MEAN_NAMES[group], *(percent(mode.means[group]) for mode in modes)] for group in filled]
     if any(_earns_in_parts(mode) for mode in modes):
         rows.append(["mean of what rows earn", *(percent(mode.value) for mode in modes)])
     if any(mode.bundles.rows for mode in modes):
-        rows.append([f"whole bundles ({modes[0].bundles.rows})", *(percent(mode.bundles) for mode in modes)])
-    for place, category in enumerate(modes[0].categories):
-        cells = [percent(mode.categories[place].accuracy) for mode in modes]
-        rows.append([f"{category.category} ({category.accuracy.rows})", *cells])
+        rows.append(_line("whole bundles", [mode.bundles for mode in modes]))
+    rows += [_line(parts[0].category, [part.accuracy for part in parts]) for parts in _categories(modes)]
     return Table("Accuracy, % with 95 % interval", ["category (rows)", *(mode.mode for mode in modes)], rows)
 
 
-def _earns_in_parts(mode: ModeFigures) -> bool:
+def _line(name: str, figures: Sequence[Estimate]) -> list[str]:
+    """A figure in every mode, with its number of rows; modes differ in that where a judge could not score some."""
+    counts = [str(figure.rows) for figure in figures]
+    return [f"{name} ({', '.join(counts if len(set(counts)) > 1 else counts[:1])})", *map(percent, figures)]
+
+
+def _categories(modes: Sequence[ModeFigures]) -> list[tuple[CategoryFigures, ...]]:
+    """Each category in every mode."""
+    return list(zip(*(mode.categories for mode in modes), strict=True))
+
+
+def _earns_in_parts(figures: ModeFigures | CategoryFigures) -> bool:
     """Whether rows earn other than all or nothing, so that the mean of it says something of its own."""
-    right = sum(round(part.accuracy.mean * part.accuracy.rows) for part in mode.categories if part.accuracy.rows)
-    return mode.value.rows > 0 and abs(mode.value.mean * mode.value.rows - right) > 1e-6
+    return abs(figures.value.mean - figures.accuracy.mean) > 1e-9
 
 
 def _numbers(modes: Sequence[ModeFigures]) -> Table:
-    rows = []
-    for place, category in enumerate(modes[0].categories):
-        values = [mode.categories[place].relative_accuracy for mode in modes]
-        if any(value is not None for value in values):
-            rows.append([category.category, *("-" if value is None else f"{100 * value:.1f}" for value in values)])
-    return Table("Mean relative accuracy of numbers, %", ["category", *(mode.mode for mode in modes)], rows)
+    found = [(parts[0].category, [part.relative_accuracy for part in parts]) for parts in _categories(modes)]
+    rows = [_line(name, figures) for name, figures in found if any(figure.rows for figure in figures)]
+    head = ["category (rows)", *(mode.mode for mode in modes)]
+    return Table("Mean relative accuracy of numbers, % with 95 % interval", head, rows)
+
+
+def _earned(modes: Sequence[ModeFigures]) -> Table:
+    """Categories whose rows earn in parts, but those of numbers alone, which have a table of their own."""
+    rows = [
+        _line(parts[0].category, [part.value for part in parts])
+        for parts in _categories(modes)
+        if any(_earns_in_parts(part) and part.value != part.relative_accuracy for part in parts)
+    ]
+    head = ["category (rows)", *(mode.mode for mode in modes)]
+    return Table("Mean of what rows earn, % with 95 % interval", head, rows)
 
 
 def _usage(modes: Sequence[ModeFigures]) -> Table:
@@ -167,8 +186,18 @@ def _usage(modes: Sequence[ModeFigures]) -> Table:
 
 def usage_cells(usage: Usage) -> list[str]:
     """What stands under `USAGE_HEAD`."""
-    right = ["-" if not each.rows else f"{100 * each.mean:.0f}" for each in (usage.right_with, usage.right_without)]
+    right = [f"{percent(each)} of {each.rows}" if each.rows else "-" for each in (usage.right_with, usage.right_without)]
     return [f"{100 * usage.none:.0f}", f"{usage.maps:.2f}", *right]
+
+
+def _effects(effects: Sequence[MapEffect]) -> Table:
+    rows = [
+        [f"{effect.mode}: {effect.map}", *_difference(effect.accuracy), *points(effect.value)]
+        for effect in effects
+        if effect.value.rows
+    ]
+    head = ["mode: map drawn", *DIFFERENCE_HEAD, "points earned", "95 % interval"]
+    return Table("Effect of maps: rows with the map minus the same questions in the mode text", head, rows)
 
 
 def _health(modes: Sequence[ModeFigures]) -> Table:
@@ -185,18 +214,25 @@ def _health(modes: Sequence[ModeFigures]) -> Table:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Points, interval and test of each mean and category."""
-    named = [(MEAN_NAMES[group], comparison.means[group]) for group in MEAN_NAMES] + list(comparison.categories.items())
-    rows = [[name, *_difference(difference)] for name, difference in named if difference.estimate.rows]
-    head = ["category", "points", "95 % interval", "rows", "only first right", "only second right", "McNemar p"]
-    return Table(f"{comparison.first} minus {comparison.second}, paired", head, rows)
+    """Points, interval and test of all rows, of each mean and category; then what rows earned, where that is another thing."""
+    named = {"all rows": comparison.all_rows, **{MEAN_NAMES[group]: comparison.means[group] for group in MEAN_NAMES}}
+    rows = [[name, *_difference(each)] for name, each in (*named.items(), *comparison.categories.items()) if each.estimate.rows]
+    pairs = [("all rows", comparison.all_rows, comparison.value)]
+    pairs += [(name, right, comparison.values[name]) for name, right in comparison.categories.items()]
+    for name, right, earned in pairs:
+        if abs(earned.mean - right.estimate.mean) > 1e-9:
+            rows.append([f"{name}, earned", *points(earned), str(earned.rows), "-", "-", "-"])
+    return Table(f"{comparison.first} minus {comparison.second}, paired", ["category", *DIFFERENCE_HEAD], rows)
 
 
 def _difference(difference: Difference) -> list[str]:
-    estimate = difference.estimate
-    interval = f"{100 * estimate.low:+.1f} .. {100 * estimate.high:+.1f}"
-    counts = [str(estimate.rows), str(difference.only_first), str(difference.only_second)]
-    return [f"{100 * estimate.mean:+.1f}", interval, *counts, f"{difference.p_value:.3g}"]
+    counts = [str(difference.estimate.rows), str(difference.only_first), str(difference.only_second)]
+    return [*points(difference.estimate), *counts, f"{difference.p_value:.3g}"]
+
+
+def points(estimate: Estimate) -> list[str]:
+    """A difference in points, and its interval."""
+    return [f"{100 * estimate.mean:+.1f}", f"{100 * estimate.low:+.1f} .. {100 * estimate.high:+.1f}"]
 
 
 def _figures(title: str, figures: Mapping[str, Estimate]) -> Table:
@@ -218,15 +254,13 @@ def charts(report: Report) -> list[str]:
     """Accuracy per category and mode, and map usage per category of every mode that drew."""
     if not report.modes:
         return []
-    means = [
+    means = [BarGroup("all rows", tuple(mode.accuracy for mode in report.modes))]
+    means += [
         BarGroup(MEAN_NAMES[group], tuple(mode.means[group] for mode in report.modes))
         for group in MEAN_NAMES
         if report.modes[0].means[group].rows
     ]
-    parts = [
-        BarGroup(category.category, tuple(mode.categories[place].accuracy for mode in report.modes))
-        for place, category in enumerate(report.modes[0].categories)
-    ]
+    parts = [BarGroup(same[0].category, tuple(part.accuracy for part in same)) for same in _categories(report.modes)]
     found = ["<h2>Accuracy</h2>", bar_chart([mode.mode for mode in report.modes], [*means, *parts])]
     for mode in report.modes:
         names = sorted(mode.usage.drew)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from cooper.errors import CooperError
-from cooper.evaluation.comparison import rows_by_mode
+from cooper.evaluation.comparison import check_truths, rows_by_mode
 from cooper.evaluation.runner import GROUPS, AnswerRow
 from cooper.evaluation.statistics import Estimate, grouped_mean, sign_flips
 from cooper.evaluation.summary import MEANS, Usage, usage_of
@@ -74,13 +74,17 @@ def read_model(said: str) -> Model:
 
 
 def study(models: Sequence[Model], seed: int = 0) -> Study:
-    """Figures of every model and the gap between any two. CooperError: two of one name, or no question in common."""
+    """Figures of every model and the gap between any two. CooperError: two of one name, no question in common, or one id for
+    two questions."""
     if len({model.name for model in models}) < len(models):
         raise CooperError("two models of the study have one name")
     runs = [rows for model in models for rows in model.seeds]
+    for model in models:
+        for rows in model.seeds:
+            check_truths(models[0].name, runs[0], model.name, rows)
     common = set.intersection(*({row.id for row in rows if not row.unscored} for rows in runs))
     if not common:
-        raise CooperError("the runs of the study have no question in common")
+        raise CooperError("the runs of the study have no question in common that is scored")
     kept = [Model(model.name, tuple(_only(rows, common) for rows in model.seeds)) for model in models]
     asked = _Asked.of(kept[0].seeds[0])
     earned = {model.name: np.mean([_right(rows) for rows in model.seeds], axis=0) for model in kept}

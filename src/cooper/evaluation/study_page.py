@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
-from cooper.evaluation.report import MEAN_NAMES, USAGE_HEAD, Table, html_page, percent, usage_cells, without_nan
+from cooper.evaluation.report import MEAN_NAMES, USAGE_HEAD, Table, html_page, percent, points, usage_cells, without_nan
 from cooper.evaluation.rows import write_whole
-from cooper.evaluation.statistics import Estimate
 from cooper.evaluation.study import Study
 
 TITLE = "Models over the same questions"
@@ -62,16 +61,12 @@ def _seeds(study: Study) -> Table:
 
 def _gaps(study: Study) -> Table:
     rows = [
-        [f"{gap.first} - {gap.second}", MEAN_NAMES[name], *_points(gap.means[name]), f"{gap.p_values[name]:.2g}"]
+        [f"{gap.first} - {gap.second}", MEAN_NAMES[name], *points(gap.means[name]), f"{gap.p_values[name]:.2g}"]
         for gap in study.gaps
         for name in MEAN_NAMES
         if gap.means[name].rows
     ]
     return Table("Differences over the same questions", ["", "", "points", "95 % interval", "p"], rows)
-
-
-def _points(estimate: Estimate) -> tuple[str, str]:
-    return f"{100 * estimate.mean:+.1f}", f"{100 * estimate.low:+.1f} .. {100 * estimate.high:+.1f}"
 
 
 def _usage(study: Study) -> Table:

@@ -29,21 +29,22 @@ class Usage:
 
 @dataclass(frozen=True)
 class CategoryFigures:
-    """One category in one mode. `relative_accuracy`: mean relative accuracy of its Number rows, None without any."""
+    """One category in one mode. `value`: the mean of what each row earned; `relative_accuracy`: that of its Number rows."""
 
     category: str
     group: str
     accuracy: Estimate
-    relative_accuracy: float | None
+    value: Estimate
+    relative_accuracy: Estimate
     usage: Usage
 
 
 @dataclass(frozen=True)
 class ModeFigures:
-    """One mode. `means`: by name in `MEANS`, the mean over its categories. `value`: the mean of what each row earned, which
-    is a number's mean relative accuracy and a judge's grade. `bundles`: the share of pairs or rotations that are right as
-    a whole. Counts of rows: no answer element, nothing readable, a turn cut by the token limit, not scored by a judge that
-    had to (these count in no figure).
+    """One mode. `accuracy`: over all rows, whatever their category. `means`: by name in `MEANS`, the mean over its categories.
+    `value`: the mean of what each row earned, which is a number's mean relative accuracy and a judge's grade. `bundles`: the
+    share of pairs or rotations that are right as a whole. Counts of rows: no answer element, nothing readable, a turn cut by
+    the token limit, not scored by a judge that had to (these count in no figure).
     """
 
     mode: str
@@ -56,18 +57,36 @@ class ModeFigures:
     truncated: int
     unscored: int
     seconds: float
+    accuracy: Estimate
     value: Estimate
     bundles: Estimate
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Accuracy of `first` minus `second` over the same rows: means over categories as in `MEANS`, and each category."""
+    """Accuracy of `first` minus `second` over the same rows: all of them, means over categories as in `MEANS`, and each
+    category. `value` and `values`: the same of what rows earned, over all and by category."""
 
     first: str
     second: str
+    all_rows: Difference
     means: Mapping[str, Difference]
     categories: Mapping[str, Difference]
+    value: Estimate
+    values: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class MapEffect:
+    """Accuracy, and what rows earned, where `map` was drawn in `mode`, minus the same questions in the mode `text`.
+
+    Where the model chooses when to draw, it is the effect on the questions that it chose. A row with two maps counts for both.
+    """
+
+    mode: str
+    map: str
+    accuracy: Difference
+    value: Estimate
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,7 @@ class Report:
     settings: Mapping[str, Any]
     modes: tuple[ModeFigures, ...]
     comparisons: tuple[Comparison, ...]
+    effects: tuple[MapEffect, ...] = ()
     depth: Mapping[str, Estimate] = field(default_factory=dict)
     segmentation: Mapping[str, Estimate] = field(default_factory=dict)
 
@@ -97,15 +117,15 @@ def usage_of(rows: Sequence[AnswerRow]) -> Usage:
     return Usage(drew, none, maps, right_with, right_without)
 
 
-def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
+def category_figures(rows: Sequence[AnswerRow], seed: int = 0) -> CategoryFigures:
     """Figures of the rows of one category and one mode."""
     scored = [row for row in rows if not row.unscored]
-    numbers = [row.value for row in scored if row.type == "Number"]
     return CategoryFigures(
         category=rows[0].category,
         group=rows[0].group,
-        accuracy=wilson(sum(row.correct for row in scored), len(scored)),
-        relative_accuracy=float(np.mean(numbers)) if numbers else None,
+        accuracy=_accuracy(scored),
+        value=_earned(scored, seed),
+        relative_accuracy=_earned([row for row in scored if row.type == "Number"], seed),
         usage=usage_of(rows),
     )
 
@@ -118,7 +138,7 @@ def mode_figures(rows: Sequence[AnswerRow], seed: int = 0) -> ModeFigures:
     scored = [row for row in rows if not row.unscored]
     return ModeFigures(
         mode=rows[0].mode,
-        categories=tuple(category_figures(parts[key]) for key in sorted(parts)),
+        categories=tuple(category_figures(parts[key], seed) for key in sorted(parts)),
         means={name: _mean([row for row in scored if row.group in groups], seed) for name, groups in MEANS.items()},
         usage=usage_of(rows),
         rows=len(rows),
@@ -127,43 +147,75 @@ def mode_figures(rows: Sequence[AnswerRow], seed: int = 0) -> ModeFigures:
         truncated=sum(row.truncated for row in rows),
         unscored=len(rows) - len(scored),
         seconds=float(np.mean([row.seconds for row in rows])),
-        value=bootstrap_mean([row.value for row in scored], seed),
-        bundles=bundle_figure(scored),
+        accuracy=_accuracy(scored),
+        value=_earned(scored, seed),
+        bundles=bundle_figure(rows),
     )
 
 
 def bundle_figure(rows: Sequence[AnswerRow]) -> Estimate:
-    """The share of bundles of which every row is right; no rows where nothing is bundled."""
+    """The share of bundles of which every row is right; no rows where nothing is bundled. A bundle with a row that could not
+    be scored counts neither way, as the row does."""
+    unknown = {row.bundle for row in rows if row.unscored}
     whole: dict[str, bool] = {}
     for row in rows:
-        if row.bundle:
+        if row.bundle and row.bundle not in unknown:
             whole[row.bundle] = whole.get(row.bundle, True) and row.correct
     return wilson(sum(whole.values()), len(whole))
+
+
+def _accuracy(rows: Sequence[AnswerRow]) -> Estimate:
+    return wilson(sum(row.correct for row in rows), len(rows))
+
+
+def _earned(rows: Sequence[AnswerRow], seed: int) -> Estimate:
+    return bootstrap_mean([row.value for row in rows], seed)
 
 
 def _mean(rows: Sequence[AnswerRow], seed: int) -> Estimate:
     return grouped_mean([float(row.correct) for row in rows], [row.category for row in rows], seed)
 
 
+_Pair = tuple[AnswerRow, AnswerRow]
+
+
 def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow], seed: int = 0) -> Comparison:
     """Two modes over the rows that both have."""
-    others = {row.id: row for row in second if not row.unscored}
-    pairs = [(row, others[row.id]) for row in first if row.id in others and not row.unscored]
-    names = {row.category: GROUPS.index(row.group) for row, _ in pairs}
-
-    def difference(kept: list[tuple[AnswerRow, AnswerRow]]) -> Difference:
-        right = ([row.correct for row, _ in kept], [other.correct for _, other in kept])
-        return paired_difference(right[0], right[1], [row.category for row, _ in kept], seed)
-
+    pairs = _pairs(first, second)
+    order = {row.category: GROUPS.index(row.group) for row, _ in pairs}
+    names = sorted(order, key=lambda name: (order[name], name))
+    parts = {name: [pair for pair in pairs if pair[0].category == name] for name in names}
+    grouped = {name: [pair for pair in pairs if pair[0].group in groups] for name, groups in MEANS.items()}
     return Comparison(
         first=first[0].mode,
         second=second[0].mode,
-        means={name: difference([pair for pair in pairs if pair[0].group in groups]) for name, groups in MEANS.items()},
-        categories={
-            name: difference([pair for pair in pairs if pair[0].category == name])
-            for name in sorted(names, key=lambda name: (names[name], name))
-        },
+        all_rows=_difference(pairs, seed),
+        means={name: _difference(kept, seed, [row.category for row, _ in kept]) for name, kept in grouped.items()},
+        categories={name: _difference(part, seed) for name, part in parts.items()},
+        value=_earned_more(pairs, seed),
+        values={name: _earned_more(part, seed) for name, part in parts.items()},
     )
+
+
+def _pairs(first: Sequence[AnswerRow], second: Sequence[AnswerRow]) -> list[_Pair]:
+    others = {row.id: row for row in second if not row.unscored}
+    return [(row, others[row.id]) for row in first if row.id in others and not row.unscored]
+
+
+def _difference(pairs: Sequence[_Pair], seed: int, groups: Sequence[str] | None = None) -> Difference:
+    return paired_difference([row.correct for row, _ in pairs], [other.correct for _, other in pairs], groups, seed)
+
+
+def _earned_more(pairs: Sequence[_Pair], seed: int) -> Estimate:
+    """The paired bootstrap of what rows earned."""
+    return bootstrap_mean([row.value - other.value for row, other in pairs], seed)
+
+
+def map_effects(rows: Sequence[AnswerRow], plain: Sequence[AnswerRow], seed: int = 0) -> list[MapEffect]:
+    """What each kind of map did in one mode, whose rows they are; `plain`: the rows of the mode `text`."""
+    names = sorted({name for row in rows for name in row.maps})
+    pairs = {name: _pairs([row for row in rows if name in row.maps], plain) for name in names}
+    return [MapEffect(rows[0].mode, name, _difference(found, seed), _earned_more(found, seed)) for name, found in pairs.items()]
 
 
 def summarise(rows: Sequence[AnswerRow], settings: Mapping[str, Any], seed: int = 0) -> Report:
@@ -171,4 +223,6 @@ def summarise(rows: Sequence[AnswerRow], settings: Mapping[str, Any], seed: int 
     parts = {mode: [row for row in rows if row.mode == mode] for mode in dict.fromkeys(row.mode for row in rows)}
     modes = tuple(mode_figures(part, seed) for part in parts.values())
     comparisons = tuple(compare(parts[first], parts[second], seed) for first, second in combinations(parts, 2))
-    return Report(settings, modes, comparisons)
+    plain = parts.get("text", [])
+    effects = [effect for part in parts.values() if plain for effect in map_effects(part, plain, seed)]
+    return Report(settings, modes, comparisons, tuple(effects))
