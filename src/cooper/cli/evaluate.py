@@ -38,7 +38,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split of fresh scenes: test or compositional.")] = "test",
     batch: Annotated[int, typer.Option(help="Questions put to the model at once.")] = 16,
     maps: Annotated[int | None, typer.Option(help="Scenes to draw depth and segmentation of; all by default.")] = None,
-    traces: Annotated[int, typer.Option(help="Questions per mode whose traces are saved.")] = 0,
+    traces: Annotated[
+        int | None, typer.Option(help="Questions per mode whose traces are kept: all by default, 0 for none.")
+    ] = None,
     blind: Annotated[bool, typer.Option("--blind", help="Show grey scenes instead: the score of not looking.")] = False,
     base: Annotated[Path | None, typer.Option(help="Directory with what bare published weights lack.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...; the CPU by default.")] = None,

@@ -19,8 +19,8 @@ from cooper.evaluation.summary import Report, summarise
 @dataclass(frozen=True)
 class PublishedSettings:
     """One run. `name`: a benchmark of the catalogue; `data`: its folder, file or hub id, "" for the hub's. `limit`: questions,
-    bundles kept whole, None for all. `traces`: per mode, kept in `out/traces`. `inference`: the file of settings, for the
-    record."""
+    bundles kept whole, None for all. `traces`: questions per mode whose traces are kept, None for all. `inference`: the file
+    of settings, for the record."""
 
     model: str
     name: str
@@ -30,7 +30,7 @@ class PublishedSettings:
     limit: int | None = None
     batch: int = 16
     seed: int = 0
-    traces: int = 0
+    traces: int | None = None
     inference: str = ""
     judge: JudgeSettings | None = None
     quiet: bool = False
@@ -42,6 +42,8 @@ class PublishedSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise CooperError(f"{name} must be at least 1, got {value}")
+        if self.traces is not None and self.traces < 0:
+            raise CooperError(f"traces must not be negative, got {self.traces}")
 
     @property
     def record(self) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def evaluate_published(model: Reasoner, settings: PublishedSettings) -> Report:
             f"{counts.tokens_in} tokens in, {counts.tokens_out} out"
         )
     report = summarise(rows, told, settings.seed)
-    write_report(report, settings.out, share)
+    write_report(report, settings.out, share, rows)
     return report
 
 

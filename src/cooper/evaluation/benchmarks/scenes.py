@@ -35,7 +35,8 @@ CONVENTIONS = Conventions(NEAR, FAR, CLASS_NAMES, frozenset(CLASS_IDS[shape] for
 class ScenesSettings:
     """One run. `limit`: questions. `data`: a rendered set; without it the test split of `seed` is rendered under `out`.
 
-    `maps`: pictures whose depth and segmentation are drawn, None for all. `blind`: questions come with a grey picture.
+    `maps`: pictures whose depth and segmentation are drawn, None for all. `traces`: questions per mode whose traces are
+    kept, None for all. `blind`: questions come with a grey picture.
     """
 
     model: str
@@ -47,7 +48,7 @@ class ScenesSettings:
     split: str = "test"
     batch: int = 16
     maps: int | None = None
-    traces: int = 0
+    traces: int | None = None
     blind: bool = False
     quiet: bool = False
     share: Share = field(default_factory=Share.here)
@@ -100,7 +101,7 @@ def evaluate_scenes(model: Reasoner, settings: ScenesSettings) -> Report:
         depth=depth_figures(depth, settings.seed),
         segmentation=segmentation_figures(segmentation, CONVENTIONS, settings.seed),
     )
-    write_report(whole, settings.out, share)
+    write_report(whole, settings.out, share, rows)
     return whole
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import item_id
+from cooper.evaluation.kept import keep_trace
 from cooper.evaluation.runner import check_modes
 from cooper.reasoning.cooper import LONGEST_QUESTION, Cooper, opened
 from cooper.reasoning.options import Options
@@ -83,7 +84,7 @@ class Answerer:
         if not self.model.traces:
             return KitReply(final_reply(trace), trace, None)
         folder = Path(self.model.traces) / item_id(dataset or "question", question.id)
-        trace.save(folder)
+        keep_trace(trace, folder)
         return KitReply(final_reply(trace), trace, folder)
 
 
