@@ -14,13 +14,14 @@ from cooper.evaluation.report import write_report
 from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
 from cooper.evaluation.summary import Report, summarise
+from cooper.reasoning.origin import Origin
 
 
 @dataclass(frozen=True)
 class PublishedSettings:
     """One run. `name`: a benchmark of the catalogue; `data`: its folder, file or hub id, "" for the hub's. `limit`: questions,
-    bundles kept whole, None for all. `traces`: questions per mode whose traces are kept, None for all. `inference`: the file
-    of settings, for the record."""
+    bundles kept whole, None for all. `traces`: questions per mode whose traces are kept, None for all. `origin`: what
+    answers, for the record."""
 
     model: str
     name: str
@@ -31,7 +32,7 @@ class PublishedSettings:
     batch: int = 16
     seed: int = 0
     traces: int | None = None
-    inference: str = ""
+    origin: Origin = Origin()
     judge: JudgeSettings | None = None
     quiet: bool = False
     share: Share = field(default_factory=Share.here)
@@ -54,7 +55,7 @@ class PublishedSettings:
             "seed": self.seed,
             "limit": self.limit,
             "data": self.data,
-            **({"inference": self.inference} if self.inference else {}),
+            **self.origin.record,
         }
 
 

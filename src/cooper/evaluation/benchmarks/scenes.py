@@ -24,6 +24,7 @@ from cooper.evaluation.report import write_report
 from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
 from cooper.evaluation.summary import Report, summarise
+from cooper.reasoning.origin import Origin
 from cooper.trace.trace import Question
 
 QUESTIONS_PER_SCENE = 4
@@ -36,7 +37,7 @@ class ScenesSettings:
     """One run. `limit`: questions. `data`: a rendered set; without it the test split of `seed` is rendered under `out`.
 
     `maps`: pictures whose depth and segmentation are drawn, None for all. `traces`: questions per mode whose traces are
-    kept, None for all. `blind`: questions come with a grey picture.
+    kept, None for all. `blind`: questions come with a grey picture. `origin`: what answers, for the record.
     """
 
     model: str
@@ -50,6 +51,7 @@ class ScenesSettings:
     maps: int | None = None
     traces: int | None = None
     blind: bool = False
+    origin: Origin = Origin()
     quiet: bool = False
     share: Share = field(default_factory=Share.here)
 
@@ -74,6 +76,7 @@ class ScenesSettings:
             "split": self.split,
             "maps": self.maps,
             "blind": self.blind,
+            **self.origin.record,
         }
 
 
