@@ -141,11 +141,12 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
     path = plan.out / "rows.jsonl"
     done, mine = read_parts(path, *KEY).keys(), plan.share.of(items)
     kept = {item.id for item in items[: plan.traces]}
-    with progress(len(mine) * len(plan.modes), plan.share.told("questions"), plan.silent) as advance:
-        for mode in plan.modes:
+    left = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
+    total = len(mine) * len(plan.modes)
+    with progress(total, plan.share.told("questions"), plan.silent) as advance:
+        advance(total - sum(map(len, left.values())))
+        for mode, open_items in left.items():
             options = model.options(mode)
-            open_items = [item for item in mine if (mode, item.id) not in done]
-            advance(len(mine) - len(open_items))
             for chunk in batches(open_items, plan.batch):
                 traces = model.batch([item.question for item in chunk], options, plan.seed)
                 for item, samples in zip(chunk, traces, strict=True):
