@@ -17,6 +17,7 @@ SEEDS ?= 1 2
 TRAIN_SCENES ?= 2500
 TEST_SCENES ?= 500
 QUESTIONS ?= 2000
+TRACES ?= 50  # questions of each run whose traces are kept; of all they would fill two gigabytes
 FLAGGED ?= 720
 AMG ?= 200
 SFT ?= 300
@@ -32,7 +33,7 @@ AMG_ = $(COOPER) train amg --config recipes/nano/amg.yaml $(ON) autoencoder=$(NA
 SFT_ = $(COOPER) train sft --config recipes/nano/sft.yaml $(ON) scenes=$(TRAIN_SCENES) optimiser.learning_rate=$(RATE) \
 	"questions={grounding: 10, reading: 2, direct: 8, text: 6, interleaved: 3, perception: 2}"
 GRPO_ = $(COOPER) train grpo --config recipes/nano/grpo.yaml $(ON) steps=$(GRPO) questions_seed=null scenes=$$(( $(FLAGGED) / 4 ))
-EVAL = $(COOPER) eval scenes --data $(DATA)/test --limit $(QUESTIONS) --batch 64
+EVAL = $(COOPER) eval scenes --data $(DATA)/test --limit $(QUESTIONS) --batch 64 --traces $(TRACES)
 DIRECT = "mixture={grounding: 4, direct: 6}"
 comma := ,
 empty :=

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import cooper.reasoning.cooper as door
+from cooper.cli.evaluate import folder_name
 from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
 
 
@@ -21,6 +22,18 @@ def test_a_published_benchmark_and_a_comparison(run, tmp_path, mmvp):  # noqa: F
     ran = run("compare", tmp_path / "a", tmp_path / "b")
     assert ran.code == 0 and "a:direct minus b:direct" in ran.out
     assert json.loads(run("compare", tmp_path / "a", tmp_path / "b", "--json").out)[0]["means"]["spatial"]["p_value"] == 1.0
+
+
+@pytest.mark.usefixtures("says")
+def test_without_a_folder_the_default_is_told(run, tmp_path, mmvp, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    ran = run("eval", "mmvp", "--data", mmvp, "--mode", "direct", "--json")
+    assert ran.code == 0 and "Results go to runs/eval/mmvp-nano" in ran.err and json.loads(ran.out)["modes"][0]["rows"] == 8
+    record = json.loads((tmp_path / "runs" / "eval" / "mmvp-nano" / "run.json").read_text())
+    assert len(record["weights"]) == 16 and "inference" not in record
+    assert folder_name("runs/a model/") == "runs_a_model" and folder_name("/x/y") == "x_y"
+    ran = run("eval", "mmvp", "scenes", "--data", "mmvp=there", "--mode", "direct")
+    assert "runs/eval/mmvp-nano, runs/eval/scenes-nano" in " ".join(ran.err.split())
 
 
 @pytest.mark.usefixtures("says")

@@ -84,7 +84,7 @@ def test_two_processes_answer_what_one_answers(cooper, items, tmp_path):
     first, second = together(2, lambda share: answer_all(models[share.rank], items, plan(tmp_path / "two", share)))
     assert first == second == whole
     assert [sum(count for _, count in model.calls) for model in models] == [22, 22]
-    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["rows-0.jsonl", "rows-1.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["rows-0.jsonl", "rows-1.jsonl", "traces"]
     assert {row.id for row in read_answers(tmp_path / "two" / "rows.jsonl")} == {item.id for item in items}
 
 

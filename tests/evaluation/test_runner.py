@@ -52,6 +52,8 @@ def test_finished_runs_ask_nothing(cooper, items, tmp_path):
 def test_some_traces_are_kept(cooper, items, tmp_path):
     answer_all(cooper, items, plan(tmp_path, modes=("perception",), traces=2))
     assert sorted(path.name for path in (tmp_path / "traces" / "perception").iterdir()) == ["q0", "q1"]
+    answer_all(cooper, items, plan(tmp_path / "none", modes=("perception",), traces=0))
+    assert not (tmp_path / "none" / "traces").exists()
     trace = Trace.load(tmp_path / "traces" / "perception" / "q1")
     assert [step.modality for step in trace.maps] == ["depth", "segmentation"]
 

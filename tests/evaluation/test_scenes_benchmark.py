@@ -77,6 +77,11 @@ def test_a_model_that_knows_scores_in_full(seer, settings):
     assert report.segmentation["miou"].mean > 0.97 and report.segmentation["pq"].mean > 0.9
     stored = json.loads((settings.out / "report.json").read_text())
     assert stored["settings"]["modes"] == "interleaved, direct"
+    assert (
+        (settings.out / "report.html").read_text().count('/page.html"')
+        == 24
+        == len(list(settings.out.glob("traces/*/*/page.html")))
+    )
     assert {path.name for path in settings.out.glob("report.*")} == {"report.json", "report.md", "report.html"}
 
 

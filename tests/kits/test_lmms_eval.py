@@ -13,12 +13,11 @@ from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 from PIL import Image
 
-from cooper.errors import CooperError
 from cooper.evaluation.answers import score
 from cooper.evaluation.plugins import lmms_eval as plugin
-from cooper.evaluation.plugins.answering import question_of_parts
+from cooper.evaluation.plugins.answering import KitReply, final_reply, question_of_parts
 from cooper.reasoning.cooper import Cooper
-from cooper.trace.trace import Trace
+from cooper.trace.trace import TextStep, Trace
 
 TASK = """
 dataset_path: json
@@ -93,11 +92,37 @@ def test_scores_as_ours(tmp_path, task, simple):
     assert [trace.answer for trace in traces] == found
 
 
+@pytest.mark.parametrize("simple", [True, False], ids=["simple", "chat"])
+def test_right_and_wrong_replies_score_as_ours(tmp_path, task, simple, monkeypatch):
+    """A model in place of ours that gives known replies, so that equal scores are not 0 = 0."""
+    rows, of = task  # yes, yes, yes, no, no
+    replies = {f"toy-{place}": reply for place, reply in enumerate(["Yes.", "No.", "yes", "no, right of it", "Yes"])}
+
+    class Scripted:
+        def answer(self, questions, dataset):
+            traces = [Trace(asked, (TextStep(f"<answer>{replies[asked.id]}</answer>", (1, 2)),)) for asked in questions]
+            return [KitReply(final_reply(trace), trace, None) for trace in traces]
+
+    monkeypatch.setattr(plugin.Answerer, "of", classmethod(lambda cls, model: Scripted()))
+    figure = evaluated(of(rows), tmp_path / "traces", simple)
+    ours = [score(reply, "YN", row["answer"]).correct for reply, row in zip(replies.values(), rows, strict=True)]
+    assert ours == [True, False, True, True, False]
+    assert figure == pytest.approx(sum(ours) / 5)
+
+
 def test_a_question_that_cannot_be_asked_ends_the_run(tmp_path, task):
+    """With `SystemExit`, and so with exit code 1: the kit's command takes in every other exception and exits with 0."""
     rows, of = task
     home = of([rows[0], {**rows[1], "question": "Why? " * 5000}])
-    with pytest.raises(CooperError, match="the question has 25000 characters"):
+    with pytest.raises(SystemExit, match="the question has 25000 characters"):
         evaluated(home, tmp_path / "traces", simple=True)
+
+
+def test_a_fault_within_a_row_ends_the_run(tmp_path, task, monkeypatch):
+    rows, of = task
+    monkeypatch.setattr(plugin.Answerer, "answer", lambda self, questions, dataset: 1 / 0)
+    with pytest.raises(SystemExit, match=r"a row failed \(ZeroDivisionError"):
+        evaluated(of(rows), tmp_path / "traces", simple=True)
 
 
 def test_the_kit_finds_us():

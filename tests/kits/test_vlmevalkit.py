@@ -17,6 +17,7 @@ from cooper.evaluation.answers import score
 from cooper.evaluation.benchmarks.sibench import read_sibench
 from cooper.evaluation.plugins import installed_vlmeval as kit
 from cooper.evaluation.plugins import vlmevalkit
+from cooper.evaluation.plugins.answering import KitModel
 from cooper.evaluation.plugins.vlmeval_sibench import SIBench, read_predictions
 from cooper.evaluation.plugins.vlmevalkit import CooperVLM, Reply, question_of_message, register, run_vlmeval
 from cooper.evaluation.runner import Plan, answer_all, check_modes
@@ -92,17 +93,17 @@ def says(monkeypatch):
 def test_all_kinds_of_replies_score_as_ours(tmp_path, choices, numbers, write_tsv, says):
     says(["A", "(C) blue ring", "blue ring", "The answer is D.", "I cannot tell."])  # right, wrong, right, right, wrong
     table = write_tsv(tmp_path / "toy.tsv", choices)
-    result = run_vlmeval("scripted", str(table), "text", tmp_path / "out")
+    result = run_vlmeval(KitModel("nano", "text"), str(table), tmp_path / "out")
     assert overall(result.metrics) == ours(choices, read_predictions(result.predictions)) == pytest.approx(0.6)
     says(["1.8", "__import__('os').abort()", "four", "(A)", "No."])  # 0.8, nothing, right, right, wrong
     table = write_tsv(tmp_path / "Height.tsv", numbers)
-    result = run_vlmeval("scripted", str(table), "text", tmp_path / "numbers")
+    result = run_vlmeval(KitModel("nano", "text"), str(table), tmp_path / "numbers")
     assert result.metrics == pytest.approx({"Overall": 0.56, "Accuracy": 0.6, "Height": 0.56})
 
 
 def test_sibench_scores_as_ours(tmp_path, numbers, write_tsv):
     table = write_tsv(tmp_path / "Height.tsv", numbers)
-    result = run_vlmeval("nano", str(table), "direct", tmp_path / "out")
+    result = run_vlmeval(KitModel("nano", "direct"), str(table), tmp_path / "out")
     items = read_sibench(table).items
     plan = Plan(check_modes(["direct"]), 0, 1, tmp_path / "ours", quiet=True)
     ours = answer_all(Cooper.from_pretrained("nano"), items, plan)
@@ -124,38 +125,38 @@ def test_a_row_that_fails_is_no_score(tmp_path, choices, write_tsv, monkeypatch,
     status = kit.load_run_status(out / "cooper-direct")["datasets"]["toy"]
     assert status["metrics"] and "error_message" not in status
     with pytest.raises(CooperError, match="1 of 3 rows of toy failed"):
-        run_vlmeval("nano", str(table), "direct", out)
+        run_vlmeval(KitModel("nano", "direct"), str(table), out)
     with pytest.raises(CooperError, match="holds a run with limit None, not 1"):
-        run_vlmeval("nano", str(table), "direct", out, limit=1)
+        run_vlmeval(KitModel("nano", "direct"), str(table), out, limit=1)
 
 
 def test_a_table_that_the_kit_gives_up_on(tmp_path, choices, write_tsv):
     rows = [choices[0], {**choices[1], "image": "no picture at all" * 8}]
     table = write_tsv(tmp_path / "toy.tsv", rows)
     with pytest.raises(CooperError, match="the kit gave toy up"):
-        run_vlmeval("nano", str(table), "direct", tmp_path / "out")
+        run_vlmeval(KitModel("nano", "direct"), str(table), tmp_path / "out")
 
 
 def test_rows_that_the_kit_drops(tmp_path, choices, write_tsv):
     table = write_tsv(tmp_path / "toy.tsv", [choices[0], {**choices[1], "image": ""}])
     with pytest.raises(CooperError, match="answered 1 of 2 rows of toy"):
-        run_vlmeval("nano", str(table), "direct", tmp_path / "out")
+        run_vlmeval(KitModel("nano", "direct"), str(table), tmp_path / "out")
 
 
 def test_unknown_data_and_modes(tmp_path, write_tsv):
     with pytest.raises(CooperError, match="neither a TSV file nor a data set"):
-        run_vlmeval("nano", "no_such_set", "direct", tmp_path / "out")
+        run_vlmeval(KitModel("nano", "direct"), "no_such_set", tmp_path / "out")
     with pytest.raises(CooperError, match="unknown mode 'depth'"):
-        run_vlmeval("nano", "no_such_set", "depth", tmp_path / "out")
+        run_vlmeval(KitModel("nano", "depth"), "no_such_set", tmp_path / "out")
     table = write_tsv(tmp_path / "open.tsv", [{"index": 0, "question": "Why?", "answer": "so"}])
     with pytest.raises(CooperError, match="row 1 has neither a type"):
-        run_vlmeval("nano", str(table), "direct", tmp_path / "out")
+        run_vlmeval(KitModel("nano", "direct"), str(table), tmp_path / "out")
 
 
 def test_a_known_name_reads_the_kits_data_folder(tmp_path, numbers, write_tsv, monkeypatch):
     monkeypatch.setenv("LMUData", str(tmp_path))
     write_tsv(tmp_path / "sibench-Height.tsv", numbers)
-    result = run_vlmeval("nano", "sibench-Height", "direct", tmp_path / "out", limit=1)
+    result = run_vlmeval(KitModel("nano", "direct"), "sibench-Height", tmp_path / "out", limit=1)
     assert (result.rows, list(result.metrics)[:2]) == (1, ["Overall", "Accuracy"])
 
 

@@ -71,6 +71,19 @@ def assert_same_map(a, b):
         np.testing.assert_array_equal(one, other)
 
 
+def test_without_arrays_pictures_and_words_stay(tmp_path):
+    trace = full_trace()
+    trace.save(tmp_path / "t")  # which the lighter one replaces
+    trace.save(tmp_path / "t", arrays=False)
+    assert not list((tmp_path / "t").glob("*.npy"))
+    again = Trace.load(tmp_path / "t")
+    assert again.turns == trace.turns and again.settings == trace.settings
+    for one, other in zip(trace.maps, again.maps, strict=True):
+        assert (one.modality, one.seconds) == (other.modality, other.seconds) and same_pictures(one.image, other.image)
+        assert np.abs(one.drawn.astype(np.float32) - other.drawn).max() <= 0.5 / 255 + 1e-3  # eight bits, from float16 too
+        assert other.latents is None and other.reading is None
+
+
 def test_round_trip_is_exact(tmp_path):
     trace = full_trace()
     trace.save(tmp_path / "runs" / "t")

@@ -1,6 +1,7 @@
 """`cooper eval`: how well a model answers and draws, on rendered scenes and on published benchmarks; `cooper compare`."""
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,8 +17,17 @@ if TYPE_CHECKING:
     from cooper.evaluation.map_run import MapSettings
     from cooper.evaluation.summary import Report
     from cooper.reasoning.cooper import Cooper
+    from cooper.reasoning.options import Inference
 
+RUNS = Path("runs/eval")  # where results go that have no folder of their own
 MAPS = ("depth", "segmentation")  # kinds of map that are compared with a data set
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of rows and reports (one each for several), by default runs/eval/NAME-MODEL; a broken run goes on."
+    ),
+]
+TracesOption = Annotated[int | None, typer.Option(help="Questions per mode whose traces are kept: by default all, 0 for none.")]
 MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 
 
@@ -25,7 +35,7 @@ def evaluate(
     names: Annotated[
         list[str], typer.Argument(help="scenes; depth or segmentation; published benchmarks such as mmvp, sibench.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of rows and reports (one each for several); a broken run goes on.")],
+    out: OutOption = None,
     model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
     mode: Annotated[
         str, typer.Option(help="Modes, separated by commas: interleaved, perception, text, direct.")
@@ -39,7 +49,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split of fresh scenes: test or compositional.")] = "test",
     batch: Annotated[int, typer.Option(help="Questions put to the model at once.")] = 16,
     maps: Annotated[int | None, typer.Option(help="Scenes to draw depth and segmentation of; all by default.")] = None,
-    traces: Annotated[int, typer.Option(help="Questions per mode whose traces are saved.")] = 0,
+    traces: TracesOption = None,
     blind: Annotated[bool, typer.Option("--blind", help="Show grey scenes instead: the score of not looking.")] = False,
     true_maps: Annotated[
         bool, typer.Option("--true-maps", help="Scenes: hand over the true map where one is asked for.")
@@ -55,29 +65,43 @@ def evaluate(
     """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality. Under torchrun, shared."""
     from cooper.evaluation.benchmarks.scenes import ScenesSettings, evaluate_scenes
     from cooper.evaluation.published import PublishedSettings, evaluate_published, read_questions
+    from cooper.reasoning.options import read_inference
+    from cooper.reasoning.origin import Origin
 
     modes = tuple(part.strip() for part in mode.split(",") if part.strip())
-    places, asked = _places(names, data or []), _judge(judge, judge_model, judge_key, out)
+    places, asked = _places(names, data or []), _judge(judge, judge_model, judge_key, out or RUNS)
     _check_maps(names, dataset, places)
     _check_judge(names, asked)
-    told = "" if inference is None else str(inference)
-    folders = {name: out / name if len(names) > 1 else out for name in names}
+    changed = None if inference is None else read_inference(inference)
+    origin, folders = Origin.of(model, base, changed), _folders(names, out, model, dataset)
     runs: dict[str, Callable[[Cooper], Report]] = {}  # all are made ready before the model is loaded: mistakes show at once
     for name, folder in folders.items():
         place = places.get(name, "")
         if name == "scenes":
             where = Path(place) if place else None
-            options = (seed, 400 if limit is None else limit, where, split, batch, maps, traces, blind, true_maps)
-            runs[name] = partial(evaluate_scenes, settings=ScenesSettings(model, modes, folder, *options, quiet=as_json))
+            options = (
+                seed,
+                400 if limit is None else limit,
+                where,
+                split,
+                batch,
+                maps,
+                traces,
+                blind,
+                true_maps,
+                origin,
+                as_json,
+            )
+            runs[name] = partial(evaluate_scenes, settings=ScenesSettings(model, modes, folder, *options))
         elif name in MAPS:
             kind, evaluate_maps = _map_evaluation(name)
-            settings = kind(model, dataset, Path(place), folder, limit, batch, seed, as_json)
+            settings = kind(model, dataset, Path(place), folder, limit, batch, seed, origin, as_json)
             runs[name] = partial(evaluate_maps, settings=settings)
         else:
-            settings = PublishedSettings(model, name, modes, folder, place, limit, batch, seed, traces, told, asked, as_json)
+            settings = PublishedSettings(model, name, modes, folder, place, limit, batch, seed, traces, origin, asked, as_json)
             read_questions(settings)
             runs[name] = partial(evaluate_published, settings=settings)
-    loaded, reports = _loaded(model, base, device, inference), {}
+    loaded, reports = _loaded(model, base, device, changed), {}
     for name, evaluated in runs.items():
         reports[name] = evaluated(loaded)
         if not as_json:
@@ -126,21 +150,34 @@ def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
         raise CooperError(f"more than 1 % of the rows of {', '.join(failed)} could not be scored: {why}")
 
 
-def _loaded(model: str, base: Path | None, device: str | None, inference: Path | None) -> "Cooper":
-    """The model with the settings of a file in place of its own, on the device of this process."""
+def _folders(names: list[str], out: Path | None, model: str, dataset: str) -> dict[str, Path]:
+    """Where each benchmark's run is; a place that the user did not name is told."""
+    from cooper.evaluation.processes import Share
+
+    if out is not None:
+        return {name: out / name if len(names) > 1 else out for name in names}
+    whole = {name: f"{name}-{dataset}" if name in MAPS else name for name in names}
+    folders = {name: RUNS / f"{whole[name]}-{folder_name(model)}" for name in names}
+    if Share.here().first:
+        typer.echo(f"Results go to {', '.join(map(str, folders.values()))}", err=True)
+    return folders
+
+
+def folder_name(model: str) -> str:
+    """A model's name as one folder: `folder_name("runs/a/model/")` is `"runs_a_model"`."""
+    return re.sub(r"[^\w.-]+", "_", model.strip("/"))
+
+
+def _loaded(model: str, base: Path | None, device: str | None, inference: "Inference | None") -> "Cooper":
+    """The model with the given settings in place of its own, on the device of this process."""
     from cooper.evaluation.processes import Share
     from cooper.reasoning.cooper import Cooper
-    from cooper.reasoning.options import Inference
-    from cooper.training.recipe import read_recipe
 
     share = Share.here()
     if not share.first:
         _silence()
     loaded = Cooper.from_pretrained(model, base=base, device_map=share.device(device))
-    if inference is None:
-        return loaded
-    asked = read_recipe(Inference, inference)
-    return loaded.with_inference(asked)
+    return loaded if inference is None else loaded.with_inference(inference)
 
 
 def _silence() -> None:

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 from cooper.errors import CooperError
 from cooper.evaluation.runner import Plan
+from cooper.reasoning.origin import Origin
 
 
 @dataclass(frozen=True)
 class MapSettings:
-    """One run. `limit`: pictures, None for all. A kind of map names itself and the readers of its data sets."""
+    """One run. `limit`: pictures, None for all. `origin`: what draws, for the record. A kind of map names itself and the
+    readers of its data sets."""
 
     KIND: ClassVar[str] = "maps"
     READERS: ClassVar[Mapping[str, Callable[[Path], Any]]] = {}
@@ -23,6 +25,7 @@ class MapSettings:
     limit: int | None = None
     batch: int = 16
     seed: int = 0
+    origin: Origin = Origin()
     quiet: bool = False
 
     def __post_init__(self) -> None:
@@ -43,6 +46,7 @@ class MapSettings:
             "data": str(self.data),
             "limit": self.limit,
             "seed": self.seed,
+            **self.origin.record,
         }
 
     @property

@@ -1,5 +1,6 @@
 """A progress bar with the time left, on standard error."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -16,9 +17,12 @@ class Advance(Protocol):
 
 @contextmanager
 def progress(total: int, name: str, quiet: bool) -> Iterator[Advance]:
-    """Show `name` until the block ends; what it yields is called with the number of rows just done."""
+    """Show `name` until the block ends; what it yields is called with the number of rows just done.
+
+    Its first call says how many were done before. The time left follows from all calls: one may take minutes.
+    """
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
+    with Progress(*columns, console=Console(stderr=True), disable=quiet, speed_estimate_period=math.inf) as bar:
         task = bar.add_task(name, total=total)
         yield lambda rows: bar.advance(task, rows)

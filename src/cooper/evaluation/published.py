@@ -15,13 +15,14 @@ from cooper.evaluation.report import write_report
 from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
 from cooper.evaluation.summary import Report, summarise
+from cooper.reasoning.origin import Origin
 
 
 @dataclass(frozen=True)
 class PublishedSettings:
     """One run. `name`: a benchmark of the catalogue; `data`: its folder, file or hub id, "" for the hub's. `limit`: questions,
-    bundles kept whole, None for all. `traces`: per mode, kept in `out/traces`. `inference`: the file of settings, for the
-    record."""
+    bundles kept whole, None for all. `traces`: questions per mode whose traces are kept, None for all. `origin`: what
+    answers, for the record."""
 
     model: str
     name: str
@@ -31,8 +32,8 @@ class PublishedSettings:
     limit: int | None = None
     batch: int = 16
     seed: int = 0
-    traces: int = 0
-    inference: str = ""
+    traces: int | None = None
+    origin: Origin = Origin()
     judge: JudgeSettings | None = None
     quiet: bool = False
     share: Share = field(default_factory=Share.here)
@@ -43,6 +44,8 @@ class PublishedSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise CooperError(f"{name} must be at least 1, got {value}")
+        if self.traces is not None and self.traces < 0:
+            raise CooperError(f"traces must not be negative, got {self.traces}")
 
     @property
     def record(self) -> dict[str, Any]:
@@ -53,7 +56,7 @@ class PublishedSettings:
             "seed": self.seed,
             "limit": self.limit,
             "data": self.data,
-            **({"inference": self.inference} if self.inference else {}),
+            **self.origin.record,
         }
 
 
@@ -76,8 +79,9 @@ def evaluate_published(model: Reasoner, settings: PublishedSettings) -> Report:
         store_judged(settings.out, found.judged, plan.modes)
     told = {**settings.record, "modes": ", ".join(plan.modes), "questions": f"{len(items)} of {len(asked.items)}"}
     told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
-    report = summarise(laid_over(rows, found.judged), {**told, **found.told}, settings.seed)
-    write_report(report, settings.out, share)
+    judged = laid_over(rows, found.judged)
+    report = summarise(judged, {**told, **found.told}, settings.seed)
+    write_report(report, settings.out, share, judged)
     return report
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
 from cooper.evaluation.processes import Share
+from cooper.evaluation.row_table import row_table
 from cooper.evaluation.rows import write_whole
+from cooper.evaluation.runner import AnswerRow
 from cooper.evaluation.statistics import Difference, Estimate
 from cooper.evaluation.summary import CategoryFigures, Comparison, MapEffect, ModeFigures, Report, Usage
 
@@ -59,16 +61,16 @@ class Table:
         return f"<h2>{escape(self.title)}</h2><table><tr>{head}</tr>{body}</table>"
 
 
-def write_report(report: Report, folder: Path, share: Share | None = None) -> None:
+def write_report(report: Report, folder: Path, share: Share | None = None, rows: Sequence[AnswerRow] = ()) -> None:
     """Write report.json, report.md and report.html into `folder`. Of several processes only the first does.
 
-    `share`: by default what the launcher says.
+    `share`: by default what the launcher says. `rows`: stand in report.html, each with a link to its trace in `folder`.
     """
     if not (share or Share.here()).first:
         return
     write_whole(folder / "report.json", json.dumps(report_json(report), indent=1, allow_nan=False) + "\n")
     write_whole(folder / "report.md", markdown(report))
-    write_whole(folder / "report.html", html(report))
+    write_whole(folder / "report.html", html(report, row_table(rows, folder)))
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -91,20 +93,20 @@ def markdown(report: Report) -> str:
     return f"# {_title(report)}\n\n{settings}\n\n" + "\n".join(table.markdown() for table in tables(report))
 
 
-def html(report: Report) -> str:
-    """Charts, then the tables of the Markdown report."""
-    return html_page(_title(report), report.settings, charts(report), tables(report))
+def html(report: Report, rows: str = "") -> str:
+    """Charts, then the tables of the Markdown report, then the rows."""
+    return html_page(_title(report), report.settings, charts(report), tables(report), rows)
 
 
-def html_page(title: str, told: Mapping[str, Any], pictures: Sequence[str], found: Sequence[Table]) -> str:
-    """One self-contained page: what is told, charts, tables."""
+def html_page(title: str, told: Mapping[str, Any], pictures: Sequence[str], found: Sequence[Table], last: str = "") -> str:
+    """One self-contained page: what is told, charts, tables, and what comes last."""
     settings = "".join(f"<li>{escape(str(name))}: {escape(str(value))}</li>" for name, value in told.items())
     style = (
         "body{font:14px sans-serif;max-width:60em;margin:2em auto;color:#222}table{border-collapse:collapse}"
         "td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}"
         "td:first-child,th:first-child{text-align:left}svg{max-width:100%}"
     )
-    body = "".join([*pictures, *(table.html() for table in found)])
+    body = "".join([*pictures, *(table.html() for table in found), last])
     title = escape(title)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>'

@@ -98,6 +98,11 @@ def open_run(folder: Path, settings: Row, share: Share | None = None) -> None:
         wait_for_others(lambda: int(not path.is_file()), f"file {path}")
     if path.is_file():
         known = json.loads(path.read_text(encoding="utf-8"))
+        if "weights" in settings and "weights" not in known:
+            raise CooperError(
+                f"{folder} holds a run of an earlier version, which did not write down its weights and settings, so its rows "
+                "may be another model's: choose another folder"
+            )
         changed = sorted(name for name in {*known, *settings} if known.get(name) != settings.get(name))
         if changed:
             name = changed[0]

@@ -9,6 +9,7 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.evaluation.answers import TOLERANCE, NumberRule, QuestionType, Scored, score
+from cooper.evaluation.kept import keep_trace, trace_folder
 from cooper.evaluation.processes import Share
 from cooper.evaluation.progress import progress
 from cooper.evaluation.rows import Row, append_rows, batches, gather_rows, read_parts
@@ -93,7 +94,8 @@ class AnswerRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a run goes: modes, seed, rows put to the model at once, folder, and how many traces per mode are kept.
+    """How a run goes: modes, seed, rows put to the model at once, folder, and of how many questions traces are kept, None
+    for all.
 
     `share`: this process's part of the work, by default what its launcher says.
     """
@@ -102,7 +104,7 @@ class Plan:
     seed: int
     batch: int
     out: Path
-    traces: int = 0
+    traces: int | None = None
     quiet: bool = False
     share: Share = field(default_factory=Share.here)
 
@@ -127,7 +129,8 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
     """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds; of several processes each
     answers its share, and waits for the others.
 
-    The rows come back in the order of `plan.modes` and `items`; those that a judge must score are unscored. CooperError: two
+    A trace is on disk before its row is, so a row that a killed run has written has its page. The rows come back in the order
+    of `plan.modes` and `items`; those that a judge must score are unscored. CooperError: two
     items of one id, or a truth that does not fit its question.
     """
     if len({item.id for item in items}) < len(items):
@@ -137,17 +140,18 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
             score_reply(item, "")  # a truth that does not fit its question is found before the model is asked anything
     path = plan.out / "rows.jsonl"
     done, mine = read_parts(path, *KEY).keys(), plan.share.of(items)
-    with progress(len(mine) * len(plan.modes), plan.share.told("questions"), plan.silent) as advance:
-        for mode in plan.modes:
+    kept = {item.id for item in items[: plan.traces]}
+    left = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
+    total = len(mine) * len(plan.modes)
+    with progress(total, plan.share.told("questions"), plan.silent) as advance:
+        advance(total - sum(map(len, left.values())))
+        for mode, open_items in left.items():
             options = model.options(mode)
-            kept = [item.id for item in items[: plan.traces]]
-            open_items = [item for item in mine if (mode, item.id) not in done]
-            advance(len(mine) - len(open_items))
             for chunk in batches(open_items, plan.batch):
                 traces = model.batch([item.question for item in chunk], options, plan.seed)
                 for item, samples in zip(chunk, traces, strict=True):
                     if item.id in kept:
-                        samples[0].save(plan.out / "traces" / mode / item.id)
+                        keep_trace(samples[0], trace_folder(plan.out, mode, item.id))
                 rows = [answer_row(item, mode, samples[0]) for item, samples in zip(chunk, traces, strict=True)]
                 append_rows(plan.share.file(path), [asdict(row) for row in rows])
                 advance(len(chunk))

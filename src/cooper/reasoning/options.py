@@ -1,9 +1,11 @@
 """How questions are to be answered, and which samples are asked for."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from cooper.errors import CooperError
 from cooper.model.config import DrawingDefaults
+from cooper.reasoning.recipe_file import read_recipe
 from cooper.reasoning.text import Randomness, Sampling
 from cooper.trace.trace import Mode
 
@@ -64,6 +66,11 @@ class Inference:
     sampling: Sampling = Sampling()
     drawing: DrawingDefaults | None = None
     max_turns: int = 3
+
+
+def read_inference(path: str | Path) -> Inference:
+    """The settings in a file. CooperError names the file and the key."""
+    return read_recipe(Inference, path)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@
                              (step_1.path.npy), and
     DIR/step_1.reading_0.npy the arrays it was read as
 
+Without arrays, `DIR/step_1.drawn.png` is the picture as drawn in 8 bits, and the rest is left out: a tenth of the bytes.
 A folder appears whole or not at all: it is written under another name beside its place and then renamed.
 """
 
@@ -29,14 +30,16 @@ from cooper.trace.fields import Fields, read_fields
 from cooper.trace.steps import MapStep, Question, Record, Step, TextStep
 
 VERSION = 1
-_PARTS = re.compile(r"trace\.json|input_\d+\.png|step_\d+\.(png|(drawn|latents|path|reading_\d+)\.npy)")
+_PARTS = re.compile(r"trace\.json|input_\d+\.png|step_\d+\.(png|drawn\.png|(drawn|latents|path|reading_\d+)\.npy)")
 _BESIDE = re.compile(r"page\.html|map\.png|map_\w+\.npy|points\.ply")  # what the command line puts beside a trace
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 _Record = TypeVar("_Record", bound=Record)
 
 
-def save_record(record: Record, folder: str | Path) -> None:
+def save_record(record: Record, folder: str | Path, arrays: bool = True) -> None:
     """Write a record as `folder`, which must be new, empty, or an earlier trace (which it replaces).
+
+    Without `arrays` maps are kept as pictures only.
 
     Raises CooperError naming the folder when it holds anything else, or when the disk is full or read-only; nothing is
     left half-written then.
@@ -47,7 +50,7 @@ def save_record(record: Record, folder: str | Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        _write(record, draft)
+        _write(record, draft, arrays)
         draft.chmod(0o755)
         _put(draft, target)
     except OSError as error:
@@ -104,7 +107,7 @@ def _put(draft: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(record: Record, folder: Path) -> None:
+def _write(record: Record, folder: Path, arrays: bool) -> None:
     parts = _write_parts(record.question.parts, folder)
     fields = {
         "version": VERSION,
@@ -114,7 +117,7 @@ def _write(record: Record, folder: Path) -> None:
         "system": record.system,
         "settings": record.settings,
         "question": {"id": record.question.id, "subject": record.question.subject, "parts": parts},
-        "steps": [_write_step(step, folder, f"step_{place}") for place, step in enumerate(record.steps)],
+        "steps": [_write_step(step, folder, f"step_{place}", arrays) for place, step in enumerate(record.steps)],
     }
     try:
         text = json.dumps(fields, indent=1, ensure_ascii=False)
@@ -136,7 +139,7 @@ def _write_parts(parts: Sequence[Image.Image | str], folder: Path) -> list[dict[
     return written
 
 
-def _write_step(step: Step, folder: Path, name: str) -> dict[str, object]:
+def _write_step(step: Step, folder: Path, name: str, arrays: bool) -> dict[str, object]:
     if isinstance(step, TextStep):
         return {"kind": "text", **asdict(step)}
     _save_picture(step.image, folder / f"{name}.png")
@@ -146,6 +149,10 @@ def _write_step(step: Step, folder: Path, name: str) -> dict[str, object]:
         "seconds": step.seconds,
         "image": f"{name}.png",
     }
+    if not arrays:
+        eight_bits = (step.drawn.astype(np.float32).clip(0, 1) * 255).round().astype(np.uint8)
+        _save_picture(Image.fromarray(eight_bits), folder / f"{name}.drawn.png")
+        return {**fields, "drawn": f"{name}.drawn.png"}
     fields["drawn"] = _save_array(step.drawn, folder / f"{name}.drawn.npy")
     if step.latents is not None:
         fields["latents"] = _save_array(step.latents, folder / f"{name}.latents.npy")
@@ -195,7 +202,7 @@ def _read_step(folder: Path, step: Fields) -> Step:
         raise CooperError(f"{step.place('kind')} must be 'text' or 'map', not {kind!r}")
     return MapStep(
         modality=step.text("modality"),
-        drawn=_load_array(folder, step.text("drawn")),
+        drawn=_load_drawn(folder, step.text("drawn")),
         image=_load_picture(folder, step.text("image")),
         latents=_load_array(folder, step.text("latents")) if "latents" in step.values else None,
         seconds=step.number("seconds"),
@@ -223,6 +230,12 @@ def _load_array(folder: Path, name: str) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise CooperError(f"cannot read the array {path}: {error}") from None
+
+
+def _load_drawn(folder: Path, name: str) -> np.ndarray:
+    if not name.endswith(".png"):
+        return _load_array(folder, name)
+    return np.asarray(_load_picture(folder, name), dtype=np.float32) / 255
 
 
 def _load_picture(folder: Path, name: str) -> Image.Image:

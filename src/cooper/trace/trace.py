@@ -59,13 +59,13 @@ class Trace(Record):
             is_well_formed(turn.text, tags, final=place == len(turns) - 1) for place, turn in enumerate(turns)
         )
 
-    def save(self, folder: str | Path) -> None:
-        """Write the trace as a folder of JSON, PNG and npy files; see `cooper.trace.store`."""
-        save_record(self, folder)
+    def save(self, folder: str | Path, arrays: bool = True) -> None:
+        """Write the trace as a folder of JSON, PNG and npy files; without `arrays`, JSON and PNG. See `cooper.trace.store`."""
+        save_record(self, folder, arrays)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Trace":
-        """Read a folder that `save` wrote. The trace is the same to the last bit."""
+        """Read a folder that `save` wrote. The trace is the same to the last bit if it was saved with its arrays."""
         return load_record(folder, cls)
 
 

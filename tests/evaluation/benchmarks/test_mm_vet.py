@@ -1,6 +1,7 @@
 """MM-Vet as JSON with pictures, as a kit's table, and as the hub's parquet file."""
 
 import json
+from fnmatch import fnmatch
 
 import pytest
 
@@ -44,10 +45,21 @@ def test_tables_and_parquet_files(tmp_path, write_table, write_parquet, picture,
     image = {"bytes": picture(4), "path": "v1_0.png"}
     told = {"question": "What is x?", "answer": "5<OR>five", "capability": ["rec", "ocr", "math"]}
     whole = write_parquet(tmp_path / "hub" / "data" / "test-0.parquet", [{"question_id": "v1_0", **told, "image": image}])
-    for data, shade in ((table, 3), (whole.parents[1], 4)):
+    named = write_parquet(tmp_path / "other" / "test-0.parquet", [{"id": "v1_0", **told, "image": image}])
+    for data, shade in ((table, 3), (whole.parents[1], 4), (named, 4)):
         found = read_mm_vet(data)
         assert (found.items[0].category, found.items[0].truth, red(found.items[0])) == ("math_ocr_rec", "5<OR>five", [shade])
         assert found.notes == ("mm-vet: 1 questions, 218 were published",)
+    assert read_mm_vet(named).items[0].id == "mm-vet-v1_0"
+
+
+def test_the_hub_is_asked_for_pictures_too(folder, monkeypatch, red):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **more: asked.append((name, more)) or str(folder))
+    assert red(read_mm_vet().items[17]) == [17]
+    ((name, more),) = asked
+    names = ("images/v1_17.png", "mm-vet/images/v1_17.png", "mm-vet.json", "data/test-0.parquet")
+    assert name == "whyu/mm-vet" and all(any(fnmatch(each, one) for one in more["allow_patterns"]) for each in names)
 
 
 @pytest.mark.parametrize(
@@ -74,4 +86,7 @@ def test_what_was_looked_for_is_said(tmp_path, write_parquet):
     cells = {"question_id": "v1_0", "question": "x", "answer": "y", "capability": "ocr", "image": None}
     path = write_parquet(tmp_path / "t.parquet", [cells])
     with pytest.raises(CooperError, match="row 1, field 'image': holds no picture"):
+        read_mm_vet(path)
+    path = write_parquet(tmp_path / "u.parquet", [{"question": "x", "answer": "y", "capability": "ocr", "image": None}])
+    with pytest.raises(CooperError, match="field 'question_id': is empty"):
         read_mm_vet(path)

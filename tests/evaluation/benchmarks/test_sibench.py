@@ -3,7 +3,7 @@
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.sibench import SETTINGS, UNINSTRUCTED, Wanted, read_sibench
+from cooper.evaluation.benchmarks.sibench import OTHERS, SETTINGS, UNINSTRUCTED, Wanted, read_sibench
 from cooper.evaluation.benchmarks.wording import LETTER, NUMBER, YES_NO
 from cooper.evaluation.runner import score_reply
 
@@ -107,6 +107,34 @@ def test_one_file_for_all_settings(folder, write_table):
         assert [item.id for item in read_sibench(data).items] == ["Height-0", "Existence-1"]
 
 
+def test_the_file_of_all_settings_is_read_for_those_wanted(folder, write_table, red):
+    rows = [
+        row(0, category="height"),
+        row(1, category="Counting"),
+        row(2, category="Object_Size_Estimation"),
+        row(3, category="Existence"),
+        row(4, category=""),
+        row(5, category="Height", input_type="multi-view", image_path="BLINK/5.png,BLINK/6.png"),
+        row(6, category="Height", input_type="video", image_path="x.mp4"),
+        row(7, category="indoor"),  # no setting of SIBench
+    ]
+    path = write_table(folder / "SIBench_Single_Image.tsv", rows)
+    whole = read_sibench(folder)
+    ids = ["Height-0", "Existence-3", "SIBench_Single_Image-4", "Height-5", "indoor-7"]
+    assert [item.id for item in whole.items] == ids
+    assert red(whole.items[3]) == [5, 6]
+    name = "SIBench_Single_Image.tsv"
+    assert whole.notes == (
+        f"{name}: 2 rows of other settings (Counting, Object_Size_Estimation) were left out",
+        f"{name}: 1 rows are no image and were left out",
+        f"{name}: 1 rows have several pictures and are asked, as the published class does",
+        f"{name}: 1 rows name no setting, so whether it is one of the 13 is not checked",
+    )
+    one = read_sibench(path, Wanted(("Height",)))
+    assert [item.id for item in one.items] == ["Height-0", "SIBench_Single_Image-4", "Height-5", "indoor-7"]
+    assert one.notes[0] == f"{name}: 3 rows of other settings (Counting, Existence, Object_Size_Estimation) were left out"
+
+
 def test_a_single_file(folder, write_table):
     path = write_table(folder / "Maze_Navigation_MINI.tsv", [row(0)])
     assert read_sibench(path).items[0].category == "Maze_Navigation"
@@ -144,3 +172,4 @@ def test_odd_requests_are_named(folder, write_table):
 
 def test_thirteen_settings_and_thirteen_sources_without_an_instruction():
     assert len(SETTINGS) == len(set(SETTINGS)) == len(UNINSTRUCTED) == 13
+    assert len(OTHERS) == 10 and not set(OTHERS) & set(SETTINGS)  # 23 in all

@@ -13,7 +13,3 @@ def read_nyu(folder: Path) -> DepthSet:
         folder, "**/rgb_*.png", lambda path: path.with_name(path.name.replace("rgb", "depth"))
     )
     return DepthSet("nyu", items_of(folder, found, png_metres(1000)), 1e-3, 10.0, BOX, 654)
-
-
-def _beside(picture: Path) -> Path:
-    return picture.with_name(picture.name.replace("rgb", "depth", 1))

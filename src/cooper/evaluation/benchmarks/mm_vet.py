@@ -14,6 +14,7 @@ from cooper.evaluation.runner import Item
 
 HUB = "whyu/mm-vet"
 EXPECTED = 218
+PICTURES = ("images/*", "*/images/*")
 FILES = ("mm-vet.json", "*/mm-vet.json", "MMVet.tsv", "data/test-*.parquet", "*.parquet")
 
 
@@ -23,7 +24,7 @@ def read_mm_vet(data: str | Path = HUB) -> BenchmarkSet:
     Items have the type Text and the truth as published, with <AND> between all that must be said and <OR> between what
     will do. The category joins the capabilities: "math_ocr". Nothing is added to the question.
     """
-    files = find_files(local_data(data, FILES), FILES)
+    files = find_files(local_data(data, (*FILES, *PICTURES)), FILES)
     if files[0].suffix == ".json":
         items = _from_json(files[0])
     elif files[0].suffix == ".parquet":
@@ -68,8 +69,9 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _from_parquet(path: Path) -> list[Item]:
-    rows = read_table(path, ("question_id", "question", "answer", "capability", "image"))
-    check_key(rows, "question_id")
+    rows = read_table(path, ("question", "answer", "capability", "image"))
+    key = "id" if "id" in rows[0].cells and "question_id" not in rows[0].cells else "question_id"  # both are about
+    check_key(rows, key)
     items = []
     for row in rows:
         image, wanted = row.cells["image"], row.cells["capability"]
@@ -77,7 +79,7 @@ def _from_parquet(path: Path) -> list[Item]:
         if not isinstance(content, bytes):
             raise row.fault("image", "holds no picture")
         words = wanted if isinstance(wanted, list) else row.text("capability").split(",")
-        items.append(_item(row, row.text("question_id"), (from_bytes(row, "image", content),), words))
+        items.append(_item(row, row.text(key), (from_bytes(row, "image", content),), words))
     return items
 
 

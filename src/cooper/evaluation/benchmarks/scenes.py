@@ -28,6 +28,7 @@ from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
 from cooper.evaluation.summary import Report, summarise
 from cooper.perception.modality import Reading
+from cooper.reasoning.origin import Origin
 from cooper.trace.trace import Question
 
 QUESTIONS_PER_SCENE = 4
@@ -40,8 +41,9 @@ CONVENTIONS = Conventions(NEAR, FAR, CLASS_NAMES, frozenset(CLASS_IDS[shape] for
 class ScenesSettings:
     """One run. `limit`: questions. `data`: a rendered set; without it the test split of `seed` is rendered under `out`.
 
-    `maps`: pictures whose depth and segmentation are drawn, None for all. `blind`: questions come with a grey picture.
-    `true_maps`: the model is handed the true map where it asks for one, which tells what better drawing could bring at most.
+    `maps`: pictures whose depth and segmentation are drawn, None for all. `traces`: questions per mode whose traces are
+    kept, None for all. `blind`: questions come with a grey picture. `true_maps`: the model is handed the true map where it
+    asks for one, which tells what better drawing could bring at most. `origin`: what answers, for the record.
     """
 
     model: str
@@ -53,9 +55,10 @@ class ScenesSettings:
     split: str = "test"
     batch: int = 16
     maps: int | None = None
-    traces: int = 0
+    traces: int | None = None
     blind: bool = False
     true_maps: bool = False
+    origin: Origin = Origin()
     quiet: bool = False
     share: Share = field(default_factory=Share.here)
 
@@ -81,6 +84,7 @@ class ScenesSettings:
             "maps": self.maps,
             "blind": self.blind,
             "true_maps": self.true_maps,
+            **self.origin.record,
         }
 
 
@@ -108,7 +112,7 @@ def evaluate_scenes(model: Reasoner, settings: ScenesSettings) -> Report:
         depth=depth_figures(depth, settings.seed),
         segmentation=segmentation_figures(segmentation, CONVENTIONS, settings.seed),
     )
-    write_report(whole, settings.out, share)
+    write_report(whole, settings.out, share, rows)
     return whole
 
 

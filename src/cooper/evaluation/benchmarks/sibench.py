@@ -4,6 +4,7 @@ A choice, yes or no, and a whole number are right or wrong; another number score
 figure is the mean of `AnswerRow.value` over all rows.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,19 @@ SETTINGS = (
     "Occlusion",
     "Spatial_Relation",
 )
+OTHERS = (  # settings of SIBench that the published single-picture class leaves out
+    "Object_Shape",
+    "Counting",
+    "Route_Planning",
+    "Trajectory_Description",
+    "Object_Size_Estimation",
+    "Velocity_Acceleration",
+    "Temporal-Appearance_Order",
+    "Camera_Pose",
+    "multi-view_reasoning",
+    "Object_Localization",
+)
+KNOWN = {name.lower(): name for name in (*SETTINGS, *OTHERS)}
 WHOLE = "SIBench_Single_Image"  # the file that holds all settings
 COLUMNS = ("index", "question", "answer", "type")
 UNINSTRUCTED = frozenset(  # sources whose questions do not say what kind of answer is wanted
@@ -68,7 +82,8 @@ UNINSTRUCTED = frozenset(  # sources whose questions do not say what kind of ans
 class Wanted:
     """What to read: `settings` in order, or the one file of all of them if that is found; `mini`: the small variants.
 
-    `inputs`: kinds of input whose rows are kept; `multi-view` rows have several pictures, videos are never read.
+    `inputs`: kinds of input whose rows are kept. `multi-view` rows have several pictures; they are kept in the file of all
+    settings in any case, as by the published class that reads it. Videos are never read.
     """
 
     settings: tuple[str, ...] = SETTINGS
@@ -91,7 +106,8 @@ def read_sibench(data: str | Path = HUB, wanted: Wanted | None = None) -> Benchm
     """The questions of a folder with `<setting>.tsv` files, of one such file, or of a hub data set.
 
     Pictures first, then the question; options from the columns A, B .. stand below it, others are in it already. Where
-    the published protocol adds an instruction, ours is added. How many rows there should be was never published.
+    the published protocol adds an instruction, ours is added. Rows that name another setting than those wanted are left out,
+    with a note. How many rows there should be was never published.
     """
     wanted = wanted or Wanted()
     folder = local_data(data, ("*.tsv", *PICTURES))
@@ -99,14 +115,10 @@ def read_sibench(data: str | Path = HUB, wanted: Wanted | None = None) -> Benchm
     notes: list[str] = []
     for setting, path in _files(folder, wanted):
         rows = read_table(path, COLUMNS, key="index")
-        kept = [row for row in rows if (row.get("input_type") or "image") in wanted.inputs]
-        if len(kept) < len(rows):
-            notes.append(f"{path.name}: {len(rows) - len(kept)} rows are no {' or '.join(wanted.inputs)} and were left out")
+        kept = _kept(rows, wanted, bool(setting))
         pictures = PictureColumn(rows)
-        found = [_item(row, setting, _pictures(row, pictures)) for row in kept]
-        blind = sum(are_stand_ins(item.choices) for item in found)
-        if blind:
-            notes.append(f"{path.name}: the options of {blind} rows could not be told from the question; only letters are read")
+        found = [_item(row, setting or _setting(row), _pictures(row, pictures)) for row in kept]
+        notes += [f"{path.name}: {note}" for note in (*_notes(rows, wanted, bool(setting)), *_item_notes(found))]
         items += found
     return checked_set(wanted.name, items, 0, notes)
 
@@ -125,6 +137,49 @@ def _files(folder: Path, wanted: Wanted) -> list[tuple[str, Path]]:
     return [(setting, find_files(folder, (name, f"data/{name}"))[0]) for setting, name in names]
 
 
+def _setting(row: Row) -> str:
+    """The setting that a row of the whole file names, in its published spelling; the file's name where it names none."""
+    named = row.get("setting") or row.get("category") or row.get("task")
+    return KNOWN.get(named.lower(), named) or WHOLE
+
+
+def _is_wanted(row: Row, wanted: Wanted, single: bool) -> bool:
+    """Whether a row does not belong to a setting that is not wanted. `single`: its file holds one setting."""
+    return single or _setting(row) in wanted.settings or _setting(row).lower() not in KNOWN
+
+
+def _is_read(row: Row, wanted: Wanted, single: bool) -> bool:
+    """Whether a row has an input that is read."""
+    return (row.get("input_type") or "image") in (wanted.inputs if single else (*wanted.inputs, "multi-view"))
+
+
+def _kept(rows: Sequence[Row], wanted: Wanted, single: bool) -> list[Row]:
+    return [row for row in rows if _is_wanted(row, wanted, single) and _is_read(row, wanted, single)]
+
+
+def _notes(rows: Sequence[Row], wanted: Wanted, single: bool) -> Iterator[str]:
+    """What a reader of the figures must know of rows that were left out, or kept and are unlike the others."""
+    mine = [row for row in rows if _is_wanted(row, wanted, single)]
+    if len(mine) < len(rows):
+        names = sorted({_setting(row) for row in rows if not _is_wanted(row, wanted, single)})
+        yield f"{len(rows) - len(mine)} rows of other settings ({', '.join(names)}) were left out"
+    unread = sum(not _is_read(row, wanted, single) for row in mine)
+    if unread:
+        yield f"{unread} rows are no {' or '.join(wanted.inputs)} and were left out"
+    several = sum(row.get("input_type") == "multi-view" for row in mine)
+    if several and not single:
+        yield f"{several} rows have several pictures and are asked, as the published class does"
+
+
+def _item_notes(items: Sequence[Item]) -> Iterator[str]:
+    blind = sum(are_stand_ins(item.choices) for item in items)
+    if blind:
+        yield f"the options of {blind} rows could not be told from the question; only letters are read"
+    nameless = sum(item.category == WHOLE for item in items)
+    if nameless:
+        yield f"{nameless} rows name no setting, so whether it is one of the {len(SETTINGS)} is not checked"
+
+
 def _pictures(row: Row, column: PictureColumn) -> tuple[Picture, ...]:
     if row.get("image"):
         return column.of(row)
@@ -134,7 +189,6 @@ def _pictures(row: Row, column: PictureColumn) -> tuple[Picture, ...]:
 
 def _item(row: Row, setting: str, pictures: tuple[Picture, ...]) -> Item:
     kind = _type(row)
-    setting = setting or row.get("setting") or row.get("category") or row.get("task") or WHOLE
     listed = column_options(row) if kind == "MCQ" else ()
     options = (listed or _options_told(row)) if kind == "MCQ" else ()
     needs = row.get("data_source") in UNINSTRUCTED | {""}

@@ -4,14 +4,17 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import item_id
+from cooper.evaluation.kept import keep_trace
 from cooper.evaluation.runner import check_modes
 from cooper.reasoning.cooper import LONGEST_QUESTION, Cooper, opened
-from cooper.reasoning.options import Options
+from cooper.reasoning.options import Inference, Options, read_inference
+from cooper.reasoning.origin import Origin
 from cooper.trace.trace import Question, TextStep, Trace
 
 
@@ -19,7 +22,7 @@ from cooper.trace.trace import Question, TextStep, Trace
 class KitModel:
     """Which model answers, and how. `max_tokens` limits one turn, 0 for the model's own limit; "" is none, or the default.
 
-    `traces`: the folder in which every trace is kept.
+    `traces`: the folder in which every trace is kept. `inference`: a file of settings in place of the checkpoint's own.
     """
 
     name: str = "nano"
@@ -29,6 +32,17 @@ class KitModel:
     seed: int = 0
     traces: str = ""
     device: str = ""
+    inference: str = ""
+
+    @property
+    def changed(self) -> Inference | None:
+        """The settings of the file. CooperError names the file and the key at fault."""
+        return read_inference(self.inference) if self.inference else None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What makes two runs the same run."""
+        return {"model": self.name, "mode": self.mode, **Origin.of(self.name, self.base, self.changed).record}
 
 
 @dataclass(frozen=True)
@@ -66,9 +80,10 @@ class Answerer:
 
     @classmethod
     def of(cls, model: KitModel) -> "Answerer":
-        """Load the model. CooperError: an unknown mode, or a model that cannot be loaded."""
-        (mode,) = check_modes([model.mode])
+        """Load the model. CooperError: an unknown mode, a model that cannot be loaded, or settings that cannot be read."""
+        (mode,), changed = check_modes([model.mode]), model.changed
         cooper = Cooper.from_pretrained(model.name, base=model.base or None, device_map=model.device or None)
+        cooper = cooper.with_inference(changed) if changed else cooper
         options = cooper.options(mode)
         if model.max_tokens:
             options = replace(options, sampling=replace(options.sampling, max_tokens=model.max_tokens))
@@ -83,7 +98,7 @@ class Answerer:
         if not self.model.traces:
             return KitReply(final_reply(trace), trace, None)
         folder = Path(self.model.traces) / item_id(dataset or "question", question.id)
-        trace.save(folder)
+        keep_trace(trace, folder)
         return KitReply(final_reply(trace), trace, folder)
 
 

@@ -1,10 +1,12 @@
 """Our model inside an installed lmms-eval (0.7), which finds it through the entry-point group `lmms_eval.models`.
 
-`lmms-eval --model cooper --model_args pretrained=nano,mode=interleaved,traces=DIR --tasks ...`
+`lmms-eval --model cooper --model_args pretrained=nano,mode=interleaved,traces=DIR,inference=FILE --tasks ...`
 """
 
 import re
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,20 @@ MANIFEST = ModelManifest(
 Part = str | Path | Image.Image
 
 
+@contextmanager
+def _ending_the_command() -> Iterator[None]:
+    """Makes any failure end the process with exit code 1: the kit's command takes in every `Exception` and exits with 0."""
+    try:
+        yield
+    except CooperError as error:
+        raise SystemExit(f"error: {error}") from error
+    except Exception as error:
+        traceback.print_exc()
+        raise SystemExit(f"error: a row failed ({type(error).__name__}: {error})") from error
+
+
 class _Cooper(lmms):
-    """A model of ours for the kit. A question that cannot be asked ends the run.
+    """A model of ours for the kit. A question that cannot be asked ends the run, and the command with exit code 1.
 
     A task's own limits (`max_new_tokens`, `until`) are for a bare answer and would cut a thought short, so they are passed
     over; `max_tokens` limits one turn.
@@ -42,18 +56,22 @@ class _Cooper(lmms):
         traces: str = "",
         batch_size: int | str = 1,
         device: str | None = None,
+        inference: str = "",
     ) -> None:
         super().__init__()
         self.size = int(batch_size)
-        self.answerer = Answerer.of(KitModel(pretrained, mode, base, int(max_tokens), traces=traces, device=device or ""))
+        model = KitModel(pretrained, mode, base, int(max_tokens), traces=traces, device=device or "", inference=inference)
+        with _ending_the_command():
+            self.answerer = Answerer.of(model)
 
     def generate_until(self, requests: Sequence[Instance]) -> list[GenerationResult]:
         """The final answers in order, with the tokens that were written for each; what an answer is, `final_reply` says."""
         results: list[GenerationResult] = []
-        for start in range(0, len(requests), self.size):
-            chunk = requests[start : start + self.size]
-            replies = self.answerer.answer([self.question(request) for request in chunk], "")
-            results += [_result(reply) for reply in replies]
+        with _ending_the_command():
+            for start in range(0, len(requests), self.size):
+                chunk = requests[start : start + self.size]
+                replies = self.answerer.answer([self.question(request) for request in chunk], "")
+                results += [_result(reply) for reply in replies]
         return results
 
     def question(self, request: Instance) -> Question:

@@ -56,9 +56,10 @@ class CooperVLM(kit.BaseModel):
         seed: int = 0,
         traces: str = "",
         device: str = "",
+        inference: str = "",
     ) -> None:
         super().__init__()
-        self.answerer = Answerer.of(KitModel(model_path, mode, base, max_tokens, seed, traces, device))
+        self.answerer = Answerer.of(KitModel(model_path, mode, base, max_tokens, seed, traces, device, inference))
 
     def generate(self, message: Any, dataset: str | None = None) -> Reply:
         """As the kit has it, but with the trace beside the reply."""
@@ -129,15 +130,13 @@ class _Table:
         return {"model": {model: {}}, "data": {self.name: {"class": self.reader, "dataset": self.name, **source}}}
 
 
-def run_vlmeval(
-    model: str, data: str, mode: str, out: Path, limit: int | None = None, base: str = "", device: str = ""
-) -> KitResult:
+def run_vlmeval(model: KitModel, data: str, out: Path, limit: int | None = None) -> KitResult:
     """Put one TSV file, or a data set that the kit knows by name, to a model by the kit's own `main`, and read the outcome.
 
     A broken run goes on in the same `out`. CooperError: rows that failed or were left out, for which the kit prints a score all
     the same; a data set that it gave up; another run in `out`.
     """
-    (known_mode,) = check_modes([mode])
+    check_modes([model.mode])
     if limit is not None and limit < 1:
         raise CooperError(f"limit must be at least 1, got {limit}")
     table = _table(Path(data)) if Path(data).is_file() else None
@@ -145,10 +144,11 @@ def run_vlmeval(
     if table is None and data not in kit.datasets.SUPPORTED_DATASETS:
         raise CooperError(f"{data} is neither a TSV file nor a data set that the kit knows by name")
     digest = hashlib.sha256(table.path.read_bytes()).hexdigest() if table else ""
-    open_run(out, {"kit": "vlmeval", "model": model, "data": data, "table": digest, "mode": mode, "limit": limit, "base": base})
-    name, known = f"cooper-{known_mode}", table.name if table else data
+    open_run(out, {"kit": "vlmeval", "data": data, "table": digest, "limit": limit, **model.record})
+    name, known = f"cooper-{model.mode}", table.name if table else data
     folder = out.resolve() / name
-    vlm = CooperVLM(model, mode, base, traces=str(folder / "traces"), device=device)
+    traces, limits = str(folder / "traces"), (model.max_tokens, model.seed)
+    vlm = CooperVLM(model.name, model.mode, model.base, *limits, traces, model.device, model.inference)
     arguments = ["--work-dir", str(out.resolve()), "--judge", JUDGE, *(["--limit", str(limit)] if limit else [])]
     arguments += _prepared(table, out.resolve() / "kit", name) if table else ["--model", name, "--data", data]
     for stale in (folder / "status.json", *folder.glob(f"{name}_{known}_*")):  # scores that the kit would take over unseen

@@ -1,0 +1,91 @@
+"""Every row of a report leads to the page of its trace: of scenes and published benchmarks, resumed and shared runs too."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import pytest
+
+from cooper.evaluation.kept import PAGE, trace_folder
+from cooper.evaluation.processes import Share
+from cooper.evaluation.published import evaluate_published
+from cooper.evaluation.row_table import row_table, verdict_of
+from cooper.evaluation.runner import AnswerRow
+from cooper.trace.trace import Trace
+from tests.evaluation.test_processes import together
+from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
+
+
+class Links(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if (tag, name) == ("a", "href")]
+
+
+def links(out):
+    """The files that the report of a run leads to."""
+    return [out / unquote(link) for link in Links((out / "report.html").read_text()).found]
+
+
+def row(id, **changes) -> AnswerRow:
+    fields = {"mode": "text", "category": "c", "group": "general", "type": "MCQ", "truth": "left", "reply": "left"}
+    values = {"extracted": "left", "correct": True, "value": 1.0, "maps": (), "answered": True, "truncated": False}
+    return replace(AnswerRow(id, **fields, **values, turns=1, seconds=0.1), **changes)
+
+
+def test_every_row_has_a_page(mmvp, tmp_path):  # noqa: F811
+    evaluate_published(Says("A"), settings(tmp_path, mmvp))
+    pages = links(tmp_path)
+    assert len(set(pages)) == 16 and all(page.is_file() for page in pages)
+    assert {page.parent.parent.name for page in pages} == {"interleaved", "direct"}
+    kept = [Trace.load(page.parent) for page in pages]
+    assert all(trace.answer == "A" and trace.question.images[0].size == (16, 12) for trace in kept)
+    assert [len(trace.maps) for trace in kept] == [int(trace.mode == "interleaved") for trace in kept]
+    assert pages[0].read_text().count("data:image/png") == 3  # the picture, and beside it the map
+
+
+def test_a_resumed_run_has_all_pages(mmvp, tmp_path):  # noqa: F811
+    for stop in (1, 2, 1):
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_published(Says("A", stop_after=stop), settings(tmp_path, mmvp))
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(path.read_bytes()[:-10])  # its trace is there already, and is written again
+    evaluate_published(Says("A"), settings(tmp_path, mmvp))
+    assert len(links(tmp_path)) == 16 and all(page.is_file() for page in links(tmp_path))
+
+
+def test_a_shared_run_has_all_pages(mmvp, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("cooper.evaluation.processes.PAUSE", 0.01)
+    together(2, lambda share: evaluate_published(Says("A"), settings(tmp_path, mmvp, share=share)))
+    assert len(links(tmp_path)) == 16 and all(page.is_file() for page in links(tmp_path))
+
+
+def test_rows_without_a_trace_have_no_link(mmvp, tmp_path):  # noqa: F811
+    evaluate_published(Says("A"), settings(tmp_path, mmvp, traces=2, share=Share()))
+    assert len(links(tmp_path)) == 4
+    evaluate_published(Says("A"), settings(tmp_path / "none", mmvp, traces=0))
+    page = (tmp_path / "none" / "report.html").read_text()
+    assert links(tmp_path / "none") == [] and page.count('<tr class="wrong"') == 4
+
+
+def test_wrong_rows_come_first_and_say_what_they_are(tmp_path):
+    rows = [
+        row("a"),
+        row("b&<i>", correct=False, reply="<b>" + "x" * 500, maps=("depth", "segmentation")),
+        row("c", correct=False, unscored=True),
+    ]
+    folder = trace_folder(tmp_path, "text", "b&<i>")
+    folder.mkdir(parents=True)
+    (folder / PAGE).touch()
+    table = row_table(rows, tmp_path)
+    assert re.findall(r'data-verdict="([^"]*)"', table) == ["wrong", "not scored", "right"]
+    assert [verdict_of(each) for each in rows] == ["right", "wrong", "not scored"]
+    assert "b&amp;&lt;i&gt;</a></td><td>text</td><td>c</td><td>left</td><td>&lt;b&gt;xxx" in table
+    assert "depth, segmentation" in table and "x" * 161 not in table
+    assert [tmp_path / unquote(link) for link in Links(table).found] == [folder / PAGE]
+    assert row_table([], tmp_path) == ""
