@@ -40,7 +40,7 @@ def test_shares_are_of_all_rollouts_and_a_kind_that_nobody_drew_counts_as_none(t
     door = tiny_door(tmp_path)
     rollouts = scripted(door, item(0), ([DEPTH, ANSWER], [ANSWER]), door.options())
     rollouts += scripted(door, item(1), ([ANSWER], ["<think>I was just" + CUT]), door.options())
-    tasks = Tasks(SimpleNamespace(), {"q0": "positive"}, {7: "not readable"})  # pyright: ignore[reportArgumentType]
+    tasks = Tasks(SimpleNamespace(), {"q0": "positive"}, set_aside={7: "not readable"})  # pyright: ignore[reportArgumentType]
     found = figures_of(rollouts, tasks, Sampler(door, door.options(), 2), processes=2)
     assert found["maps/depth"] == [1, 0, 0, 0] and found["maps/segmentation"] == [0, 0, 0, 0]
     assert found["maps/drawing"] == [1, 0, 0, 0]

@@ -55,12 +55,11 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         self.rollouts: list[Rollout] = []  # those being scored
         self.generation: list[Rollout] = []  # all of the last generation
         self.timing = Timing(lambda name, seconds: self._metrics["train"][name].append(seconds))
-        rewards: Any = [as_trl(reward, run.group) for reward in run.rewards]
         super().__init__(
             model=run.policy,
-            reward_funcs=rewards,
+            reward_funcs=[as_trl(reward, run.group) for reward in run.rewards],
             args=args,
-            train_dataset=Dataset.from_dict({"prompt": [""] * len(run.tasks), "row": list(range(len(run.tasks)))}),
+            train_dataset=Dataset.from_dict({"prompt": [""] * len(run.tasks.order), "row": run.tasks.order}),
             processing_class=run.tokenizer,
             callbacks=[self.timing, *callbacks],
             peft_config=peft_config,

@@ -15,6 +15,9 @@ OWNED = {  # settings of TRL that follow from other keys of the recipe
     "num_generations": "group",
     "per_device_train_batch_size": "rows",
     "gradient_accumulation_steps": "questions, group and rows",
+    "steps_per_generation": "questions, group and rows",
+    "generation_batch_size": "questions and group",
+    "shuffle_dataset": "seed",
     "learning_rate": "learning_rate",
     "temperature": "sampling.temperature",
     "top_p": "sampling.top_p",
@@ -120,11 +123,12 @@ class GrpoRecipe:
             raise CooperError(
                 "recipe: trl.beta is above 0, which needs lora: TRL then takes the weights below it as the reference"
             )
-        if self.record.save_every % self.iterations:
-            raise CooperError(
-                f"recipe: record.save_every is {self.record.save_every}; it must be a multiple of trl.num_iterations, "
-                f"{self.iterations}, so that a resumed run begins with fresh rollouts, as the unbroken one does"
-            )
+        for name, steps in (("steps", self.steps), ("record.save_every", self.record.save_every)):
+            if steps % self.iterations:
+                raise CooperError(
+                    f"recipe: {name} is {steps}; it must be a multiple of trl.num_iterations, {self.iterations}, so that a "
+                    "resumed run begins with fresh rollouts, as the unbroken one does"
+                )
 
     @property
     def iterations(self) -> int:
