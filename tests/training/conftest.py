@@ -15,10 +15,12 @@ from cooper.model.config import DrawingDefaults, Transforms, VaeGeometry, VitGeo
 from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
-from cooper.training.checkpoints import Bundle, NetworkShape, TrainedAutoencoder, new_model
+from cooper.training.checkpoints import Bundle, NetworkShape, TrainedAutoencoder, new_model, save_bundle
+from cooper.training.grpo_recipe import GrpoRecipe, SamplingSettings
 from cooper.training.latents import LatentStore
 from cooper.training.packed import MapRows, Noise
 from cooper.training.pictures import ScenePictures
+from cooper.training.recipe import Record
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
 
 SIDE = 32
@@ -98,3 +100,27 @@ def map_rows(pictures: ScenePictures, bundle: Bundle, tmp_path: Path) -> MapRows
 @pytest.fixture
 def map_rows_with_two_draws(map_rows: MapRows) -> MapRows:
     return replace(map_rows, draws=2)
+
+
+@pytest.fixture(scope="session")
+def start(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("start")
+    save_bundle(bundle, folder)
+    return folder
+
+
+@pytest.fixture
+def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
+    return GrpoRecipe(
+        out=tmp_path / "run",
+        init=start,
+        data=scene_folder,
+        steps=2,
+        learning_rate=1e-3,
+        questions=2,
+        group=3,
+        rows=3,
+        sampling=SamplingSettings(max_tokens=5),
+        max_turns=2,
+        record=Record(log_every=1, save_every=1, eval_every=2),
+    )

@@ -12,36 +12,12 @@ from trl import GRPOTrainer
 
 from cooper.errors import CooperError
 from cooper.reasoning.cooper import Cooper
-from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
+from cooper.training.checkpoints import load_bundle
 from cooper.training.grpo import InterleavedGRPOTrainer
-from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings, RewardSettings, SamplingSettings
+from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings, RewardSettings
 from cooper.training.recipe import Record
 from cooper.training.reinforcing import arguments, assemble, last_whole_checkpoint, reinforce
 from cooper.training.trainer import Interrupted
-
-
-@pytest.fixture(scope="module")
-def start(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("start")
-    save_bundle(bundle, folder)
-    return folder
-
-
-@pytest.fixture
-def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
-    return GrpoRecipe(
-        out=tmp_path / "run",
-        init=start,
-        data=scene_folder,
-        steps=2,
-        learning_rate=1e-3,
-        questions=2,
-        group=3,
-        rows=3,
-        sampling=SamplingSettings(max_tokens=5),
-        max_turns=2,
-        record=Record(log_every=1, save_every=1, eval_every=2),
-    )
 
 
 def lines(recipe: GrpoRecipe) -> list[dict]:
@@ -217,12 +193,14 @@ def test_what_is_relied_on_in_trl():
     """The four doors that are overridden, as TRL 1.16 has them; another version may move them."""
     doors = {
         "_generate_and_score_completions": "self inputs",
+        "_calculate_rewards": "self inputs prompts completions completion_ids_list",
         "_compute_loss": "self model inputs",
         "_get_per_token_logps_and_entropies": "self model input_ids attention_mask logits_to_keep batch_size compute_entropy "
         "compute_aux_loss",
     }
     for name, parameters in doors.items():
         assert " ".join(inspect.signature(getattr(GRPOTrainer, name)).parameters).startswith(parameters)
+    assert " ".join(inspect.signature(GRPOTrainer._log_metric).parameters) == "self name value"
     assert "rollout_func" in inspect.signature(GRPOTrainer.__init__).parameters
     text = inspect.getsource(GRPOTrainer._generate)
     assert 'required_keys = {"prompt_ids", "completion_ids", "logprobs"}' in text and '"env_mask"' in text

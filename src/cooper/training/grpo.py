@@ -4,7 +4,6 @@ Four overrides, nothing copied. A rollout travels beside TRL's lists, which hold
 log-probabilities come from one packed pass over what the sampler kept. B: rollouts. C: the longest completion.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,7 @@ from trl.models import unwrap_model_for_generation
 
 from cooper.data.batches import rng_of
 from cooper.errors import CooperError
-from cooper.training.grpo_figures import figures_of
+from cooper.training.grpo_figures import Timing, figures_of, log_each, stds_in_groups
 from cooper.training.grpo_samples import Sampled, keep
 from cooper.training.policy import Policy
 from cooper.training.rewards.reward import Reward, as_trl
@@ -55,15 +54,14 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         self.rows: list[dict[str, Any]] = []
         self.rollouts: list[Rollout] = []  # those being scored
         self.generation: list[Rollout] = []  # all of the last generation
-        self.scoring_seconds = 0.0
-        rewards: Any = [as_trl(reward, run.group) for reward in run.rewards]
+        self.timing = Timing(lambda name, seconds: self._metrics["train"][name].append(seconds))
         super().__init__(
             model=run.policy,
-            reward_funcs=rewards,
+            reward_funcs=[as_trl(reward, run.group) for reward in run.rewards],
             args=args,
-            train_dataset=Dataset.from_dict({"prompt": [""] * len(run.tasks), "row": list(range(len(run.tasks)))}),
+            train_dataset=Dataset.from_dict({"prompt": [""] * len(run.tasks.order), "row": run.tasks.order}),
             processing_class=run.tokenizer,
-            callbacks=list(callbacks),
+            callbacks=[self.timing, *callbacks],
             peft_config=peft_config,
             rollout_func=self.sample,
         )
@@ -78,6 +76,7 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         first = partial(self.run_of.scorer.idle, wrapped, self.accelerator.device)
         with unwrap_model_for_generation(wrapped, self.accelerator), gathered(wrapped, first), self.accelerator.autocast():
             self.rollouts = self.run_of.tasks.sampled(self.run_of.sampler, numbers, self.run_of.group, seed)
+        log_each(figures_of(self.rollouts, self.run_of.tasks, self.run_of.sampler, self.args.world_size), self._log_metric)
         return {
             "prompt_ids": [[self._tokenizer.eos_token_id]] * len(prompts),
             "completion_ids": [rollout.ids for rollout in self.rollouts],
@@ -88,9 +87,8 @@ class InterleavedGRPOTrainer(GRPOTrainer):
 
     def samples(self, count: int) -> list[Sampled]:
         """The first rollouts of the last generation with their rewards."""
-        rewards = {name: list(values) for name, values in self._logs["rewards"].items()}
         return [
-            Sampled(rollout, {name: values[place] for name, values in rewards.items()})
+            Sampled(rollout, {name: values[place] for name, values in self._logs["rewards"].items()})
             for place, rollout in enumerate(self.generation[:count])
         ]
 
@@ -101,13 +99,15 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         out = super()._generate_and_score_completions(inputs)
         out["rollout"] = self.generation = self.rollouts
         out["old_per_token_logps"] = out["sampling_per_token_logps"]  # the sampler's own, whatever the number of iterations
-        mode = "train" if self.run_of.policy.training else "eval"
-        figures = figures_of(self.rollouts, self.run_of.tasks.flags, self.run_of.sampler.clock)
-        figures |= {"questions/set_aside": float(len(self.run_of.tasks.set_aside)), "seconds/scoring": self.scoring_seconds}
-        self.scoring_seconds = 0.0
-        for name, value in figures.items():
-            self._metrics[mode][name].append(value)
         return out
+
+    def _calculate_rewards(self, *given: Any) -> Tensor:
+        """A rollout that one term could not judge has no reward: TRL then leaves it out. Its sum would take the term for 0."""
+        terms_BK = super()._calculate_rewards(*given)
+        terms_BK = terms_BK.masked_fill(terms_BK.isnan().any(1, keepdim=True), torch.nan)
+        rewards_B = (terms_BK * self.reward_weights.to(terms_BK.device)).sum(1)
+        log_each({"reward_std_in_group": stds_in_groups(rewards_B, self.run_of.group)}, self._log_metric)
+        return terms_BK
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         self.rollouts = inputs["rollout"]
@@ -130,14 +130,13 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         **nothing: Any,
     ) -> tuple[Tensor, Tensor | None, None]:
         """Log-probabilities [B, C] of every entry that the model wrote, with maps in context; 0 elsewhere."""
-        started = time.perf_counter()
         rollouts = self.rollouts
         assert len(rollouts) == len(input_ids), "these are not the rollouts of this batch"
         size = batch_size or len(rollouts)
         found = []
-        for first in range(0, len(rollouts), size):
-            found += self.run_of.scorer(model, rollouts[first : first + size], input_ids.device)
-        self.scoring_seconds += time.perf_counter() - started
+        with self.timing.scoring():
+            for first in range(0, len(rollouts), size):
+                found += self.run_of.scorer(model, rollouts[first : first + size], input_ids.device)
         logprobs_BC, entropies_BC = (
             _padded([getattr(each, name) for each in found], logits_to_keep) for name in ("logprobs", "entropies")
         )

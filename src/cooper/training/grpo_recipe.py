@@ -15,6 +15,9 @@ OWNED = {  # settings of TRL that follow from other keys of the recipe
     "num_generations": "group",
     "per_device_train_batch_size": "rows",
     "gradient_accumulation_steps": "questions, group and rows",
+    "steps_per_generation": "questions, group and rows",
+    "generation_batch_size": "questions and group",
+    "shuffle_dataset": "seed",
     "learning_rate": "learning_rate",
     "temperature": "sampling.temperature",
     "top_p": "sampling.top_p",
@@ -72,7 +75,7 @@ class GrpoRecipe:
     times each; `rows` rollouts are scored in one pass per process. `mode` `text` is the twin that never draws. `map_noise`
     above 0 also rewards drawing (Flow-GRPO). `num_timesteps`: drawing steps of rollouts, the checkpoint's own by default.
     `judge`: an OpenAI-compatible endpoint that decides what is right, in place of the rules. `at_once`: questions whose
-    rollouts are sampled together. `questions_seed`: of the questions about scenes, as their flags have it; `seed` by default.
+    rollouts are sampled together, at first (less when memory runs out). `questions_seed`: of the questions about scenes, as their flags have it; `seed` by default.
     `trl` holds any other field of `trl.GRPOConfig`: loss_type, epsilon_high, beta, num_iterations,
     importance_sampling_level, multi_objective_aggregation, ...
     """
@@ -120,11 +123,12 @@ class GrpoRecipe:
             raise CooperError(
                 "recipe: trl.beta is above 0, which needs lora: TRL then takes the weights below it as the reference"
             )
-        if self.record.save_every % self.iterations:
-            raise CooperError(
-                f"recipe: record.save_every is {self.record.save_every}; it must be a multiple of trl.num_iterations, "
-                f"{self.iterations}, so that a resumed run begins with fresh rollouts, as the unbroken one does"
-            )
+        for name, steps in (("steps", self.steps), ("record.save_every", self.record.save_every)):
+            if steps % self.iterations:
+                raise CooperError(
+                    f"recipe: {name} is {steps}; it must be a multiple of trl.num_iterations, {self.iterations}, so that a "
+                    "resumed run begins with fresh rollouts, as the unbroken one does"
+                )
 
     @property
     def iterations(self) -> int:

@@ -33,7 +33,7 @@ from cooper.training.rewards.format import FormatReward
 from cooper.training.rewards.reward import Reward
 from cooper.training.sampler import Sampler
 from cooper.training.scoring import Scorer
-from cooper.training.tasks import Source, Tasks, source_of
+from cooper.training.tasks import Source, Tasks, order_of, source_of
 from cooper.training.trainer import STATE_FILE, Interrupted, Stopping
 from cooper.training.watching import Evaluating, Tracking, Watching
 
@@ -71,7 +71,7 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
 
 def _callbacks(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> list[TrainerCallback]:
     recipe.out.mkdir(parents=True, exist_ok=True)
-    callbacks: list[TrainerCallback] = [Stopping(), Watching(recipe.out, "grpo")]
+    callbacks: list[TrainerCallback] = [Stopping(recipe.iterations), Watching(recipe.out, "grpo")]
     if recipe.record.tracker == "trackio":
         callbacks.append(Tracking("cooper", f"grpo-{recipe.out.name}", plain))
     return callbacks
@@ -91,7 +91,7 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
     flags = _flags(recipe, source)
     return Reinforcing(
         policy=Policy(model),
-        tasks=Tasks(source, flags),
+        tasks=Tasks(source, flags, order_of(len(source), -(-recipe.steps // recipe.iterations), recipe.questions, recipe.seed)),
         sampler=Sampler(door, sampling_options(recipe, door), recipe.at_once),
         scorer=Scorer(processor.geometry, Words(processor.vocabulary, recipe.sampling.temperature)),
         rewards=rewards_of(recipe, door, flags),
@@ -155,6 +155,7 @@ def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
         "num_generations": recipe.group,
         "per_device_train_batch_size": recipe.rows,
         "gradient_accumulation_steps": recipe.accumulation(world),
+        "shuffle_dataset": False,  # the tasks are in order: TRL's own order after the first epoch would not survive a resume
         "learning_rate": recipe.learning_rate,
         "temperature": recipe.sampling.temperature,
         "top_p": recipe.sampling.top_p,

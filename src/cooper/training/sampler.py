@@ -44,12 +44,13 @@ class Clock:
 @dataclass(eq=False)
 class Sampler:
     """Samples with the weights that `door` holds at the time. `at_once`: questions whose groups are sampled together; it is
-    halved, for good, when memory runs out."""
+    halved, for good, when memory runs out, and below one question the samples of it (`samples_at_once`; None: all)."""
 
     door: Cooper
     options: Options
     at_once: int
     clock: Clock = field(default_factory=Clock)
+    samples_at_once: int | None = None
 
     @torch.no_grad()
     def sample(self, items: Sequence[Item], samples: int, seed: int) -> list[Rollout]:
@@ -60,32 +61,48 @@ class Sampler:
             chunk = items[first : first + self.at_once]
             try:
                 found += self._together(chunk, samples, seed)
-            except (torch.OutOfMemoryError, MemoryError):
-                if self.at_once == 1:
+                continue
+            except (RuntimeError, MemoryError) as error:
+                if not _ran_out(error) or self.at_once == self._share(samples) == 1:
                     raise
-                self.at_once = max(1, min(self.at_once, len(chunk)) // 2)
-                self.clock.halvings += 1
-                torch.cuda.empty_cache()
+            self._halve(len(chunk), samples)  # outside the block above, whose traceback holds tensors
         return found
+
+    def _share(self, samples: int) -> int:
+        return samples if self.at_once > 1 else min(samples, self.samples_at_once or samples)
+
+    def _halve(self, items: int, samples: int) -> None:
+        if self.at_once > 1:
+            self.at_once = max(1, min(self.at_once, items) // 2)
+        else:
+            self.samples_at_once = self._share(samples) // 2
+        self.clock.halvings += 1
+        torch.cuda.empty_cache()
 
     def _together(self, items: Sequence[Item], samples: int, seed: int) -> list[Rollout]:
         parts = self.door.engine.parts
         layout = replace(parts.layout, latent_of=remembering(parts.layout.latent_of))
         engine = Engine(replace(parts, layout=layout), self.door.engine.name)
-        questions = [item.question for item in items]
-        requests = requests_of(questions, samples, seed)
+        questions, share = [item.question for item in items], self._share(samples)
         traces: dict[int, Trace] = {}
         self.clock.start()
-        for event in engine.run(questions, requests, self.options):
-            self.clock.lap(event)
-            if isinstance(event, TraceDone):
-                traces[event.row] = event.trace
+        for first in range(0, samples, share):
+            count = min(share, samples - first)
+            for event in engine.run(questions, requests_of(questions, count, seed + first), self.options):
+                self.clock.lap(event)
+                if isinstance(event, TraceDone):
+                    traces[event.row // count * samples + first + event.row % count] = event.trace
         groups = [[traces[place * samples + k] for k in range(samples)] for place in range(len(items))]
         return [
             rollout
             for item, group in zip(items, groups, strict=True)
             for rollout in rollouts_of(item, group, layout, self.options)
         ]
+
+
+def _ran_out(error: Exception) -> bool:
+    """On a CPU torch has no exception of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def remembering(latent_of: LatentOf) -> LatentOf:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from cooper.curation.flags import Flag
+from cooper.data.batches import shuffled
 from cooper.data.scenes.question import SceneQuestion
 from cooper.data.scenes.questions import questions_of
 from cooper.data.scenes.store import SceneSet
@@ -34,10 +35,12 @@ class Source(Protocol):
 
 @dataclass(eq=False)
 class Tasks:
-    """Questions with their flags (by id). `set_aside` collects those that could not be read, with the reason."""
+    """Questions with their flags (by id), and the order in which a run asks them. `set_aside` collects those that could not
+    be read, with the reason."""
 
     source: Source
     flags: Mapping[str, Flag] = field(default_factory=dict)
+    order: Sequence[int] = ()
     set_aside: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -58,6 +61,15 @@ class Tasks:
     def sampled(self, sampler: Sampler, numbers: Sequence[int], samples: int, seed: int) -> list[Rollout]:
         """`samples` rollouts of each question, one question after the other."""
         return sampler.sample([self.readable(number) for number in numbers], samples, seed)
+
+
+def order_of(count: int, generations: int, questions: int, seed: int) -> list[int]:
+    """Which of `count` questions to ask, `questions` of them in each generation: a new permutation every epoch, by the seed
+    and the number of the epoch alone. What does not fill a generation is left out of the epoch, so that none asks one twice.
+    """
+    each = count // questions
+    starts = [generation // each * count + generation % each * questions for generation in range(generations)]
+    return [shuffled(seed, start + place, count) for start in starts for place in range(questions)]
 
 
 class SceneTasks:

@@ -209,10 +209,13 @@ class _Averaging(TrainerCallback):
 
 
 class Stopping(TrainerCallback):
-    """Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint. A second signal ends it at once."""
+    """Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint. A second signal ends it at once.
 
-    def __init__(self) -> None:
-        self._asked = False
+    `every`: only a multiple of it ends a run, where others could not be resumed from as if nothing had happened.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        self._every, self._asked = every, False
         self._before: dict[int, Any] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -226,7 +229,7 @@ class Stopping(TrainerCallback):
         self._asked = True
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self._asked:
+        if self._asked and state.global_step % self._every == 0:
             control.should_save = True
             control.should_training_stop = True
 

@@ -31,8 +31,9 @@ class AnswerReward:
 class JudgedAnswerReward:
     """A judge model decides whether the answer is right.
 
-    A reply that it could not be asked about, or did not decide, is None: no reward, never a silent zero; the judge counts
-    it as unreached. A trace without an answer element earns 0 and is not sent.
+    A reply that it could not be asked about, or did not decide, is None; the trainer then leaves the rollout out of its
+    group (a sum of terms would take it for 0), and the judge counts it as unreached. A trace without an answer element
+    earns 0 and is not sent.
     """
 
     judge: Judge

@@ -19,7 +19,8 @@ class Reward(Protocol):
     def name(self) -> str: ...
 
     def __call__(self, item: Item, traces: Sequence[Trace]) -> list[float | None]:
-        """One value per trace of the group; None where it could not be judged, which counts as no reward at all."""
+        """One value per trace of the group; None where it could not be judged: that trace then has no
+        reward at all, whatever other terms say."""
         ...
 
 

@@ -1,0 +1,54 @@
+"""What is logged of reinforcement: every figure on its line, over all processes."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import cooper.training.sampler as sampler_module
+from cooper.training.grpo_figures import figures_of, stds_in_groups
+from cooper.training.reinforcing import reinforce
+from cooper.training.sampler import Sampler
+from cooper.training.tasks import Tasks
+from cooper.training.watching import read_metrics
+from tests.training.rollout_groups import ANSWER, CUT, DEPTH, item, scripted, tiny_door
+
+SECONDS = ("seconds/writing", "seconds/drawing", "seconds/scoring", "seconds/update")
+
+
+@pytest.fixture
+def drawing(bundle, monkeypatch):
+    """Every rollout asks for a depth map first."""
+    processor, honest = bundle.processor, sampler_module.requests_of
+    turn = (*processor.encode(DEPTH), processor.geometry.eos)
+    monkeypatch.setattr(
+        sampler_module, "requests_of", lambda *given: [replace(request, script=(turn,)) for request in honest(*given)]
+    )
+
+
+@pytest.mark.usefixtures("drawing")
+def test_the_first_line_says_where_the_seconds_of_its_update_went(recipe):
+    reinforce(replace(recipe, steps=1), {})
+    (line,) = [line for line in read_metrics(recipe.out / "metrics.jsonl") if "loss" in line]
+    assert all(line[name] > 0 for name in SECONDS)
+    assert sum(line[name] for name in SECONDS) <= line["seconds_per_step"] + 0.001
+    assert line["maps/depth"] >= 1 and line["maps/segmentation"] == 0
+
+
+def test_shares_are_of_all_rollouts_and_a_kind_that_nobody_drew_counts_as_none(tmp_path):
+    door = tiny_door(tmp_path)
+    rollouts = scripted(door, item(0), ([DEPTH, ANSWER], [ANSWER]), door.options())
+    rollouts += scripted(door, item(1), ([ANSWER], ["<think>I was just" + CUT]), door.options())
+    tasks = Tasks(SimpleNamespace(), {"q0": "positive"}, set_aside={7: "not readable"})  # pyright: ignore[reportArgumentType]
+    found = figures_of(rollouts, tasks, Sampler(door, door.options(), 2), processes=2)
+    assert found["maps/depth"] == [1, 0, 0, 0] and found["maps/segmentation"] == [0, 0, 0, 0]
+    assert found["maps/drawing"] == [1, 0, 0, 0]
+    assert found["maps/drawing_positive"] == [1, 0] and found["maps/drawing_boundary"] == [0, 0]
+    assert found["maps/drawing_negative"] == []
+    assert found["questions/set_aside"] == [2]  # a mean over two processes, which is to be their sum
+
+
+def test_the_spread_of_rewards_is_that_within_groups():
+    rewards = torch.tensor([1.0, 1.0, 1.0, 5.0, 5.0, torch.nan, 0.0, 1.0, torch.nan, 3.0, torch.nan, torch.nan])
+    assert stds_in_groups(rewards, 3) == pytest.approx([0.0, 0.0, 0.5**0.5])
