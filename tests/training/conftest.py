@@ -15,11 +15,14 @@ from cooper.model.config import DrawingDefaults, Transforms, VaeGeometry, VitGeo
 from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
-from cooper.training.checkpoints import Bundle, NetworkShape, TrainedAutoencoder, new_model
+from cooper.training.checkpoints import Bundle, NetworkShape, TrainedAutoencoder, new_model, save_bundle
+from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.latents import LatentStore
 from cooper.training.packed import MapRows, Noise
 from cooper.training.pictures import ScenePictures
+from cooper.training.recipe import Record
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
+from tests.training.grpo_worker import Lengths
 
 SIDE = 32
 MODALITIES = {
@@ -87,6 +90,37 @@ def bundle(autoencoder: Autoencoder, tmp_path_factory: pytest.TempPathFactory) -
     save_tokenizer(train_tokenizer(texts, 320), folder)
     model = new_model(SHAPE, TrainedAutoencoder(autoencoder, MODALITIES), 320, seed=0)
     return Bundle(model, model.config.processor(folder), DEFAULT)
+
+
+@pytest.fixture(scope="module")
+def start(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("start")
+    save_bundle(bundle, folder)
+    return folder
+
+
+@pytest.fixture
+def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
+    return GrpoRecipe(
+        out=tmp_path / "run",
+        init=start,
+        data=scene_folder,
+        steps=2,
+        learning_rate=1e-3,
+        questions=2,
+        group=3,
+        rows=3,
+        sampling=SamplingSettings(max_tokens=5),
+        max_turns=2,
+        record=Record(log_every=1, save_every=1, eval_every=2),
+    )
+
+
+@pytest.fixture
+def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reward that a random network can earn."""
+    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: [Lengths()])
+    monkeypatch.setattr(RewardSettings, "terms", {"lengths": 1.0})
 
 
 @pytest.fixture

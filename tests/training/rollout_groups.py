@@ -46,7 +46,7 @@ def scripted(door: Cooper, asked: Item, scripts: Sequence[Sequence[str | tuple[i
     layout = replace(parts.layout, latent_of=remembering(parts.layout.latent_of))
     engine = Engine(replace(parts, layout=layout))
     processor = layout.processor
-    turns = [tuple(_ids(turn, processor) for turn in script) for script in scripts]
+    turns = [tuple(ids_of_turn(turn, processor) for turn in script) for script in scripts]
     requests = [Request(0, Seeded(place), place, script) for place, script in enumerate(turns)]
     limited = replace(options, max_turns=3)
     done: dict[int, Trace] = {}
@@ -56,7 +56,7 @@ def scripted(door: Cooper, asked: Item, scripts: Sequence[Sequence[str | tuple[i
     return rollouts_of(asked, [done[row] for row in range(len(scripts))], layout, limited)
 
 
-def _ids(turn: str | tuple[int, ...], processor: Processor) -> tuple[int, ...]:
+def ids_of_turn(turn: str | tuple[int, ...], processor: Processor) -> tuple[int, ...]:
     """A turn given as ids, or as text, which ends unless it is cut."""
     if isinstance(turn, tuple):
         return turn

@@ -3,68 +3,20 @@
 import inspect
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from trl import GRPOTrainer
 
 from cooper.errors import CooperError
 from cooper.reasoning.cooper import Cooper
-from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
+from cooper.training.checkpoints import load_bundle
 from cooper.training.grpo import InterleavedGRPOTrainer
-from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings, RewardSettings, SamplingSettings
+from cooper.training.grpo_recipe import LoraSettings, RewardSettings
 from cooper.training.recipe import Record
 from cooper.training.reinforcing import arguments, assemble, last_whole_checkpoint, reinforce
 from cooper.training.trainer import Interrupted
-
-
-@pytest.fixture(scope="module")
-def start(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("start")
-    save_bundle(bundle, folder)
-    return folder
-
-
-@pytest.fixture
-def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
-    return GrpoRecipe(
-        out=tmp_path / "run",
-        init=start,
-        data=scene_folder,
-        steps=2,
-        learning_rate=1e-3,
-        questions=2,
-        group=3,
-        rows=3,
-        sampling=SamplingSettings(max_tokens=5),
-        max_turns=2,
-        record=Record(log_every=1, save_every=1, eval_every=2),
-    )
-
-
-def lines(recipe: GrpoRecipe) -> list[dict]:
-    return [json.loads(line) for line in (recipe.out / "metrics.jsonl").read_text().splitlines()]
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "model.safetensors")
-
-
-class Lengths:
-    """A reward that a random network can earn: short rollouts."""
-
-    name = "short"
-
-    def __call__(self, item, traces):
-        return [-float(sum(map(ord, "".join(turn.text for turn in trace.turns))) % 7) for trace in traces]
-
-
-@pytest.fixture
-def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: [Lengths()])
-    monkeypatch.setattr(RewardSettings, "terms", {"lengths": 1.0})
+from tests.training.grpo_runs import changed, lines, weights
 
 
 @pytest.mark.usefixtures("rewarded")
@@ -76,9 +28,8 @@ def test_a_run_trains_logs_and_leaves_a_model(recipe):
     assert {"maps/drawing", "rollouts/truncated", "seconds/writing", "seconds/scoring", "step_time"} <= logged[0].keys()
     page = recipe.out / "samples" / "step-000002" / "02" / "page.html"
     assert "Answer" in page.read_text() or "answer" in page.read_text()
-    before, after = weights(recipe.init), weights(folder)
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed and not any(name.startswith("vae.") for name in changed)
+    moved = changed(recipe.init, folder)
+    assert moved and not any(name.startswith("vae.") for name in moved)
     assert isinstance(Cooper.from_pretrained(folder), Cooper)
 
 
@@ -133,10 +84,9 @@ def test_second_iterations_are_compared_with_the_samplers_log_probs(recipe):
 def test_adapters_are_trained_and_merged(recipe):
     run = replace(recipe, lora=LoraSettings(rank=2, alpha=4), learning_rate=1e-2, trl={"beta": 0.01})
     folder = reinforce(run, {})
-    before, after = weights(run.init), weights(folder)
-    assert before.keys() == after.keys()
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed and all(".attention." in name for name in changed)
+    assert weights(run.init).keys() == weights(folder).keys()
+    moved = changed(run.init, folder)
+    assert moved and all(".attention." in name for name in moved)
 
 
 def test_text_twin_never_draws_and_has_no_tags(recipe, start):

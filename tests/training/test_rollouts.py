@@ -57,9 +57,9 @@ def nano() -> Cooper:
     return Cooper.from_pretrained("nano")
 
 
-@pytest.mark.parametrize("temperature", [1.0, 1.6])
-@pytest.mark.parametrize("max_tokens", [64, 14])
-@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize(
+    ("noise", "max_tokens", "temperature"), [(0.0, 64, 1.0), (0.0, 14, 1.6), (0.3, 64, 1.6), (0.3, 14, 1.0)]
+)
 def test_scorer_is_sampler_on_the_bundled_network(nano, noise, max_tokens, temperature):
     """Maps are asked for by force, so that every group has them; all turns behind a script are the network's own."""
     drawing = replace(nano.defaults.drawing, num_timesteps=4)
