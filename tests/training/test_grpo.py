@@ -48,29 +48,6 @@ def test_a_resumed_run_takes_the_same_steps(recipe):
     assert [line["step"] for line in lines(broken) if "reward" in line] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    "trl",
-    [
-        {"loss_type": "grpo"},
-        {"loss_type": "grpo", "importance_sampling_level": "sequence"},
-        {"loss_type": "dr_grpo"},
-        {"loss_type": "bnpo"},
-        {"loss_type": "cispo", "epsilon_high": 5.0},
-        {"multi_objective_aggregation": "normalize_then_sum"},
-        {"num_iterations": 2},
-        {"scale_rewards": "none", "off_policy_mask_threshold": 0.5},
-        {"entropy_coef": 0.01, "top_entropy_quantile": 0.5},
-    ],
-    ids=str,
-)
-@pytest.mark.usefixtures("rewarded")
-def test_losses_and_options_of_trl_are_reached_by_the_recipe(recipe, trl):
-    even = replace(recipe, trl=trl, record=Record(log_every=1, save_every=2))
-    reinforce(even, {})
-    logged = [line for line in lines(even) if "loss" in line]
-    assert all(abs(line["loss"]) < 1e3 for line in logged) and len(logged) == 2
-
-
 @pytest.mark.usefixtures("rewarded")
 def test_second_iterations_are_compared_with_the_samplers_log_probs(recipe):
     run = replace(recipe, steps=4, learning_rate=3e-2, trl={"num_iterations": 2}, record=Record(log_every=1, save_every=2))
@@ -83,7 +60,10 @@ def test_second_iterations_are_compared_with_the_samplers_log_probs(recipe):
 @pytest.mark.usefixtures("rewarded")
 def test_adapters_are_trained_and_merged(recipe):
     run = replace(recipe, lora=LoraSettings(rank=2, alpha=4), learning_rate=1e-2, trl={"beta": 0.01})
+    assert arguments(run, 1).beta == 0.01
     folder = reinforce(run, {})
+    first, second = (line["kl"] for line in lines(run) if "kl" in line)
+    assert first == pytest.approx(0, abs=1e-9) and second > 1e-6  # the weights below the adapters are the reference
     assert weights(run.init).keys() == weights(folder).keys()
     moved = changed(run.init, folder)
     assert moved and all(".attention." in name for name in moved)
