@@ -16,12 +16,13 @@ from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
 from cooper.training.checkpoints import Bundle, NetworkShape, TrainedAutoencoder, new_model, save_bundle
-from cooper.training.grpo_recipe import GrpoRecipe, SamplingSettings
+from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.latents import LatentStore
 from cooper.training.packed import MapRows, Noise
 from cooper.training.pictures import ScenePictures
 from cooper.training.recipe import Record
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
+from tests.training.grpo_worker import Lengths
 
 SIDE = 32
 MODALITIES = {
@@ -91,17 +92,6 @@ def bundle(autoencoder: Autoencoder, tmp_path_factory: pytest.TempPathFactory) -
     return Bundle(model, model.config.processor(folder), DEFAULT)
 
 
-@pytest.fixture
-def map_rows(pictures: ScenePictures, bundle: Bundle, tmp_path: Path) -> MapRows:
-    store = LatentStore(tmp_path, bundle.model.vae, pictures, build_modalities(MODALITIES), len(pictures))
-    return MapRows(pictures, store, bundle.processor, bundle.prompts, Noise(1.0, 0))
-
-
-@pytest.fixture
-def map_rows_with_two_draws(map_rows: MapRows) -> MapRows:
-    return replace(map_rows, draws=2)
-
-
 @pytest.fixture(scope="session")
 def start(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start")
@@ -124,3 +114,21 @@ def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
         max_turns=2,
         record=Record(log_every=1, save_every=1, eval_every=2),
     )
+
+
+@pytest.fixture
+def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reward that a random network can earn."""
+    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: [Lengths()])
+    monkeypatch.setattr(RewardSettings, "terms", {"lengths": 1.0})
+
+
+@pytest.fixture
+def map_rows(pictures: ScenePictures, bundle: Bundle, tmp_path: Path) -> MapRows:
+    store = LatentStore(tmp_path, bundle.model.vae, pictures, build_modalities(MODALITIES), len(pictures))
+    return MapRows(pictures, store, bundle.processor, bundle.prompts, Noise(1.0, 0))
+
+
+@pytest.fixture
+def map_rows_with_two_draws(map_rows: MapRows) -> MapRows:
+    return replace(map_rows, draws=2)

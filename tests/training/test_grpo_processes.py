@@ -11,18 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cooper.training.checkpoints import Bundle, save_bundle
-
 WORKER = Path(__file__).with_name("grpo_worker.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def start(bundle: Bundle, tmp_path: Path) -> Path:
-    folder = tmp_path / "start"
-    save_bundle(bundle, folder)
-    return folder
 
 
 def worker(*words: object, processes: int = 1) -> list[str]:

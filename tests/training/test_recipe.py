@@ -8,7 +8,9 @@ import pytest
 from cooper.errors import CooperError
 from cooper.training.amg import AmgRecipe
 from cooper.training.autoencoder import AutoencoderRecipe
+from cooper.training.grpo_recipe import GrpoRecipe
 from cooper.training.recipe import Optimiser, Record, read_recipe
+from cooper.training.reinforcing import arguments
 from cooper.training.run import plain, train
 from cooper.training.sft import SftRecipe
 
@@ -79,6 +81,11 @@ def test_the_recipes_that_come_with_the_project_are_read():
     for kind, name in ((AutoencoderRecipe, "autoencoder"), (AmgRecipe, "amg"), (SftRecipe, "sft")):
         recipe = read_recipe(kind, RECIPES / f"{name}.yaml")
         assert plain(recipe)["optimiser"]["steps"] > 100
+    for name, noise in (("grpo", 0.0), ("grpo_joint", 0.3)):
+        reinforced = read_recipe(GrpoRecipe, RECIPES / f"{name}.yaml")
+        assert reinforced.map_noise == noise and ("gen" in reinforced.frozen) == (noise == 0)
+        told = arguments(reinforced, 1)
+        assert {key: getattr(told, key) for key in reinforced.trl} == reinforced.trl
 
 
 def test_the_grey_baseline_must_not_replay_maps():

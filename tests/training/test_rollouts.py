@@ -1,7 +1,9 @@
 """What was sampled is what is scored, in float32, whatever a rollout holds."""
 
 from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from cooper.errors import CooperError
 from cooper.model.flow import noisy_step
-from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.cooper import Cooper, question_of
 from cooper.reasoning.text import Sampling
 from cooper.trace.trace import Trace
 from cooper.training.sampler import Sampler
@@ -29,6 +31,7 @@ from tests.training.rollout_groups import (
     tiny_door,
 )
 
+ASSETS = Path(str(files("cooper"))) / "assets" / "demo"
 FEW = settings(max_examples=15, deadline=None, derandomize=True)
 chains = st.lists(st.sampled_from([DEPTH, PARTS, THOUGHT, THOUGHT + CUT, ANSWER + CUT]), max_size=2)
 
@@ -47,6 +50,28 @@ def test_scorer_is_sampler(door, noise, temperature):
     assert rollouts[-1].trace.turns[-1].truncated
     assert all(rollout.beginning is rollouts[0].beginning for rollout in rollouts)
     check_scorer_is_sampler(door, rollouts, temperature)
+
+
+@pytest.fixture(scope="module")
+def nano() -> Cooper:
+    return Cooper.from_pretrained("nano")
+
+
+@pytest.mark.parametrize(
+    ("noise", "max_tokens", "temperature"), [(0.0, 64, 1.0), (0.0, 14, 1.6), (0.3, 64, 1.6), (0.3, 14, 1.0)]
+)
+def test_scorer_is_sampler_on_the_bundled_network(nano, noise, max_tokens, temperature):
+    """Maps are asked for by force, so that every group has them; all turns behind a script are the network's own."""
+    drawing = replace(nano.defaults.drawing, num_timesteps=4)
+    options = replace(nano.options("interleaved", Sampling(temperature, max_tokens=max_tokens), drawing), map_noise=noise)
+    asked = replace(item(), question=question_of(ASSETS / "room.png", (ASSETS / "question.txt").read_text()))
+    scripts = ([ANSWER], [], [DEPTH], [DEPTH, PARTS], [THOUGHT, DEPTH], [DEPTH, "<think>I was just" + CUT])
+    rollouts = scripted(nano, asked, scripts, options)
+    maps = [len(rollout.trace.maps) for rollout in rollouts]
+    assert maps[0] == 0 and maps[2] >= 1 and maps[3:5] == [2, 1]
+    assert len({len(rollout.ids) for rollout in rollouts}) >= 4
+    assert all(rollout.trace.turns[-1].truncated for rollout in rollouts[1:]) == (max_tokens == 14)
+    check_scorer_is_sampler(nano, rollouts, temperature)
 
 
 @FEW

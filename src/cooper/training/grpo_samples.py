@@ -63,20 +63,19 @@ def keep(rollouts: Sequence[Rollout], folder: Path) -> Path:
 
 
 def _table(samples: Sequence[Sampled]) -> Any:
-    """One line per rollout: question, truth, picture, what was written, the first map, rewards."""
+    """One line per rollout: question, truth, picture, what was written, its maps, rewards."""
     import pandas
     import trackio
 
     lines = []
     for sample in samples:
         trace, item = sample.rollout.trace, sample.rollout.item
-        maps = trace.maps
         line: dict[str, Any] = {
             "question": trace.question.text,
             "truth": item.truth,
             "picture": trackio.Image(trace.question.images[0].convert("RGB")),
             "written": " ".join(_told(step) for step in trace.steps),
-            "map": trackio.Image(maps[0].image.convert("RGB"), caption=maps[0].modality) if maps else None,
+            "maps": [trackio.Image(step.image.convert("RGB"), caption=step.modality) for step in trace.maps],
         }
         lines.append(line | dict(sample.rewards))
     return pandas.DataFrame(lines)
