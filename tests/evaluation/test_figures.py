@@ -1,6 +1,7 @@
 """Figures of hand-written rows: all rows, what they earned, bundles, and what each kind of map did."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -78,20 +79,25 @@ def test_what_rows_earn_is_compared_in_pairs_and_told_by_category():
 def drawn() -> Report:
     """Depth is drawn at questions 0 to 3 and mends three of them, segmentation at 3 and 4 and spoils question 4."""
     text = [row(number, value) for number, value in enumerate((0.0, 0.0, 1.0, 0.0, 1.0, 1.0))]
+    text[0] = replace(text[0], category="b")
     maps = [["depth"], ["depth"], ["depth"], ["depth", "segmentation"], ["segmentation"], []]
     values = (1.0, 1.0, 1.0, 1.0, 0.4, 1.0)
-    return summarise([*text, *(row(n, values[n], "interleaved", maps[n]) for n in range(6))], {})
+    interleaved = [row(n, values[n], "interleaved", maps[n], category=text[n].category) for n in range(6)]
+    return summarise([*text, *interleaved], {})
 
 
 def test_what_each_kind_of_map_did():
-    depth, segmentation = drawn().effects
+    effects = {(effect.map, effect.category): effect for effect in drawn().effects}
+    assert list(effects) == [("depth", "all"), ("depth", "b"), ("depth", "c"), ("segmentation", "all"), ("segmentation", "c")]
+    depth, segmentation = effects["depth", "all"], effects["segmentation", "all"]
+    assert effects["depth", "c"].accuracy.estimate.mean == pytest.approx(2 / 3)
     assert (depth.mode, depth.map, segmentation.map) == ("interleaved", "depth", "segmentation")
     assert (depth.accuracy.estimate.mean, depth.accuracy.estimate.rows) == (0.75, 4)
     assert (depth.accuracy.only_first, depth.accuracy.only_second) == (3, 0)
     assert (segmentation.accuracy.estimate.mean, segmentation.accuracy.estimate.rows) == (0.0, 2)
     assert segmentation.value.mean == pytest.approx((1.0 - 0.6) / 2)
     text = markdown(drawn())
-    assert "## Effect of maps" in text and "| interleaved: depth | +75.0 |" in text
+    assert "## Effect of maps" in text and "| interleaved, depth: all | +75.0 |" in text
     assert "80.0 (37.6 .. 96.4) of 5 | 100.0 (20.7 .. 100.0) of 1 |" in text
 
 

@@ -194,11 +194,11 @@ def usage_cells(usage: Usage) -> list[str]:
 
 def _effects(effects: Sequence[MapEffect]) -> Table:
     rows = [
-        [f"{effect.mode}: {effect.map}", *_difference(effect.accuracy), *points(effect.value)]
+        [f"{effect.mode}, {effect.map}: {effect.category}", *_difference(effect.accuracy), *points(effect.value)]
         for effect in effects
         if effect.value.rows
     ]
-    head = ["mode: map drawn", *DIFFERENCE_HEAD, "points earned", "95 % interval"]
+    head = ["mode, map drawn: category", *DIFFERENCE_HEAD, "points earned", "95 % interval"]
     return Table("Effect of maps: rows with the map minus the same questions in the mode text", head, rows)
 
 

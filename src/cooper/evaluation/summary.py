@@ -78,13 +78,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class MapEffect:
-    """Accuracy, and what rows earned, where `map` was drawn in `mode`, minus the same questions in the mode `text`.
+    """Accuracy, and what rows earned, where `map` was drawn in `mode`, minus the same questions in the mode `text`; over one
+    category, or over "all".
 
     Where the model chooses when to draw, it is the effect on the questions that it chose. A row with two maps counts for both.
     """
 
     mode: str
     map: str
+    category: str
     accuracy: Difference
     value: Estimate
 
@@ -182,9 +184,7 @@ _Pair = tuple[AnswerRow, AnswerRow]
 def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow], seed: int = 0) -> Comparison:
     """Two modes over the rows that both have."""
     pairs = _pairs(first, second)
-    order = {row.category: GROUPS.index(row.group) for row, _ in pairs}
-    names = sorted(order, key=lambda name: (order[name], name))
-    parts = {name: [pair for pair in pairs if pair[0].category == name] for name in names}
+    parts = _by_category(pairs)
     grouped = {name: [pair for pair in pairs if pair[0].group in groups] for name, groups in MEANS.items()}
     return Comparison(
         first=first[0].mode,
@@ -202,6 +202,13 @@ def _pairs(first: Sequence[AnswerRow], second: Sequence[AnswerRow]) -> list[_Pai
     return [(row, others[row.id]) for row in first if row.id in others and not row.unscored]
 
 
+def _by_category(pairs: Sequence[_Pair]) -> dict[str, list[_Pair]]:
+    """Categories by group, then by name."""
+    order = {row.category: GROUPS.index(row.group) for row, _ in pairs}
+    names = sorted(order, key=lambda name: (order[name], name))
+    return {name: [pair for pair in pairs if pair[0].category == name] for name in names}
+
+
 def _difference(pairs: Sequence[_Pair], seed: int, groups: Sequence[str] | None = None) -> Difference:
     return paired_difference([row.correct for row, _ in pairs], [other.correct for _, other in pairs], groups, seed)
 
@@ -213,9 +220,12 @@ def _earned_more(pairs: Sequence[_Pair], seed: int) -> Estimate:
 
 def map_effects(rows: Sequence[AnswerRow], plain: Sequence[AnswerRow], seed: int = 0) -> list[MapEffect]:
     """What each kind of map did in one mode, whose rows they are; `plain`: the rows of the mode `text`."""
-    names = sorted({name for row in rows for name in row.maps})
-    pairs = {name: _pairs([row for row in rows if name in row.maps], plain) for name in names}
-    return [MapEffect(rows[0].mode, name, _difference(found, seed), _earned_more(found, seed)) for name, found in pairs.items()]
+    found = []
+    for name in sorted({name for row in rows for name in row.maps}):
+        pairs = _pairs([row for row in rows if name in row.maps], plain)
+        for category, part in {"all": pairs, **_by_category(pairs)}.items():
+            found.append(MapEffect(rows[0].mode, name, category, _difference(part, seed), _earned_more(part, seed)))
+    return found
 
 
 def summarise(rows: Sequence[AnswerRow], settings: Mapping[str, Any], seed: int = 0) -> Report:
