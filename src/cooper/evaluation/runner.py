@@ -141,7 +141,7 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
     path = plan.out / "rows.jsonl"
     done, mine = read_parts(path, *KEY).keys(), plan.share.of(items)
     kept = {item.id for item in items[: plan.traces]}
-    left = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
+    left: dict[Mode, list[Item]] = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
     total = len(mine) * len(plan.modes)
     with progress(total, plan.share.told("questions"), plan.silent) as advance:
         advance(total - sum(map(len, left.values())))
