@@ -75,7 +75,8 @@ class GrpoRecipe:
     times each; `rows` rollouts are scored in one pass per process. `mode` `text` is the twin that never draws. `map_noise`
     above 0 also rewards drawing (Flow-GRPO). `num_timesteps`: drawing steps of rollouts, the checkpoint's own by default.
     `judge`: an OpenAI-compatible endpoint that decides what is right, in place of the rules. `at_once`: questions whose
-    rollouts are sampled together, at first (less when memory runs out). `questions_seed`: of the questions about scenes, as their flags have it; `seed` by default.
+    rollouts are sampled together, as long as memory does not run out. `questions_seed`: of the questions about scenes, as
+    their flags have it; `seed` by default.
     `trl` holds any other field of `trl.GRPOConfig`: loss_type, epsilon_high, beta, num_iterations,
     importance_sampling_level, multi_objective_aggregation, ...
     """
