@@ -21,10 +21,13 @@ from tests.training.rollout_groups import item, tiny_door
         (Counts(1, 8, 3, 8), "negative"),
         (Counts(8, 8, 0, 0), "boundary"),
         (Counts(0, 0, 8, 8), "boundary"),
+        (Counts(1, 1, 3, 8), "boundary"),  # one drawn answer proves nothing
+        (Counts(3, 3, 3, 13), "boundary"),
+        (Counts(4, 4, 3, 12), "positive"),
     ],
 )
 def test_a_flag_is_a_clear_difference(counts, flag):
-    assert counts.flag(0.25) == flag
+    assert counts.flag(0.25, 8) == flag
 
 
 def test_traces_are_counted_by_whether_they_drew():
@@ -39,6 +42,9 @@ class Questions:
     def __len__(self) -> int:
         return 5
 
+    def ids(self) -> list[str]:
+        return [f"q{number}" for number in range(5)]
+
     def item(self, number: int):
         return item(number)
 
@@ -47,7 +53,7 @@ def test_flags_are_made_once_and_can_be_read(tmp_path, monkeypatch):
     door = tiny_door(tmp_path)
     out = tmp_path / "flags"
     settings = FlagSettings("tiny", tmp_path, out, samples=2, limit=3, batch=2, max_tokens=5, quiet=True)
-    path = flag_questions(door, Questions(), settings)
+    path = flag_questions(door, Questions(), settings).path
     first = path.read_text()
     assert [json.loads(line)["id"] for line in first.splitlines()] == ["q0", "q1", "q2"]
     row = json.loads(first.splitlines()[0])
@@ -61,6 +67,35 @@ def test_flags_are_made_once_and_can_be_read(tmp_path, monkeypatch):
     assert (out / "flags.svg").read_text().startswith("<svg")
     with pytest.raises(CooperError, match="a run with samples '2', not '3'"):
         flag_questions(door, Questions(), replace(settings, samples=3))
+
+
+class Damaged(Questions):
+    """Question 1 cannot be read, and the others only once."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def item(self, number: int):
+        assert number not in self.read, f"question {number} was read twice"
+        if number == 1:
+            raise CooperError("picture 1 is no picture")
+        self.read.append(number)
+        return item(number)
+
+
+def test_questions_that_cannot_be_read_are_set_aside_and_those_done_are_not_read_again(tmp_path):
+    door, questions = tiny_door(tmp_path), Damaged()
+    settings = FlagSettings("tiny", tmp_path, tmp_path / "flags", samples=1, limit=3, batch=2, max_tokens=2, quiet=True)
+    flagged = flag_questions(door, questions, settings)
+    assert flagged.set_aside == {"q1": "picture 1 is no picture"} and set(read_flags(flagged.path)) == {"q0", "q2"}
+    assert flag_questions(door, questions, settings).set_aside == flagged.set_aside
+    with pytest.raises(CooperError, match="none of the 5 questions can be read; the first: no picture 0"):
+        flag_questions(door, Unreadable(), replace(settings, limit=5, out=tmp_path / "none"))
+
+
+class Unreadable(Questions):
+    def item(self, number: int):
+        raise CooperError(f"no picture {number}")
 
 
 def test_what_is_no_flag_is_named(tmp_path):

@@ -8,6 +8,7 @@ import torch
 
 import cooper.training.sampler as sampler_module
 from cooper.training.grpo_figures import figures_of, stds_in_groups
+from cooper.training.recipe import Record
 from cooper.training.reinforcing import reinforce
 from cooper.training.sampler import Sampler
 from cooper.training.tasks import Tasks
@@ -34,6 +35,14 @@ def test_the_first_line_says_where_the_seconds_of_its_update_went(recipe):
     assert all(line[name] > 0 for name in SECONDS)
     assert sum(line[name] for name in SECONDS) <= line["seconds_per_step"] + 0.001
     assert line["maps/depth"] >= 1 and line["maps/segmentation"] == 0
+
+
+def test_an_exam_leaves_the_figures_of_its_step_where_they_belong(recipe, scene_folder):
+    examined = replace(recipe, steps=1, val=scene_folder, eval_questions=2, record=Record(log_every=1, eval_every=1))
+    reinforce(examined, {})
+    exam, step = read_metrics(recipe.out / "metrics.jsonl")
+    assert "eval_interleaved_accuracy" in exam and not {"reward", "maps/drawing"} & exam.keys()
+    assert {"loss", "reward", "maps/drawing", "seconds/update"} <= step.keys()
 
 
 def test_shares_are_of_all_rollouts_and_a_kind_that_nobody_drew_counts_as_none(tmp_path):

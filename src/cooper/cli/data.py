@@ -33,4 +33,8 @@ def flags(
 
     settings = FlagSettings(model, source, out, samples, margin, limit, batch, temperature, seed=seed)
     questions = source_of(source, seed, per_scene)
-    typer.echo(str(flag_questions(Cooper.from_pretrained(model), questions, settings)))
+    flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
+    typer.echo(str(flagged.path))
+    if flagged.set_aside:
+        reason = next(iter(flagged.set_aside.values()))
+        typer.echo(f"{len(flagged.set_aside)} questions could not be read and have no flag; the first: {reason}", err=True)

@@ -1,7 +1,8 @@
 """Which questions maps help with: the same question is answered several times with and several times without maps.
 
 How the published flags were made was not released; a flag here is what its name says: with maps the model answers clearly
-more often right (positive), clearly less often (negative), or neither (boundary). The counts are kept beside it.
+more often right (positive), clearly less often (negative), or neither (boundary), also where too few answers tell. The
+counts are kept beside it.
 """
 
 import json
@@ -26,9 +27,11 @@ FILE = "flags.jsonl"
 
 
 class Questions(Protocol):
-    """Where questions come from."""
+    """Where questions come from. `item` raises CooperError for one whose picture cannot be read."""
 
     def __len__(self) -> int: ...
+
+    def ids(self) -> list[str]: ...
 
     def item(self, number: int) -> Item: ...
 
@@ -36,7 +39,7 @@ class Questions(Protocol):
 @dataclass(frozen=True)
 class FlagSettings:
     """`samples` answers in each of the modes interleaved and text, at `temperature`; a difference of shares of at least
-    `margin` makes a flag. `limit`: questions."""
+    `margin` makes a flag, where half of `samples` drew and as many did not. `limit`: questions."""
 
     model: str
     data: Path
@@ -67,11 +70,11 @@ class Counts:
     plain_right: int
     plain: int
 
-    def flag(self, margin: float) -> Flag:
-        """Worked example, margin 0.25: 6 of 8 with maps and 3 of 8 without is positive; 4 of 8 and 3 of 8 is boundary. A
-        question on which nobody drew, or everybody did, is on the boundary.
+    def flag(self, margin: float, samples: int) -> Flag:
+        """Worked example, margin 0.25 and 8 samples: 6 of 8 with maps and 3 of 8 without is positive; 4 of 8 and 3 of 8 is
+        boundary, and so is 3 of 3 and 3 of 8: a share of fewer than half of `samples` answers says little.
         """
-        if not self.drawn or not self.plain:
+        if 2 * min(self.drawn, self.plain) < samples:
             return "boundary"
         gain = self.drawn_right / self.drawn - self.plain_right / self.plain
         if gain >= margin:
@@ -91,32 +94,61 @@ def counts_of(item: Item, traces: Sequence[Trace]) -> Counts:
     )
 
 
-def flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -> Path:
-    """Flag the first `limit` questions into `out/flags.jsonl`, and draw how they split; an interrupted run goes on."""
+@dataclass(frozen=True)
+class Flagged:
+    """Where the flags are, and the questions that could not be read, by id with the reason."""
+
+    path: Path
+    set_aside: Mapping[str, str]
+
+
+def flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -> Flagged:
+    """Flag the first `limit` questions into `out/flags.jsonl`, and draw how they split; an interrupted run goes on.
+
+    CooperError: not one of them can be read.
+    """
     record = {name: str(value) for name, value in asdict(settings).items() if name not in ("limit", "batch", "quiet")}
     open_run(settings.out, record)
-    path = settings.out / FILE
+    path, ids = settings.out / FILE, questions.ids()[: settings.limit]
     done = {row["id"] for row in read_rows(path)}
-    numbers = range(min(settings.limit, len(questions)))
-    sampling = Sampling(settings.temperature, max_tokens=settings.max_tokens)
-    with progress(len(numbers), "questions", settings.quiet) as advance:
-        for chunk in batches(numbers, settings.batch):
-            items = [item for item in (questions.item(number) for number in chunk) if item.id not in done]
-            traces: dict[str, list[Trace]] = {item.id: [] for item in items}
-            for mode in ("interleaved", "text") if items else ():
-                options = door.options(mode, sampling)
-                for item, found in zip(
-                    items, door.batch([i.question for i in items], options, settings.seed, settings.samples), strict=True
-                ):
-                    traces[item.id] += found
-            append_rows(path, [_row(item, counts_of(item, traces[item.id]), settings.margin) for item in items])
+    left = [number for number, name in enumerate(ids) if name not in done]
+    set_aside: dict[str, str] = {}
+    with progress(len(ids), "questions", settings.quiet) as advance:
+        advance(len(ids) - len(left))
+        for chunk in batches(left, settings.batch):
+            items = _readable(questions, {number: ids[number] for number in chunk}, set_aside)
+            counts = _counted(door, items, settings) if items else []
+            append_rows(path, [_row(item, found, settings) for item, found in zip(items, counts, strict=True)])
             advance(len(chunk))
+    if ids and len(set_aside) == len(ids):
+        raise CooperError(f"none of the {len(ids)} questions can be read; the first: {set_aside[ids[0]]}")
     plot_split(read_rows(path), settings.out / "flags.svg")
-    return path
+    return Flagged(path, set_aside)
 
 
-def _row(item: Item, counts: Counts, margin: float) -> dict[str, Any]:
-    return {"id": item.id, "category": item.category, "flag": counts.flag(margin), **asdict(counts)}
+def _readable(questions: Questions, names: Mapping[int, str], set_aside: dict[str, str]) -> list[Item]:
+    """Questions by number; those that cannot be read go into `set_aside`."""
+    found = []
+    for number, name in names.items():
+        try:
+            found.append(questions.item(number))
+        except CooperError as error:
+            set_aside[name] = str(error)
+    return found
+
+
+def _counted(door: Cooper, items: Sequence[Item], settings: FlagSettings) -> list[Counts]:
+    sampling = Sampling(settings.temperature, max_tokens=settings.max_tokens)
+    asked = [item.question for item in items]
+    by_mode = [
+        door.batch(asked, door.options(mode, sampling), settings.seed, settings.samples) for mode in ("interleaved", "text")
+    ]
+    return [counts_of(item, [*drawing, *plain]) for item, drawing, plain in zip(items, *by_mode, strict=True)]
+
+
+def _row(item: Item, counts: Counts, settings: FlagSettings) -> dict[str, Any]:
+    flag = counts.flag(settings.margin, settings.samples)
+    return {"id": item.id, "category": item.category, "flag": flag, **asdict(counts)}
 
 
 def read_flags(path: Path) -> dict[str, Flag]:

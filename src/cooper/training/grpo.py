@@ -7,7 +7,6 @@ log-probabilities come from one packed pass over what the sampler kept. B: rollo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from trl.models import unwrap_model_for_generation
 from cooper.data.batches import rng_of
 from cooper.errors import CooperError
 from cooper.training.grpo_figures import Timing, figures_of, log_each, stds_in_groups
-from cooper.training.grpo_samples import Sampled, keep
+from cooper.training.grpo_samples import Sampled, fault_folder, keep
 from cooper.training.policy import Policy
 from cooper.training.rewards.reward import Reward, as_trl
 from cooper.training.rollouts import Rollout
@@ -114,7 +113,7 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         loss = super()._compute_loss(model, inputs)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
-            place = keep(self.rollouts, Path(str(self.args.output_dir)) / "not-a-number" / f"step-{step}")
+            place = keep(self.rollouts, fault_folder(self.args, step))
             raise CooperError(f"the loss is not a number at step {step}; its rollouts are in {place}")
         return loss
 

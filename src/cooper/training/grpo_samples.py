@@ -54,6 +54,12 @@ def draw_run(folder: Path) -> None:
     draw_together(folder / METRICS_FILE, folder / "tool-use.svg", TOOL_USE, "share of rollouts that draw")
 
 
+def fault_folder(args: TrainingArguments, step: int) -> Path:
+    """Where a process keeps the rollouts of a step whose loss is not a number; each of several has a folder of its own."""
+    rank = f"-rank-{args.process_index}" if args.world_size > 1 else ""
+    return Path(str(args.output_dir)) / "not-a-number" / f"step-{step}{rank}"
+
+
 def keep(rollouts: Sequence[Rollout], folder: Path) -> Path:
     """Save the traces of rollouts with their pages, numbered; returns the folder."""
     for place, rollout in enumerate(rollouts):

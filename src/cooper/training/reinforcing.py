@@ -4,11 +4,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerFast, TrainerCallback
+from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import GRPOConfig
 
@@ -34,7 +35,7 @@ from cooper.training.rewards.reward import Reward
 from cooper.training.sampler import Sampler
 from cooper.training.scoring import Scorer
 from cooper.training.tasks import Source, Tasks, order_of, source_of
-from cooper.training.trainer import STATE_FILE, Interrupted, Stopping
+from cooper.training.trainer import STATE_FILE, Finite, Interrupted, Stopping
 from cooper.training.watching import Evaluating, Tracking, Watching
 
 MODEL_FOLDER = "model"
@@ -56,7 +57,8 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
     trainer.add_callback(Showing(lambda: trainer.samples(recipe.group), every, recipe.out, tracked))
     if recipe.val is not None:
         exam = AnswerExam(load_pictures(SceneSet(recipe.val), EXAM_SCENES), (recipe.mode,), recipe.eval_questions)
-        trainer.add_callback(Evaluating(every, lambda step: _examined(exam, bundle), trainer.log))
+        # by transformers' own log: TRL's would empty what it has gathered for the line of the step into that of the exam
+        trainer.add_callback(Evaluating(every, lambda step: _examined(exam, bundle), partial(Trainer.log, trainer)))
     last = last_whole_checkpoint(recipe.out)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.state.global_step < recipe.steps:
@@ -71,7 +73,7 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
 
 def _callbacks(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> list[TrainerCallback]:
     recipe.out.mkdir(parents=True, exist_ok=True)
-    callbacks: list[TrainerCallback] = [Stopping(recipe.iterations), Watching(recipe.out, "grpo")]
+    callbacks: list[TrainerCallback] = [Stopping(recipe.iterations), Finite(), Watching(recipe.out, "grpo")]
     if recipe.record.tracker == "trackio":
         callbacks.append(Tracking("cooper", f"grpo-{recipe.out.name}", plain))
     return callbacks
@@ -145,6 +147,10 @@ def _adapters(lora: LoraSettings | None) -> Any:
 
 def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     """The recipe as TRL's configuration. CooperError names a key under `trl` that TRL does not know or refuses."""
+    if recipe.trl.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP") == "true":
+        raise CooperError(
+            "weights sharded by FSDP can be sampled from, but not examined or written as a model: do not shard them"
+        )
     known = {each.name for each in fields(GRPOConfig)}
     for name in recipe.trl:
         if name not in known:

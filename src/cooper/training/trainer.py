@@ -77,7 +77,9 @@ class PackedTrainer(Trainer):
 
     def __init__(self, plan: Plan, callbacks: Sequence[TrainerCallback] = ()) -> None:
         self.plan = plan
-        super().__init__(model=plan.objective, args=_arguments(plan), callbacks=[_Averaging(self), Stopping(), *callbacks])
+        super().__init__(
+            model=plan.objective, args=_arguments(plan), callbacks=[_Averaging(self), Stopping(), Finite(), *callbacks]
+        )
         for default in (PrinterCallback, ProgressCallback):
             self.remove_callback(default)
         self.average = Average(plan.objective, plan.optimiser.ema)
@@ -206,6 +208,23 @@ class _Averaging(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._trainer.average.update(self._trainer.plan.objective)
+
+
+class Finite(TrainerCallback):
+    """Ends a run before gradients that are not numbers reach the weights: a loss may be finite without them, and a checkpoint
+    of such weights could not be gone on from."""
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
+    ) -> None:
+        if args.fp16:  # its gradients are scaled until they overflow, and such steps are skipped
+            return
+        norm = nn.utils.get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
+        if not torch.isfinite(norm):
+            raise CooperError(
+                f"the gradients are not numbers at step {state.global_step + 1}; lower the learning rate and resume from the "
+                "last checkpoint"
+            )
 
 
 class Stopping(TrainerCallback):

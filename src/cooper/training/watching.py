@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cooper.errors import CooperError
+from cooper.evaluation.rows import Row, read_rows, write_whole
 
 METRICS_FILE = "metrics.jsonl"
 _HIDDEN = ("epoch", "total_flos", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss")
@@ -34,7 +35,7 @@ class Watching(TrainerCallback):
             return
         self._started = (time.monotonic(), state.global_step)
         kept = [line for line in read_metrics(self._path) if line["step"] <= state.global_step]
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in kept))
         if self._console.is_terminal:
             columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}")]
             columns += [TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[figures]}")]
@@ -120,8 +121,6 @@ class Tracking(TrainerCallback):
             self._trackio.finish()
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; none where there is no file."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+def read_metrics(path: Path) -> list[Row]:
+    """The lines of a metrics file, without one that was torn when the run was killed; none where there is no file."""
+    return read_rows(path)
