@@ -24,7 +24,7 @@ from cooper.trace.prompts import Prompts
 from cooper.trace.trace import Question, TextStep, Trace
 from tests.parity.golden import text_of
 
-EXACT, AFTER_A_MAP = 1e-4, 1e-3
+EXACT = 1e-4
 
 
 class Replay:
@@ -115,20 +115,18 @@ def test_rollout_with_maps(golden_dir, model, processor, name):
     scenario = Scenario(golden_dir, name, model, processor)
     trace = scenario.run([tuple(scenario.target_ids)])[0]
     for index, step in enumerate(trace.maps):
-        tolerance = EXACT if index == 0 else AFTER_A_MAP
         golden = scenario.tensors[f"image{index}.latent"]
-        torch.testing.assert_close(torch.from_numpy(step.latents), golden, atol=tolerance, rtol=0)
+        torch.testing.assert_close(torch.from_numpy(step.latents), golden, atol=EXACT, rtol=0)
         if step.modality == "depth":
             drawn = torch.from_numpy(step.drawn.mean(-1))
-            torch.testing.assert_close(drawn, scenario.tensors[f"image{index}.depth_map"], atol=tolerance, rtol=0)
+            torch.testing.assert_close(drawn, scenario.tensors[f"image{index}.depth_map"], atol=EXACT, rtol=0)
         else:
             levels = np.asarray(step.image).astype(int) - scenario.tensors[f"image{index}.image_uint8"].numpy().astype(int)
             assert np.abs(levels).max() <= 1
     assert len(trace.maps) == len([key for key in scenario.tensors if key.endswith("init_noise")])
     for turn, (scores, ids) in enumerate(zip(scenario.uncut_scores(trace), scenario.target_ids, strict=True)):
-        tolerance = EXACT if turn == 0 else AFTER_A_MAP
         assert trace.turns[turn].token_ids == ids
-        torch.testing.assert_close(scores, scenario.tensors[f"turn{turn}.logprobs"], atol=tolerance, rtol=0)
+        torch.testing.assert_close(scores, scenario.tensors[f"turn{turn}.logprobs"], atol=EXACT, rtol=0)
     sampled = torch.tensor([p for turn in trace.turns for p in turn.logprobs])
     torch.testing.assert_close(scenario.cut_scores(trace), sampled, atol=1e-5, rtol=0)
 

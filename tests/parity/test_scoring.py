@@ -7,7 +7,7 @@ from cooper.evaluation.runner import Item
 from cooper.training.policy import Policy, Words
 from cooper.training.rollouts import rollouts_of
 from cooper.training.scoring import Scorer
-from tests.parity.test_interleave import AFTER_A_MAP, EXACT, Scenario
+from tests.parity.test_interleave import EXACT, Scenario
 
 
 @pytest.mark.parametrize("name", ["depth", "depth_seg"])
@@ -22,4 +22,4 @@ def test_turns_are_scored_as_published(golden_dir, model, processor, name):
     written = scored.logprobs[torch.tensor(rollout.mask, dtype=torch.bool)]
     for turn, ours in enumerate(written.split([len(each.token_ids) for each in trace.turns])):
         golden = scenario.tensors[f"turn{turn}.logprobs"]
-        torch.testing.assert_close(ours, golden, atol=EXACT if turn == 0 else AFTER_A_MAP, rtol=0)
+        torch.testing.assert_close(ours, golden, atol=EXACT, rtol=0)

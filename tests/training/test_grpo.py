@@ -16,7 +16,8 @@ from cooper.training.grpo_recipe import LoraSettings, RewardSettings
 from cooper.training.recipe import Record
 from cooper.training.reinforcing import arguments, assemble, last_whole_checkpoint, reinforce
 from cooper.training.trainer import Interrupted
-from tests.training.grpo_runs import changed, lines, weights
+from tests.judge_server import Play, completion, serving, settings_of
+from tests.training.grpo_runs import changed, lines, script, weights
 
 
 @pytest.mark.usefixtures("rewarded")
@@ -33,10 +34,13 @@ def test_a_run_trains_logs_and_leaves_a_model(recipe):
     assert isinstance(Cooper.from_pretrained(folder), Cooper)
 
 
+@pytest.mark.parametrize("lora", [None, LoraSettings(rank=2, alpha=4)], ids=["all weights", "adapters"])
 @pytest.mark.usefixtures("rewarded")
-def test_a_resumed_run_takes_the_same_steps(recipe):
-    whole = weights(reinforce(replace(recipe, steps=3), {}))
-    broken = replace(recipe, out=recipe.out.parent / "broken", steps=3)
+def test_a_resumed_run_takes_the_same_steps(recipe, lora):
+    unbroken = replace(recipe, steps=3, lora=lora)
+    whole = weights(reinforce(unbroken, {}))
+    assert changed(recipe.init, recipe.out / "model")
+    broken = replace(unbroken, out=recipe.out.parent / "broken")
     reinforce(replace(broken, steps=2), {})  # a constant learning rate: stopping early changes nothing
     torn = broken.out / "checkpoint-3"
     torn.mkdir()
@@ -67,6 +71,34 @@ def test_adapters_are_trained_and_merged(recipe):
     assert weights(run.init).keys() == weights(folder).keys()
     moved = changed(run.init, folder)
     assert moved and all(".attention." in name for name in moved)
+
+
+def test_a_judge_rewards_what_it_decides_and_nothing_else(recipe, monkeypatch):
+    """One answer is right, one is wrong, and one the judge cannot be asked about: it moves nothing."""
+    script(monkeypatch, load_bundle(recipe.init).processor, lambda id: [[_saying("aye")], [_saying("nay")], [_saying("hum")]])
+    honest, advantages = GRPOTrainer._compute_loss, []
+
+    def watched(self, model, inputs):
+        for rollout, advantage in zip(inputs["rollout"], inputs["advantages"].tolist(), strict=True):
+            advantages.append((rollout.trace.answer, round(advantage, 2)))
+        return honest(self, model, inputs)
+
+    monkeypatch.setattr(GRPOTrainer, "_compute_loss", watched)
+    with serving(monkeypatch) as server:
+        verdicts = {"aye": Play(completion("yes")), "nay": Play(completion("no")), "hum": Play(status=400)}
+        server.script = lambda call, prompt: next(verdicts[word] for word in verdicts if f"\n{word}\n" in prompt)
+        terms = RewardSettings(format=0, exploration=0)
+        run = replace(recipe, steps=1, judge=settings_of(server, retries=0), rewards=terms)
+        folder = reinforce(run, {})
+        assert len(server.prompts) == len(set(server.prompts)) == 6  # two questions, three answers each
+    (line,) = [line for line in lines(run) if "reward" in line]
+    assert line["rewards/answer/mean"] == 0.5 and line["rewards/answer/unjudged"] == pytest.approx(1 / 3)
+    assert sorted(advantages) == [("aye", 0.71)] * 2 + [("hum", 0.0)] * 2 + [("nay", -0.71)] * 2
+    assert changed(run.init, folder)
+
+
+def _saying(word: str) -> str:
+    return f"<think>so</think><answer>{word}</answer>"
 
 
 def test_text_twin_never_draws_and_has_no_tags(recipe, start):
