@@ -5,10 +5,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from cooper.curation.flags import Flag
+from cooper.trace.prompts import DEFAULT
 from cooper.trace.trace import MapStep, Step, TextStep, Trace
 from cooper.training.checkpoints import load_bundle
 from cooper.training.grpo import InterleavedGRPOTrainer
@@ -18,6 +21,7 @@ from cooper.training.recipe import Record, read_recipe
 from cooper.training.reinforcing import assemble, reinforce
 from cooper.training.rollouts import Rollout
 from cooper.training.sampler import Clock
+from cooper.training.tasks import Tasks
 from tests.networks import picture
 from tests.training.grpo_runs import Turns, changed, lines, script
 from tests.training.rollout_groups import ANSWER, CUT, DEPTH, PARTS, item
@@ -168,9 +172,13 @@ def test_figures_of_made_rollouts():
         _rollout(3, "depth"),  # not flagged: on the boundary
         _rollout(3),
     ]
-    clock = Clock(writing=3.0, drawing=2.0, halvings=1)
-    found = figures_of(rollouts, {"q0": "positive", "q1": "negative", "q2": "boundary"}, clock)
-    assert found == pytest.approx(
+    flags: dict[str, Flag] = {"q0": "positive", "q1": "negative", "q2": "boundary"}
+    sampler = SimpleNamespace(
+        clock=Clock(writing=3.0, drawing=2.0, halvings=1),
+        door=SimpleNamespace(engine=SimpleNamespace(parts=SimpleNamespace(prompts=DEFAULT))),
+    )
+    found = figures_of(rollouts, Tasks(SimpleNamespace(), flags), sampler, 1)  # pyright: ignore[reportArgumentType]
+    assert {name: sum(values) / len(values) for name, values in found.items()} == pytest.approx(
         {
             "maps/depth": 4 / 8,
             "maps/segmentation": 2 / 8,
@@ -182,15 +190,11 @@ def test_figures_of_made_rollouts():
             "rollouts/unanswered": 1 / 8,
             "rollouts/turns": 14 / 8,
             "rollouts/halvings": 1.0,
+            "questions/set_aside": 0.0,
             "seconds/writing": 3.0,
             "seconds/drawing": 2.0,
         }
     )
-    assert (clock.writing, clock.drawing) == (0.0, 0.0)
-
-
-def test_figures_without_flags_and_of_flags_without_questions():
-    plain = figures_of([_rollout(0), _rollout(1)], {}, Clock())
-    assert plain["maps/drawing"] == 0 and not any(name.startswith("maps/drawing_") for name in plain)
-    one = figures_of([_rollout(0, "depth")], {"q0": "negative"}, Clock())
-    assert one["maps/drawing_negative"] == 1 and one["maps/drawing_positive"] != one["maps/drawing_positive"]  # NaN
+    assert (sampler.clock.writing, sampler.clock.drawing) == (0.0, 0.0)
+    unflagged = figures_of(rollouts, Tasks(SimpleNamespace()), sampler, 1)  # pyright: ignore[reportArgumentType]
+    assert not any(name.startswith("maps/drawing_") for name in unflagged)

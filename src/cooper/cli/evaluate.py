@@ -28,13 +28,13 @@ OutOption = Annotated[
     ),
 ]
 TracesOption = Annotated[int | None, typer.Option(help="Questions per mode whose traces are kept: by default all, 0 for none.")]
+NamesArgument = Annotated[list[str], typer.Argument(help="scenes, depth, segmentation, or published sets: mmvp, sibench, ...")]
+TrueMapsOption = Annotated[bool, typer.Option("--true-maps", help="Scenes: hand over the true map where one is asked for.")]
 MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 
 
 def evaluate(
-    names: Annotated[
-        list[str], typer.Argument(help="scenes; depth or segmentation; published benchmarks such as mmvp, sibench.")
-    ],
+    names: NamesArgument,
     out: OutOption = None,
     model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
     mode: Annotated[
@@ -51,9 +51,7 @@ def evaluate(
     maps: Annotated[int | None, typer.Option(help="Scenes to draw depth and segmentation of; all by default.")] = None,
     traces: TracesOption = None,
     blind: Annotated[bool, typer.Option("--blind", help="Show grey scenes instead: the score of not looking.")] = False,
-    true_maps: Annotated[
-        bool, typer.Option("--true-maps", help="Scenes: hand over the true map where one is asked for.")
-    ] = False,
+    true_maps: TrueMapsOption = False,
     base: Annotated[Path | None, typer.Option(help="Directory with what bare published weights lack.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...; the CPU by default.")] = None,
     inference: Annotated[Path | None, typer.Option(help="YAML of sampling, drawing and max_turns.")] = None,
@@ -78,20 +76,8 @@ def evaluate(
     for name, folder in folders.items():
         place = places.get(name, "")
         if name == "scenes":
-            where = Path(place) if place else None
-            options = (
-                seed,
-                400 if limit is None else limit,
-                where,
-                split,
-                batch,
-                maps,
-                traces,
-                blind,
-                true_maps,
-                origin,
-                as_json,
-            )
+            where, count = Path(place) if place else None, 400 if limit is None else limit
+            options = (seed, count, where, split, batch, maps, traces, blind, true_maps, origin, as_json)
             runs[name] = partial(evaluate_scenes, settings=ScenesSettings(model, modes, folder, *options))
         elif name in MAPS:
             kind, evaluate_maps = _map_evaluation(name)
