@@ -86,9 +86,9 @@ def _cells(values: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "64 P"]:
 def _places(record: SceneRecord, rng: np.random.Generator) -> list[int]:
     """Different places in random order; half of them mostly covered by an object, where there are so many."""
     covered: Bool[np.ndarray, "64"] = (_cells(record.instances) > 0).mean(1) > 0.5
-    on = some(rng, np.flatnonzero(covered), PLACES // 2)
-    off = some(rng, np.flatnonzero(~covered), PLACES - len(on))
-    return some(rng, [*map(int, on), *map(int, off)], PLACES)
+    on = some(rng, np.flatnonzero(covered).tolist(), PLACES // 2)
+    off = some(rng, np.flatnonzero(~covered).tolist(), PLACES - len(on))
+    return some(rng, [*on, *off], PLACES)
 
 
 def _named(place: int) -> str:
