@@ -27,6 +27,7 @@ def flags(
     seed: Annotated[int, typer.Option(help="Seed of the questions, as in the recipe of the training, and of the answers.")] = 0,
 ) -> None:
     """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
+    from cooper.curation.chance import luck_of, read_counts
     from cooper.curation.flags import FlagSettings, flag_questions
     from cooper.reasoning.cooper import Cooper
     from cooper.training.tasks import source_of
@@ -34,7 +35,8 @@ def flags(
     settings = FlagSettings(model, source, out, samples, margin, limit, batch, temperature, seed=seed)
     questions = source_of(source, seed, per_scene)
     flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
-    typer.echo(str(flagged.path))
+    lucky = luck_of(read_counts(flagged.path), margin, samples)
+    typer.echo(f"{flagged.path}: " + ", ".join(f"{flag} {luck}" for flag, luck in lucky.items()))
     if flagged.set_aside:
         reason = next(iter(flagged.set_aside.values()))
         typer.echo(f"{len(flagged.set_aside)} questions could not be read and have no flag; the first: {reason}", err=True)
