@@ -1,15 +1,20 @@
 """Processes of the tests of reinforcement learning: `python -m torch.distributed.run ... grpo_worker.py WHAT ...`."""
 
 import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import cooper.training.reinforcing as reinforcing
 from cooper.training.checkpoints import load_bundle
+from cooper.training.grpo import InterleavedGRPOTrainer
 from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.recipe import Record
+from cooper.training.sampler import Clock
 from cooper.training.sharding import gathered
 
 
@@ -22,8 +27,44 @@ class Lengths:
         return [-float(sum(map(ord, "".join(turn.text for turn in trace.turns))) % 7) for trace in traces]
 
 
-def run(start: str, data: str, out: str, rows: str, steps: str, rate: str) -> None:
-    """A whole run with that reward."""
+class Killing:
+    """Ends this process by SIGKILL at a moment of its third update (steps 0, 1, 2): `sampling`, in the midst of a rollout;
+    `scoring`, before the gradients; `writing`, half way through a checkpoint; or at `saving`, before the finished model."""
+
+    def __init__(self, moment: str) -> None:
+        self.moment, self.step, self.events = moment, 0, 0
+        doors = {
+            "sampling": (Clock, "lap"),
+            "scoring": (InterleavedGRPOTrainer, "_compute_loss"),
+            "writing": (InterleavedGRPOTrainer, "_save_optimizer_and_scheduler"),
+            "saving": (reinforcing, "save_bundle"),
+        }
+        owner, name = doors[moment]
+        self._before(InterleavedGRPOTrainer, "sample", self.generation)
+        self._before(owner, name, self.kill)
+
+    def _before(self, owner: Any, name: str, told: Callable[..., None]) -> None:
+        honest = getattr(owner, name)
+
+        def patched(*values: Any, **named: Any) -> Any:
+            told(*values)
+            return honest(*values, **named)
+
+        setattr(owner, name, patched)
+
+    def generation(self, trainer: InterleavedGRPOTrainer, *_: Any) -> None:
+        self.step, self.events = trainer.state.global_step, 0
+
+    def kill(self, *_: Any) -> None:
+        self.events += 1
+        if self.moment == "saving" or (self.step == 2 and self.events == (10 if self.moment == "sampling" else 1)):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(start: str, data: str, out: str, rows: str, steps: str, rate: str, moment: str = "") -> None:
+    """A whole run with that reward, or one that is killed at a moment."""
+    if moment:
+        Killing(moment)
     reinforcing.rewards_of = lambda recipe, door, flags: [Lengths()]
     RewardSettings.terms = {"lengths": 1.0}  # pyright: ignore
     recipe = GrpoRecipe(

@@ -1,15 +1,17 @@
 """Reinforcement learning on several processes, and after a kill."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from cooper.training.reinforcing import last_whole_checkpoint
 
 WORKER = Path(__file__).with_name("grpo_worker.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -43,17 +45,36 @@ def test_two_processes_take_the_step_of_one_with_twice_the_accumulation(start, s
     assert moved > 20
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(start, scene_folder, tmp_path):
-    run("run", start, scene_folder, tmp_path / "whole", 2, 5, 1e-2)
-    process = subprocess.Popen(worker("run", start, scene_folder, tmp_path / "killed", 2, 5, 1e-2), env=ENVIRONMENT)
-    while not (tmp_path / "killed" / "checkpoint-2").exists() and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    run("run", start, scene_folder, tmp_path / "killed", 2, 5, 1e-2)
-    killed = weights(tmp_path / "killed")
-    for name, weight in weights(tmp_path / "whole").items():
-        torch.testing.assert_close(killed[name], weight, atol=1e-7, rtol=0, msg=name)
+@pytest.fixture(scope="module")
+def unbroken(start: Path, scene_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of five updates that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    run("run", start, scene_folder, folder, 2, 5, 1e-2)
+    return folder
+
+
+MOMENTS = {"sampling": 2, "scoring": 2, "writing": 2, "saving": 5}  # of the kill, and the last whole checkpoint then
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_goes_on_as_if_it_had_not_been(start, scene_folder, unbroken, tmp_path, moment):
+    words = ("run", start, scene_folder, tmp_path / "killed", 2, 5, 1e-2)
+    killed = subprocess.run(worker(*words, moment), env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-3000:]
+    last = last_whole_checkpoint(tmp_path / "killed")
+    assert last is not None and last.name == f"checkpoint-{MOMENTS[moment]}"
+    assert (tmp_path / "killed" / "checkpoint-3").exists() == (moment in ("writing", "saving"))
+    run(*words)
+    gone_on, steps = weights(tmp_path / "killed"), [_steps(folder) for folder in (unbroken, tmp_path / "killed")]
+    for name, weight in weights(unbroken).items():
+        torch.testing.assert_close(gone_on[name], weight, atol=1e-7, rtol=0, msg=name)
+    assert steps[0] == steps[1] and [step for step, *_ in steps[0]] == [1, 2, 3, 4, 5]
+
+
+def _steps(folder: Path) -> list[tuple[float, ...]]:
+    """Step, loss and reward of every update, as they were logged."""
+    logged = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(line["step"], round(line["loss"], 5), round(line["reward"], 5)) for line in logged if "reward" in line]
 
 
 def test_sharded_weights_are_gathered_once_for_rollouts(start, scene_folder, tmp_path):
