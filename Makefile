@@ -30,7 +30,7 @@ test-slow: $(VENV)/.ready-dev ## the slow tests: whole training runs, two proces
 test-kits: ## our plugins inside the installed evaluation kits, in environments of their own
 	PYTHON=$(PYTHON) sh scripts/test_kits.sh
 
-reproduce-nano: $(VENV)/.ready-dev ## five models from the same data and steps, two seeds: a night on two cores; goes on where it stopped
+reproduce-nano: $(VENV)/.ready-dev ## five models from the same data and steps, two seeds: an evening on two cores; goes on where it stopped
 	$(MAKE) -f recipes/nano/reproduce.mk study COOPER=$(BIN)/cooper
 
 lint: $(VENV)/.ready-dev ## ruff and pyright
