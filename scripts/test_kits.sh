@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs tests/kits inside the evaluation kits themselves, each in an environment of its own: they ask for a CUDA build of torch
-# and for old pins, so only what they import is installed. usage: scripts/test_kits.sh [vlmeval] [lmms]
+# and for old pins, so only what they import is installed (lmms-eval 0.7.3 reaches into filelock 3). usage: scripts/test_kits.sh [vlmeval] [lmms]
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
@@ -31,7 +31,7 @@ test_vlmeval() {
 
 test_lmms() {
     make_environment lmms \
-        "accelerate datasets evaluate jinja2 loguru pandas pydantic pytz sacrebleu tenacity" \
+        "accelerate datasets evaluate filelock<4 jinja2 loguru pandas pydantic pytz sacrebleu tenacity" \
         "lmms-eval==0.7.3"
     .venv-lmms/bin/python -m pytest -q tests/kits/test_lmms_eval.py
 }
