@@ -119,13 +119,11 @@ def evaluate_scenes(model: Reasoner, settings: ScenesSettings) -> Report:
 def items_of(records: Sequence[SceneRecord], settings: ScenesSettings) -> list[Item]:
     """At most `limit` questions, as even over the categories as the scenes allow."""
     per_scene = max(QUESTIONS_PER_SCENE, -(-settings.limit // len(records)))
-    found = balanced_questions((record.scene for record in records), settings.seed, per_scene)
+    found = balanced_questions((record.scene for record in records), settings.seed, per_scene)[: settings.limit]
     shown = {scene_id(record.scene): _shown(record, settings.blind) for record in records}
-    known = {scene_id(record.scene): _known(record) if settings.true_maps else {} for record in records}
-    scenes = [question.id.rsplit("-", 2)[0] for question in found]
-    return [
-        item_of(question, shown[scene], known[scene]) for question, scene in zip(found[: settings.limit], scenes, strict=False)
-    ]
+    known = {scene_id(record.scene): _known(record) if settings.true_maps else NOTHING for record in records}
+    scenes = {question.id: question.id.rsplit("-", 2)[0] for question in found}
+    return [item_of(question, shown[scenes[question.id]], known[scenes[question.id]]) for question in found]
 
 
 def item_of(question: SceneQuestion, picture: Image.Image, known: Mapping[str, Reading] = NOTHING) -> Item:
