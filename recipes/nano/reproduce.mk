@@ -1,8 +1,8 @@
 # The headline experiment at nano's size: five models from the same data, steps and seeds. `make reproduce-nano`
 #
-#   base         direct answers, never taught to draw
-#   amg-only     taught to draw first, then direct answers; draws nothing when asked
-#   perception   taught to draw first, then to draw both maps before every answer
+#   base         direct answers, no lessons in drawing here
+#   amg-only     lessons in drawing first, then direct answers; draws nothing when asked
+#   perception   lessons in drawing first, then both maps before every answer
 #   text         words only, after reinforcement (GRPO)
 #   interleaved  words and the maps it chooses, after reinforcement with the cooperative reward
 #

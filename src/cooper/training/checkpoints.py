@@ -23,7 +23,6 @@ from cooper.trace.prompts import Prompts
 from cooper.training.tokenizer import save_tokenizer
 
 EYES = ("vit.", "connector.")  # what a new picture tower brings, and what must be learnt anew behind it
-DRAWING = ("gen", "latent_in", "latent_out", "time_embedder")  # parts of the names of what only drawing trains
 QUERY_KEY_LIKENESS = 0.9  # correlation of query and key weights of a fresh network
 HEAD_NORM = 1.5
 
@@ -139,11 +138,6 @@ def with_vision(model: CooperModel, trained: TrainedVision, seed: int) -> Cooper
     others = {name: weight for name, weight in model.state_dict().items() if not name.startswith(anew)}
     seeing.load_state_dict({**others, **eyes})
     return seeing
-
-
-def is_of_drawing(name: str) -> bool:
-    """Whether a weight belongs to what only drawing trains."""
-    return not set(name.split(".")).isdisjoint(DRAWING)
 
 
 def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int, seed: int) -> CooperModel:
