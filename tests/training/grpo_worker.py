@@ -61,10 +61,31 @@ class Killing:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(start: str, data: str, out: str, rows: str, steps: str, rate: str, moment: str = "") -> None:
-    """A whole run with that reward, or one that is killed at a moment."""
-    if moment:
-        Killing(moment)
+def shard_on_cpus() -> None:
+    """accelerate shards on accelerators only: here it takes two processes on a CPU for those."""
+    from accelerate.state import AcceleratorState, PartialState
+    from accelerate.utils import DistributedType
+
+    honest = AcceleratorState.__init__
+
+    def patched(self: AcceleratorState, *values: Any, fsdp_plugin: Any = None, **named: Any) -> None:
+        honest(self, *values, fsdp_plugin=fsdp_plugin, **named)
+        if fsdp_plugin is not None:
+            self.fsdp_plugin = fsdp_plugin
+            for state in (AcceleratorState, PartialState):
+                state._shared_state["distributed_type"] = DistributedType.FSDP
+
+    AcceleratorState.__init__ = patched
+
+
+def run(start: str, data: str, out: str, rows: str, steps: str, rate: str, way: str = "") -> None:
+    """A whole run with that reward; one that is killed at a moment, or one with `sharded` weights and exams."""
+    trl: dict[str, Any] = {"optim": "adamw_torch" if way in ("sharded", "examined") else "sgd"}
+    if way == "sharded":
+        shard_on_cpus()
+        trl |= {"fsdp": True, "fsdp_config": {"transformer_layer_cls_to_wrap": ["MotLayer"]}}
+    elif way not in ("", "examined"):
+        Killing(way)
     reinforcing.rewards_of = lambda recipe, door, flags: [Lengths()]
     RewardSettings.terms = {"lengths": 1.0}  # pyright: ignore
     recipe = GrpoRecipe(
@@ -80,7 +101,9 @@ def run(start: str, data: str, out: str, rows: str, steps: str, rate: str, momen
         max_turns=2,
         record=Record(log_every=1, save_every=1, keep=10),
         frozen=("vit",),
-        trl={"optim": "sgd"},
+        trl=trl,
+        val=Path(data) if way in ("sharded", "examined") else None,
+        eval_questions=4,
     )
     reinforcing.reinforce(recipe, {})
 

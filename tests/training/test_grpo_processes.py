@@ -80,3 +80,22 @@ def _steps(folder: Path) -> list[tuple[float, ...]]:
 def test_sharded_weights_are_gathered_once_for_rollouts(start, scene_folder, tmp_path):
     run("shard", start, scene_folder, tmp_path, processes=2)
     assert all((tmp_path / f"rank-{rank}").exists() for rank in (0, 1))
+
+
+def test_a_sharded_run_is_sampled_examined_resumed_and_written_like_any_other(start, scene_folder, tmp_path):
+    run("run", start, scene_folder, tmp_path / "whole", 2, 3, 1e-2, "examined", processes=2)
+    run("run", start, scene_folder, tmp_path / "sharded", 2, 1, 1e-2, "sharded", processes=2)
+    run("run", start, scene_folder, tmp_path / "sharded", 2, 3, 1e-2, "sharded", processes=2)
+    whole, sharded, before = weights(tmp_path / "whole"), weights(tmp_path / "sharded"), load_file(start / "model.safetensors")
+    assert whole.keys() == sharded.keys() and sum(not torch.equal(whole[name], before[name]) for name in whole) > 20
+    for name, weight in whole.items():
+        torch.testing.assert_close(sharded[name], weight, atol=1e-6, rtol=1e-5, msg=name)
+    assert _steps(tmp_path / "whole") == _steps(tmp_path / "sharded")
+    examined = [_exams(tmp_path / name) for name in ("whole", "sharded")]
+    assert examined[0] and examined[0][-1] == examined[1][-1]
+
+
+def _exams(folder: Path) -> list[dict[str, float]]:
+    logged = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    found = [{name: value for name, value in line.items() if name.startswith("eval_")} for line in logged]
+    return [each for each in found if each]

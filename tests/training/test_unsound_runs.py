@@ -11,6 +11,7 @@ from rich.console import Console
 from trl import GRPOTrainer
 
 from cooper.errors import CooperError
+from cooper.training.grpo_recipe import LoraSettings
 from cooper.training.grpo_samples import fault_folder
 from cooper.training.reinforcing import arguments, last_whole_checkpoint, reinforce
 from cooper.training.trainer import PackedTrainer
@@ -52,12 +53,17 @@ def test_every_process_keeps_the_rollouts_of_a_bad_loss_in_a_folder_of_its_own(t
     assert len({fault_folder(rank, 7) for rank in ranks}) == 2  # pyright: ignore[reportArgumentType]
 
 
-def test_a_run_that_could_not_be_written_at_its_end_does_not_begin(recipe, monkeypatch):
-    with pytest.raises(CooperError, match="do not shard them"):
-        arguments(replace(recipe, trl={"fsdp": "full_shard"}), 1)
+def test_only_what_can_be_written_at_the_end_is_sharded(recipe, monkeypatch):
+    assert arguments(replace(recipe, trl={"fsdp": True}), 1).fsdp_plugin_args["fsdp_version"] == 2
+    with pytest.raises(CooperError, match="sharded by FSDP2 only"):
+        arguments(replace(recipe, trl={"fsdp": True, "fsdp_config": {"version": 1}}), 1)
+    with pytest.raises(CooperError, match="lora and FSDP do not go together"):
+        arguments(replace(recipe, trl={"fsdp": True}, lora=LoraSettings(2, 4, ("q_proj",))), 1)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")  # as accelerate launch --use_fsdp says it
-    with pytest.raises(CooperError, match="do not shard them"):
+    with pytest.raises(CooperError, match="sharded by FSDP2 only"):
         arguments(recipe, 1)
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    arguments(recipe, 1)
 
 
 def begun(folder):

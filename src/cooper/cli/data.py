@@ -1,4 +1,4 @@
-"""`cooper data flags`: which questions maps help with."""
+"""`cooper data`: flags, which questions maps help with; draw, maps of a scene set for stage 2 to read."""
 
 from pathlib import Path
 from typing import Annotated
@@ -40,3 +40,22 @@ def flags(
     if flagged.set_aside:
         reason = next(iter(flagged.set_aside.values()))
         typer.echo(f"{len(flagged.set_aside)} questions could not be read and have no flag; the first: {reason}", err=True)
+
+
+@app.command()
+def draw(
+    source: Annotated[Path, typer.Option("--data", help="A rendered scene set.")],
+    out: Annotated[Path, typer.Option(help="Folder of the maps, one PNG each; an interrupted run there goes on.")],
+    model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
+    maps: Annotated[str, typer.Option(help="Modalities, with commas between.")] = "depth,segmentation",
+    limit: Annotated[int, typer.Option(help="Number of scenes, from the first.")] = 100_000,
+    batch: Annotated[int, typer.Option(help="Maps drawn at once.")] = 32,
+    seed: Annotated[int, typer.Option(help="Of the noise that each map begins with.")] = 0,
+) -> None:
+    """Draw the maps of a scene set, for stage 2 to read in place of the true ones (`drawings` in its recipe)."""
+    from cooper.curation.drawing import DrawSettings, draw_scenes
+    from cooper.reasoning.cooper import Cooper
+
+    settings = DrawSettings(model, source, out, tuple(maps.split(",")), limit, batch, seed)
+    draw_scenes(Cooper.from_pretrained(model), settings)
+    typer.echo(str(out))

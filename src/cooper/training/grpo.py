@@ -5,6 +5,7 @@ log-probabilities come from one packed pass over what the sampler kept. B: rollo
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -71,9 +72,7 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         numbers = [row["row"] for row in self.rows[:: self.run_of.group]]
         part = self._step % self.args.gradient_accumulation_steps
         seed = int(rng_of(self.args.seed, self.state.global_step, part, 17).integers(2**62))
-        wrapped: Any = self.model_wrapped
-        first = partial(self.run_of.scorer.idle, wrapped, self.accelerator.device)
-        with unwrap_model_for_generation(wrapped, self.accelerator), gathered(wrapped, first), self.accelerator.autocast():
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator), self.whole(), self.accelerator.autocast():
             self.rollouts = self.run_of.tasks.sampled(self.run_of.sampler, numbers, self.run_of.group, seed)
         log_each(figures_of(self.rollouts, self.run_of.tasks, self.run_of.sampler, self.args.world_size), self._log_metric)
         return {
@@ -83,6 +82,10 @@ class InterleavedGRPOTrainer(GRPOTrainer):
             "env_mask": [rollout.mask for rollout in self.rollouts],
             "rollout": self.rollouts,
         }
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Sharded weights, whole on every rank."""
+        return gathered(self.model_wrapped, partial(self.run_of.scorer.idle, self.model_wrapped, self.accelerator.device))
 
     def samples(self, count: int) -> list[Sampled]:
         """The first rollouts of the last generation with their rewards."""

@@ -34,6 +34,7 @@ from cooper.training.rewards.format import FormatReward
 from cooper.training.rewards.reward import Reward
 from cooper.training.sampler import Sampler
 from cooper.training.scoring import Scorer
+from cooper.training.sharding import is_sharded, whole_weights
 from cooper.training.tasks import Source, Tasks, order_of, source_of
 from cooper.training.trainer import STATE_FILE, Finite, Interrupted, Stopping
 from cooper.training.watching import Evaluating, Tracking, Watching
@@ -58,17 +59,30 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
     if recipe.val is not None:
         exam = AnswerExam(load_pictures(SceneSet(recipe.val), EXAM_SCENES), (recipe.mode,), recipe.eval_questions)
         # by transformers' own log: TRL's would empty what it has gathered for the line of the step into that of the exam
-        trainer.add_callback(Evaluating(every, lambda step: _examined(exam, bundle), partial(Trainer.log, trainer)))
+        report = partial(Trainer.log, trainer)
+        trainer.add_callback(Evaluating(every, lambda step: _examined(exam, bundle), report, trainer.whole))
     last = last_whole_checkpoint(recipe.out)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.state.global_step < recipe.steps:
         raise Interrupted(trainer.state.global_step, recipe.out / f"checkpoint-{trainer.state.global_step}")
+    trained = _trained(recipe, bundle, trainer)
     if trainer.is_world_process_zero():
-        if recipe.lora is not None:
-            trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-        save_bundle(bundle, recipe.out / MODEL_FOLDER)
+        save_bundle(trained, recipe.out / MODEL_FOLDER)
         draw_run(recipe.out)
     return recipe.out / MODEL_FOLDER
+
+
+def _trained(recipe: GrpoRecipe, bundle: Bundle, trainer: InterleavedGRPOTrainer) -> Bundle:
+    """The checkpoint with the weights of the run, whole on the first rank. Every rank must call it."""
+    if recipe.lora is not None:
+        trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+    if not is_sharded(trainer.model_wrapped):
+        return bundle
+    weights, whole = whole_weights(trainer.model_wrapped), bundle
+    if weights:
+        whole = load_bundle(recipe.init)
+        Policy(whole.model).load_state_dict(weights)
+    return whole
 
 
 def _callbacks(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> list[TrainerCallback]:
@@ -147,10 +161,7 @@ def _adapters(lora: LoraSettings | None) -> Any:
 
 def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     """The recipe as TRL's configuration. CooperError names a key under `trl` that TRL does not know or refuses."""
-    if recipe.trl.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP") == "true":
-        raise CooperError(
-            "weights sharded by FSDP can be sampled from, but not examined or written as a model: do not shard them"
-        )
+    _check_sharding(recipe)
     known = {each.name for each in fields(GRPOConfig)}
     for name in recipe.trl:
         if name not in known:
@@ -182,6 +193,19 @@ def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
         return GRPOConfig(**{**defaults, **recipe.trl, **ours})
     except (TypeError, ValueError) as error:
         raise CooperError(f"recipe: TRL refuses these settings: {' '.join(str(error).split())}") from None
+
+
+def _check_sharding(recipe: GrpoRecipe) -> None:
+    """CooperError: the first version of FSDP, which keeps no single weights, or adapters on sharded weights."""
+    launched = os.environ.get("ACCELERATE_USE_FSDP") == "true"
+    if not (recipe.trl.get("fsdp") or launched):
+        return
+    config = recipe.trl.get("fsdp_config") or {}
+    version = config.get("version", config.get("fsdp_version", os.environ.get("FSDP_VERSION", "1") if launched else "2"))
+    if str(version) != "2":
+        raise CooperError("weights can be sharded by FSDP2 only: set version 2 in trl.fsdp_config or in accelerate's own file")
+    if recipe.lora is not None:
+        raise CooperError("recipe: lora and FSDP do not go together: adapters are small, so train them without sharding")
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:

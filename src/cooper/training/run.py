@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import TrainerCallback
 
+from cooper.data.scenes.drawings import Drawings
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.model.vae import Autoencoder
@@ -223,7 +224,10 @@ def _sft(recipe: SftRecipe) -> Path:
     exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
     modalities = build_modalities(model.config.modalities)
     grey = _grey_latent(bundle, maps.pictures.rgb[0])
-    rows = TraceRows(maps, modalities, model.config.view_rules, recipe.drawn, grey, recipe.grey, recipe.explore)
+    drawings = None if recipe.drawings is None else Drawings.opened(recipe.drawings, SceneSet(recipe.data))
+    rows = TraceRows(
+        maps, modalities, model.config.view_rules, recipe.drawn, grey, recipe.grey, recipe.explore, drawings, recipe.own
+    )
     objective = PackedObjective(model, recipe.loss, recipe.frozen)
     plan = Plan(objective, TraceBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
     answers = AnswerExam(exam_rows.pictures, recipe.exam_modes, recipe.eval_questions, recipe.grey)

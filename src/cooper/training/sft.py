@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.mixture import Mixture
+from cooper.data.scenes.drawings import Drawings
 from cooper.data.scenes.grounding import grounding_traces
 from cooper.data.scenes.questions import questions_of
 from cooper.data.scenes.reading import reading_traces
@@ -42,9 +43,11 @@ class SftRecipe:
     `replay` (rows of stage 1). `questions`: how many share a row, by mode, and lessons likewise. `drawn`: the share of maps
     in traces that are flow targets too.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
-    reinforcement finds both. `grey`: show mid grey instead of every picture (the baseline that cannot look), without flow
-    targets. `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are
-    not trained. Evaluation asks `eval_questions` in each mode of the mixture and draws `eval_scenes` maps.
+    reinforcement finds both. `drawings`: maps of these scenes as a model drew them (`cooper data draw`); the share `own` of
+    traces reads those in place of the true ones, and says what is true nevertheless. `grey`: show mid grey instead of every
+    picture (the baseline that cannot look), without flow targets. `latents`: the folder of an earlier run's latents, to be
+    used again. `frozen`: parts of the network that are not trained. Evaluation asks `eval_questions` in each mode of the
+    mixture and draws `eval_scenes` maps.
     """
 
     out: Path
@@ -59,6 +62,8 @@ class SftRecipe:
     record: Record = field(default_factory=Record)
     drawn: float = 0.5
     explore: float = 0.0
+    drawings: Path | None = None
+    own: float = 0.5
     grey: bool = False
     latents: Path | None = None
     frozen: tuple[str, ...] = ()
@@ -77,7 +82,7 @@ class SftRecipe:
         for name in self.mixture.keys() - {REPLAY}:
             if self.questions.get(name, 0) < 1:
                 raise CooperError(f"recipe: questions.{name} is missing or not positive, but the mixture has {name!r}")
-        for name in ("drawn", "explore"):
+        for name in ("drawn", "explore", "own"):
             if not 0 <= getattr(self, name) <= 1:
                 raise CooperError(f"recipe: {name} is {getattr(self, name)}; it must be between 0 and 1")
         if self.grey and self.mixture.get(REPLAY, 0) > 0:
@@ -98,7 +103,7 @@ class SftRecipe:
 class TraceRows:
     """Rows of teacher traces. `grey_latent`: the latent of a grey picture, for rows in which the model must not look: all of
     them if `grey`, else half of the lessons in reading maps. `explore`: the share of interleaved traces that draw another
-    map than the one that helps, or none."""
+    map than the one that helps, or none. `own`: the share of traces with maps from `drawings`."""
 
     maps: MapRows
     modalities: Mapping[str, Modality]
@@ -107,6 +112,8 @@ class TraceRows:
     grey_latent: Tensor
     grey: bool = False
     explore: float = 0.0
+    drawings: Drawings | None = None
+    own: float = 0.0
 
     def row(self, number: int, scene: int, mode: Mode, count: int) -> Row:
         """Row `number` of the run: `count` questions about one scene in one mode."""
@@ -119,6 +126,8 @@ class TraceRows:
             teacher_trace(question, record, mode, self.maps.prompts, self.modalities, other)
             for question, other in zip(asked, wanted, strict=True)
         ]
+        if self.drawings is not None:
+            traces = [as_drawn(trace, self.drawings, scene) if rng.random() < self.own else trace for trace in traces]
         return self.tree(number, scene, [greyed(trace) for trace in traces] if self.grey else traces, self.grey)
 
     def lessons(self, number: int, scene: int, count: int) -> Row:
@@ -188,6 +197,12 @@ def hiding(trace: Trace) -> Trace:
     """A trace whose question shows mid grey; its maps and words stay."""
     parts = tuple(part if isinstance(part, str) else grey_picture(part) for part in trace.question.parts)
     return replace(trace, question=replace(trace.question, parts=parts))
+
+
+def as_drawn(trace: Trace, drawings: Drawings, scene: int) -> Trace:
+    """A trace that reads maps as a model drew them; its words stay."""
+    steps = [drawings.step(scene, step.modality) if isinstance(step, MapStep) else step for step in trace.steps]
+    return replace(trace, steps=tuple(steps))
 
 
 def greyed(trace: Trace) -> Trace:

@@ -1,4 +1,4 @@
-"""Weights sharded by FSDP2, whole for as long as rollouts are sampled.
+"""Weights sharded by FSDP2, whole for as long as rollouts are sampled or answers examined, and whole to be written.
 
 Ranks run different numbers of forward passes while they sample, so no pass may gather weights: they are gathered once
 before and dealt out again afterwards. FSDP finds out which module is the outermost in the first forward pass, and sampling
@@ -9,8 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import FSDPModule
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether FSDP2 has dealt its weights out."""
+    return isinstance(model, FSDPModule)
+
+
+def whole_weights(model: nn.Module) -> dict[str, Tensor]:
+    """All weights of a sharded model, on the CPU of the first rank; other ranks get none. Every rank must call it."""
+    return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +76,28 @@ class Watching(TrainerCallback):
 
 
 class Evaluating(TrainerCallback):
-    """Runs `measure(step)` every so many steps and at the end, and hands its figures to `report`."""
+    """Runs `measure(step)` on the first rank every so many steps and at the end, and hands its figures to `report`.
+
+    `around`: what every rank enters meanwhile.
+    """
 
     def __init__(
-        self, every: int, measure: Callable[[int], Mapping[str, float]], report: Callable[[dict[str, float]], None]
+        self,
+        every: int,
+        measure: Callable[[int], Mapping[str, float]],
+        report: Callable[[dict[str, float]], None],
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._every, self._measure, self._report = every, measure, report
+        self._every, self._measure, self._report, self._around = every, measure, report, around
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.is_world_process_zero and (state.global_step % self._every == 0 or state.global_step == args.max_steps):
-            due = control.should_log  # reporting counts as logging, which must not swallow the line of the losses
-            self._report({f"eval_{name}": value for name, value in self._measure(state.global_step).items()})
-            control.should_log = due
+        if state.global_step % self._every and state.global_step < args.max_steps:
+            return
+        with self._around():
+            if state.is_world_process_zero:
+                due = control.should_log  # reporting counts as logging, which must not swallow the line of the losses
+                self._report({f"eval_{name}": value for name, value in self._measure(state.global_step).items()})
+                control.should_log = due
 
 
 class Tracking(TrainerCallback):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float
 
-from cooper.data.scenes.catalogue import CLASS_NAMES
+from cooper.data.scenes.catalogue import CLASS_NAMES, SHAPES
 from cooper.data.scenes.observations import EIGHTHS, eighth
 from cooper.data.scenes.question import place_of, some, worded
 from cooper.data.scenes.render import SceneRecord
@@ -23,6 +23,7 @@ PLACES = 12  # named in one lesson, half of them on objects
 _FAR = ("How far is it at {places}?", "What is the depth at {places}?")
 _WHAT = ("What is shown at {places}?", "Which things are at {places}?")
 _ALL = ("Which shapes does the map show?", "What shapes are on the map?")
+_WHERE = ("Where does the map show a {name}?", "Where on the map is each {name}?")
 
 
 def reading_traces(
@@ -31,10 +32,10 @@ def reading_traces(
     """`count` lessons about the true maps of a scene, kinds in turn; the same for the same arguments.
 
     Each is an interleaved trace: a request, the map, and what it says at `PLACES` places, in metres or classes of the
-    eighth of the picture, or all shapes that it shows from left to right.
+    eighth of the picture, or all shapes that it shows from left to right, or those of one kind.
     """
     rng = np.random.default_rng([record.scene.seed, seed, 29])
-    kinds = (_far, _what, _all)
+    kinds = (_far, _what, _far, _all, _where)
     first = int(rng.integers(len(kinds)))
     return [
         Trace(
@@ -70,10 +71,24 @@ def _what(record: SceneRecord, rng: np.random.Generator) -> _Lesson:
 
 
 def _all(record: SceneRecord, rng: np.random.Generator) -> _Lesson:
+    found = _shapes(record)
+    return "segmentation", worded(rng, _ALL), f"{', '.join(found)}.", str(len(found))
+
+
+def _where(record: SceneRecord, rng: np.random.Generator) -> _Lesson:
+    """Every other time of a shape that the scene holds."""
+    held = sorted({item.shape for item in record.scene.objects})
+    name = some(rng, held if rng.random() < 0.5 else SHAPES, 1)[0]
+    found = [each for each in _shapes(record) if each.startswith(f"{name} ")]
+    said = ", ".join(found) or f"no {name} at all"
+    return "segmentation", worded(rng, _WHERE, name=name), f"{said}.", str(len(found))
+
+
+def _shapes(record: SceneRecord) -> list[str]:
+    """Shape and place of every object, from left to right."""
     scene = record.scene
     found = sorted(((place_of(item, scene), item.shape) for item in scene.objects), key=lambda each: each[0].u)
-    said = ", ".join(f"{shape} x {eighth(place.u)} y {eighth(place.v)}" for place, shape in found)
-    return "segmentation", worded(rng, _ALL), f"{said}.", str(len(found))
+    return [f"{shape} x {eighth(place.u)} y {eighth(place.v)}" for place, shape in found]
 
 
 def _cells(values: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "64 P"]:

@@ -1,0 +1,61 @@
+"""Maps of a scene set as a model drew them, mistakes and all: `OUT/depth/000012.png` is the depth of scene 12."""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cooper.data.scenes.store import SceneSet, write_whole
+from cooper.errors import CooperError
+from cooper.trace.steps import MapStep
+
+SETTINGS = "run.json"  # which scenes were drawn, by which model
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """The folder of one drawing run over one scene set."""
+
+    folder: Path
+
+    @classmethod
+    def opened(cls, folder: Path, scenes: SceneSet) -> "Drawings":
+        """The drawings of `scenes`. CooperError: there are none, or they show other scenes."""
+        path = folder / SETTINGS
+        if not path.is_file():
+            raise CooperError(f"{folder} holds no drawings; make them with `cooper data draw`")
+        known, wanted = json.loads(path.read_text(encoding="utf-8")), scenes_of(scenes)
+        for name, value in wanted.items():
+            if known.get(name) != value:
+                raise CooperError(
+                    f"{folder} shows scenes with {name} {known.get(name)!r}, not {value!r}: draw these scenes, too"
+                )
+        return cls(folder)
+
+    def path(self, scene: int, modality: str) -> Path:
+        return self.folder / modality / f"{scene:06d}.png"
+
+    def save(self, scene: int, step: MapStep) -> None:
+        """Write one map whole or not at all."""
+        buffer = io.BytesIO()
+        step.image.save(buffer, format="PNG")
+        path = self.path(scene, step.modality)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, buffer.getvalue())
+
+    def step(self, scene: int, modality: str) -> MapStep:
+        """One map as a step of a trace. CooperError: it has not been drawn."""
+        path = self.path(scene, modality)
+        if not path.is_file():
+            raise CooperError(f"{path} is missing; `cooper data draw` with a larger --limit draws it")
+        with Image.open(path) as picture:
+            image = picture.convert("RGB")
+        return MapStep(modality, np.asarray(image, dtype=np.float32) / np.float32(255), image)
+
+
+def scenes_of(scenes: SceneSet) -> dict[str, object]:
+    """What tells one scene set from another, whatever its length."""
+    return {"split": scenes.info.split, "scenes_seed": scenes.info.seed, "size": scenes.info.size}

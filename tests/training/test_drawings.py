@@ -1,0 +1,128 @@
+"""Maps as a model drew them: drawn once per scene, kept, and read by stage 2 in place of the true ones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from cooper.cli.main import app
+from cooper.curation.drawing import DrawSettings, draw_scenes
+from cooper.data.scenes.drawings import Drawings
+from cooper.data.scenes.store import SceneSet
+from cooper.errors import CooperError
+from cooper.perception import build_modalities
+from cooper.reasoning.cooper import Cooper
+from cooper.sequence.packing import Row
+from cooper.sequence.segments import TextSegment, VitSegment
+from cooper.trace.steps import Question
+from cooper.training.checkpoints import Bundle
+from cooper.training.latents import PictureKey
+from cooper.training.packed import MapRows
+from cooper.training.sft import TraceRows
+
+from .conftest import MODALITIES
+
+NAMES = ("depth", "segmentation")
+
+
+@pytest.fixture(scope="module")
+def drawings(start: Path, scene_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Drawings:
+    out = tmp_path_factory.mktemp("drawings") / "maps"
+    return draw_scenes(Cooper.from_pretrained(start), DrawSettings("tiny", scene_folder, out, batch=3, quiet=True))
+
+
+def test_what_is_kept_is_what_the_model_reads_back(drawings: Drawings, start: Path, scene_folder: Path):
+    door, scenes = Cooper.from_pretrained(start), SceneSet(scene_folder)
+    for name in NAMES:
+        asked = [Question((Image.fromarray(scenes[scene].rgb),), id=f"{name} {scene}") for scene in range(3)]
+        drawn = [traces[0].maps[0] for traces in door.batch(asked, replace(door.defaults, mode="map", draws=(name,)), 0)]
+        for scene, step in enumerate(drawn):
+            kept = drawings.step(scene, name)
+            assert kept.modality == name and np.array_equal(np.asarray(kept.image), np.asarray(step.image))
+
+
+def test_every_scene_begins_with_its_own_noise(start: Path, scene_folder: Path, tmp_path: Path, monkeypatch):
+    one = SceneSet(scene_folder)[0]
+    monkeypatch.setattr(SceneSet, "__getitem__", lambda self, index: one)
+    made = draw_scenes(Cooper.from_pretrained(start), DrawSettings("tiny", scene_folder, tmp_path, limit=2, quiet=True))
+    first, second = (np.asarray(made.step(scene, "depth").image, int) for scene in (0, 1))
+    assert np.abs(first - second).mean() > 1
+
+
+def test_an_interrupted_run_draws_what_is_missing(drawings: Drawings, start: Path, scene_folder: Path, monkeypatch):
+    door = Cooper.from_pretrained(start)
+    settings = DrawSettings("tiny", scene_folder, drawings.folder, quiet=True)
+    lost = drawings.path(2, "depth")
+    before = lost.read_bytes()
+    lost.unlink()
+    asked = []
+    honest = Cooper.batch
+    monkeypatch.setattr(Cooper, "batch", lambda self, which, *rest: asked.append(len(which)) or honest(self, which, *rest))
+    draw_scenes(door, settings)
+    assert asked == [1] and abs(len(lost.read_bytes()) - len(before)) < 200
+    with pytest.raises(CooperError, match="a run with seed '0', not '1'"):
+        draw_scenes(door, replace(settings, seed=1))
+    with pytest.raises(CooperError, match="tiny draws no 'normals'; it draws: depth, segmentation"):
+        draw_scenes(door, replace(settings, modalities=("normals",)))
+
+
+@pytest.fixture
+def rows(map_rows: MapRows, bundle: Bundle, drawings: Drawings) -> TraceRows:
+    grey = map_rows.latents.get(PictureKey(0, "rgb"))
+    return TraceRows(map_rows, build_modalities(MODALITIES), bundle.model.config.view_rules, 0.0, grey, drawings=drawings)
+
+
+def _words(row: Row) -> list[tuple[int, ...]]:
+    return [segment.ids for segment in row.segments if isinstance(segment, TextSegment)]
+
+
+def _seen(row: Row) -> list[np.ndarray]:
+    return [segment.pixels_CHW.numpy() for segment in row.segments if isinstance(segment, VitSegment)]
+
+
+def test_stage_2_reads_drawn_maps_and_says_what_is_true(rows: TraceRows, drawings: Drawings, bundle: Bundle):
+    true, own = (replace(rows, own=share).row(0, 1, "perception", 2) for share in (0.0, 1.0))
+    assert _words(true) == _words(own)
+    assert np.array_equal(_seen(true)[0], _seen(own)[0])  # the picture
+    shown = [bundle.processor.vit_pixels(drawings.step(1, name).image).numpy() for name in NAMES]
+    for place, pixels in enumerate(_seen(own)[1:]):
+        assert np.array_equal(pixels, shown[place % 2]) and not np.array_equal(pixels, _seen(true)[1 + place])
+    some = [replace(rows, own=0.5).row(number, 1, "perception", 2) for number in range(8)]
+    hits = [np.array_equal(_seen(row)[1], shown[0]) for row in some]
+    assert 0 < sum(hits) < 8
+
+
+def test_missing_drawings_are_named(drawings: Drawings, scene_folder: Path, tmp_path: Path):
+    scenes = SceneSet(scene_folder)
+    assert Drawings.opened(drawings.folder, scenes) == drawings
+    with pytest.raises(CooperError, match="holds no drawings; make them with `cooper data draw`"):
+        Drawings.opened(tmp_path, scenes)
+    with pytest.raises(CooperError, match=r"depth/000009\.png is missing"):
+        drawings.step(9, "depth")
+    text = (drawings.folder / "run.json").read_text()
+    (tmp_path / "run.json").write_text(text.replace('"scenes_seed": 11', '"scenes_seed": 12'))
+    with pytest.raises(CooperError, match="shows scenes with scenes_seed 12, not 11"):
+        Drawings.opened(tmp_path, scenes)
+
+
+def test_the_command_draws_a_set(start: Path, scene_folder: Path, tmp_path: Path):
+    out = tmp_path / "maps"
+    asked = [
+        "data",
+        "draw",
+        "--data",
+        str(scene_folder),
+        "--out",
+        str(out),
+        "--model",
+        str(start),
+        "--maps",
+        "depth",
+        "--limit",
+        "2",
+    ]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0 and sorted(path.name for path in (out / "depth").iterdir()) == ["000000.png", "000001.png"]
