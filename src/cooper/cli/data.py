@@ -1,9 +1,11 @@
 """`cooper data`: flags, which questions maps help with; draw, maps of a scene set for stage 2 to read."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+By = Literal["question", "category"]
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 
@@ -20,6 +22,7 @@ def flags(
     model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
     samples: Annotated[int, typer.Option(help="Answers with and answers without maps for each question.")] = 8,
     margin: Annotated[float, typer.Option(help="Difference of the shares of right answers that makes a flag.")] = 0.25,
+    by: Annotated[By, typer.Option(help="What gets a flag of its own: each question, or each category.")] = "question",
     limit: Annotated[int, typer.Option(help="Number of questions.")] = 1000,
     per_scene: Annotated[int, typer.Option(help="Questions about each scene, as in the recipe of the training.")] = 4,
     batch: Annotated[int, typer.Option(help="Questions put to the model at once.")] = 16,
@@ -27,16 +30,22 @@ def flags(
     seed: Annotated[int, typer.Option(help="Seed of the questions, as in the recipe of the training, and of the answers.")] = 0,
 ) -> None:
     """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
+    from cooper.curation.categories import category_flag, category_gains, points
     from cooper.curation.chance import luck_of, read_counts
     from cooper.curation.flags import FlagSettings, flag_questions
+    from cooper.evaluation.rows import read_rows
     from cooper.reasoning.cooper import Cooper
     from cooper.training.tasks import source_of
 
-    settings = FlagSettings(model, source, out, samples, margin, limit, batch, temperature, seed=seed)
+    settings = FlagSettings(model, source, out, samples, margin, by, limit, batch, temperature, seed=seed)
     questions = source_of(source, seed, per_scene)
     flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
-    lucky = luck_of(read_counts(flagged.path), margin, samples)
-    typer.echo(f"{flagged.path}: " + ", ".join(f"{flag} {luck}" for flag, luck in lucky.items()))
+    if by == "category":
+        gains = category_gains(read_rows(flagged.path))
+        told = [f"{name} {category_flag(gain)} {points(gain)}" for name, gain in gains.items()]
+    else:
+        told = [f"{flag} {luck}" for flag, luck in luck_of(read_counts(flagged.path), margin, samples).items()]
+    typer.echo(f"{flagged.path}: " + ", ".join(told))
     if flagged.set_aside:
         reason = next(iter(flagged.set_aside.values()))
         typer.echo(f"{len(flagged.set_aside)} questions could not be read and have no flag; the first: {reason}", err=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cooper.curation.flags import Counts, Flag
+from cooper.curation.counts import Counts, Flag
 from cooper.errors import CooperError
 from cooper.evaluation.rows import read_rows
 

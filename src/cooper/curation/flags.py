@@ -12,18 +12,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from cooper.curation.categories import category_flag, category_gains
+from cooper.curation.counts import FLAGS, Counts, Flag
 from cooper.errors import CooperError
 from cooper.evaluation.plots import share_chart
 from cooper.evaluation.progress import progress
-from cooper.evaluation.rows import append_rows, batches, open_run, read_rows
+from cooper.evaluation.rows import Row, append_rows, batches, open_run, read_rows, write_whole
 from cooper.evaluation.runner import Item, answer_row
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
 from cooper.trace.trace import Trace
 
-Flag = Literal["positive", "negative", "boundary"]
-FLAGS: tuple[Flag, ...] = ("positive", "negative", "boundary")
 FILE = "flags.jsonl"
+By = Literal["question", "category"]
 
 
 class Questions(Protocol):
@@ -39,13 +40,15 @@ class Questions(Protocol):
 @dataclass(frozen=True)
 class FlagSettings:
     """`samples` answers in each of the modes interleaved and text, at `temperature`; a difference of shares of at least
-    `margin` makes a flag, where half of `samples` drew and as many did not. `limit`: questions."""
+    `margin` makes a flag, where half of `samples` drew and as many did not. `by` category: all questions of a category get
+    the flag that their answers make together (`categories.py`). `limit`: questions."""
 
     model: str
     data: Path
     out: Path
     samples: int = 8
     margin: float = 0.25
+    by: By = "question"
     limit: int = 1000
     batch: int = 16
     temperature: float = 1.0
@@ -59,27 +62,6 @@ class FlagSettings:
                 raise CooperError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 < self.margin <= 1:
             raise CooperError(f"margin must lie in (0, 1], got {self.margin}")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Right answers of all, among traces that drew and among those that did not."""
-
-    drawn_right: int
-    drawn: int
-    plain_right: int
-    plain: int
-
-    def flag(self, margin: float, samples: int) -> Flag:
-        """Worked example, margin 0.25 and 8 samples: 6 of 8 with maps and 3 of 8 without is positive; 4 of 8 and 3 of 8 is
-        boundary, and so is 3 of 3 and 3 of 8: a share of fewer than half of `samples` answers says little.
-        """
-        if 2 * min(self.drawn, self.plain) < samples:
-            return "boundary"
-        gain = self.drawn_right / self.drawn - self.plain_right / self.plain
-        if gain >= margin:
-            return "positive"
-        return "negative" if gain <= -margin else "boundary"
 
 
 def counts_of(item: Item, traces: Sequence[Trace]) -> Counts:
@@ -107,7 +89,7 @@ def flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -
 
     CooperError: not one of them can be read.
     """
-    record = {name: str(value) for name, value in asdict(settings).items() if name not in ("limit", "batch", "quiet")}
+    record = {name: str(value) for name, value in asdict(settings).items() if name not in ("by", "limit", "batch", "quiet")}
     open_run(settings.out, record)
     path, ids = settings.out / FILE, questions.ids()[: settings.limit]
     done = {row["id"] for row in read_rows(path)}
@@ -122,7 +104,9 @@ def flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -
             advance(len(chunk))
     if ids and len(set_aside) == len(ids):
         raise CooperError(f"none of the {len(ids)} questions can be read; the first: {set_aside[ids[0]]}")
-    plot_split(read_rows(path), settings.out / "flags.svg")
+    rows = _flagged_anew(read_rows(path), settings)
+    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    plot_split(rows, settings.out / "flags.svg")
     return Flagged(path, set_aside)
 
 
@@ -144,6 +128,21 @@ def _counted(door: Cooper, items: Sequence[Item], settings: FlagSettings) -> lis
         door.batch(asked, door.options(mode, sampling), settings.seed, settings.samples) for mode in ("interleaved", "text")
     ]
     return [counts_of(item, [*drawing, *plain]) for item, drawing, plain in zip(items, *by_mode, strict=True)]
+
+
+def _flagged_anew(rows: Sequence[Row], settings: FlagSettings) -> list[Row]:
+    """The flags that follow from the counts: of a run that another setting made, too."""
+    gains = category_gains(rows) if settings.by == "category" else {}
+    found = []
+    for row in rows:
+        if settings.by == "category":
+            flag = category_flag(gains.get(row["category"]))
+        else:
+            flag = Counts(row["drawn_right"], row["drawn"], row["plain_right"], row["plain"]).flag(
+                settings.margin, settings.samples
+            )
+        found.append({**row, "flag": flag})
+    return found
 
 
 def _row(item: Item, counts: Counts, settings: FlagSettings) -> dict[str, Any]:

@@ -1,0 +1,35 @@
+"""How often a question was answered right with and without maps, and the flag that follows."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Flag = Literal["positive", "negative", "boundary"]
+FLAGS: tuple[Flag, ...] = ("positive", "negative", "boundary")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Right answers of all, among traces that drew and among those that did not."""
+
+    drawn_right: int
+    drawn: int
+    plain_right: int
+    plain: int
+
+    @property
+    def gain(self) -> float | None:
+        """Share right with maps minus share right without; None where there is no answer of one kind."""
+        if not (self.drawn and self.plain):
+            return None
+        return self.drawn_right / self.drawn - self.plain_right / self.plain
+
+    def flag(self, margin: float, samples: int) -> Flag:
+        """Worked example, margin 0.25 and 8 samples: 6 of 8 with maps and 3 of 8 without is positive; 4 of 8 and 3 of 8 is
+        boundary, and so is 3 of 3 and 3 of 8: a share of fewer than half of `samples` answers says little.
+        """
+        gain = self.gain
+        if gain is None or 2 * min(self.drawn, self.plain) < samples:
+            return "boundary"
+        if gain >= margin:
+            return "positive"
+        return "negative" if gain <= -margin else "boundary"
