@@ -47,7 +47,8 @@ class Drawings:
         write_whole(path, buffer.getvalue())
 
     def step(self, scene: int, modality: str) -> MapStep:
-        """One map as a step of a trace. CooperError: it has not been drawn."""
+        """One map as a step of a trace that is read: `image` is all that is kept, and stands for `drawn`. CooperError: it has
+        not been drawn."""
         path = self.path(scene, modality)
         if not path.is_file():
             raise CooperError(f"{path} is missing; `cooper data draw` with a larger --limit draws it")
