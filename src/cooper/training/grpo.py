@@ -67,8 +67,7 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         )
 
     def sample(self, prompts: Sequence[str], trainer: Any) -> dict[str, Any]:
-        """Our engine in place of TRL's generation. The seed follows from the step and the question alone, so a resumed run and
-        one on more processes sample the same."""
+        """Our engine in place of TRL's generation. A resumed run and one on more processes sample the same."""
         numbers = [row["row"] for row in self.rows[:: self.run_of.group]]
         part = self._step % self.args.gradient_accumulation_steps
         seed = int(rng_of(self.args.seed, self.state.global_step, part, 17).integers(2**62))
@@ -85,7 +84,8 @@ class InterleavedGRPOTrainer(GRPOTrainer):
 
     def whole(self) -> AbstractContextManager[None]:
         """Sharded weights, whole on every rank."""
-        return gathered(self.model_wrapped, partial(self.run_of.scorer.idle, self.model_wrapped, self.accelerator.device))
+        wrapped: Any = self.model_wrapped
+        return gathered(wrapped, partial(self.run_of.scorer.idle, wrapped, self.accelerator.device))
 
     def samples(self, count: int) -> list[Sampled]:
         """The first rollouts of the last generation with their rewards."""
@@ -115,9 +115,8 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         self.rollouts = inputs["rollout"]
         loss = super()._compute_loss(model, inputs)
         if not torch.isfinite(loss):
-            step = self.state.global_step + 1
-            place = keep(self.rollouts, fault_folder(self.args, step))
-            raise CooperError(f"the loss is not a number at step {step}; its rollouts are in {place}")
+            place = keep(self.rollouts, fault_folder(self.args, self.state.global_step + 1))
+            raise CooperError(f"the loss is not a number at step {self.state.global_step + 1}; its rollouts are in {place}")
         return loss
 
     def _get_per_token_logps_and_entropies(

@@ -76,9 +76,10 @@ def _trained(recipe: GrpoRecipe, bundle: Bundle, trainer: InterleavedGRPOTrainer
     """The checkpoint with the weights of the run, whole on the first rank. Every rank must call it."""
     if recipe.lora is not None:
         trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-    if not is_sharded(trainer.model_wrapped):
+    wrapped: Any = trainer.model_wrapped
+    if not is_sharded(wrapped):
         return bundle
-    weights, whole = whole_weights(trainer.model_wrapped), bundle
+    weights, whole = whole_weights(wrapped), bundle
     if weights:
         whole = load_bundle(recipe.init)
         Policy(whole.model).load_state_dict(weights)
