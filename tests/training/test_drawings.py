@@ -15,6 +15,7 @@ from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.perception import build_modalities
 from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.origin import Origin
 from cooper.sequence.packing import Row
 from cooper.sequence.segments import TextSegment, VitSegment
 from cooper.trace.steps import Question
@@ -26,12 +27,15 @@ from cooper.training.sft import TraceRows
 from .conftest import MODALITIES
 
 NAMES = ("depth", "segmentation")
+THESE = Origin(weights="these")
 
 
 @pytest.fixture(scope="module")
 def drawings(start: Path, scene_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Drawings:
     out = tmp_path_factory.mktemp("drawings") / "maps"
-    return draw_scenes(Cooper.from_pretrained(start), DrawSettings("tiny", scene_folder, out, batch=3, quiet=True))
+    return draw_scenes(
+        Cooper.from_pretrained(start), DrawSettings("tiny", scene_folder, out, batch=3, origin=THESE, quiet=True)
+    )
 
 
 def test_what_is_kept_is_what_the_model_reads_back(drawings: Drawings, start: Path, scene_folder: Path):
@@ -54,7 +58,7 @@ def test_every_scene_begins_with_its_own_noise(start: Path, scene_folder: Path, 
 
 def test_an_interrupted_run_draws_what_is_missing(drawings: Drawings, start: Path, scene_folder: Path, monkeypatch):
     door = Cooper.from_pretrained(start)
-    settings = DrawSettings("tiny", scene_folder, drawings.folder, quiet=True)
+    settings = DrawSettings("tiny", scene_folder, drawings.folder, origin=THESE, quiet=True)
     lost = drawings.path(2, "depth")
     before = lost.read_bytes()
     lost.unlink()
@@ -63,9 +67,11 @@ def test_an_interrupted_run_draws_what_is_missing(drawings: Drawings, start: Pat
     monkeypatch.setattr(Cooper, "batch", lambda self, which, *rest: asked.append(len(which)) or honest(self, which, *rest))
     draw_scenes(door, settings)
     assert asked == [1] and abs(len(lost.read_bytes()) - len(before)) < 200
-    with pytest.raises(CooperError, match="a run with seed '0', not '1'"):
+    with pytest.raises(CooperError, match="a run with seed 0, not 1"):
         draw_scenes(door, replace(settings, seed=1))
-    with pytest.raises(CooperError, match="tiny draws no 'normals'; it draws: depth, segmentation"):
+    with pytest.raises(CooperError, match="a run with weights 'these', not 'another'"):
+        draw_scenes(door, replace(settings, origin=Origin(weights="another")))
+    with pytest.raises(CooperError, match="the model draws no 'normals' map; it draws: depth, segmentation"):
         draw_scenes(door, replace(settings, modalities=("normals",)))
 
 

@@ -1,11 +1,11 @@
 """`cooper data`: flags, which questions maps help with; draw, maps of a scene set for stage 2 to read."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-By = Literal["question", "category"]
+from cooper.curation.counts import By
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 
@@ -64,7 +64,9 @@ def draw(
     """Draw the maps of a scene set, for stage 2 to read in place of the true ones (`drawings` in its recipe)."""
     from cooper.curation.drawing import DrawSettings, draw_scenes
     from cooper.reasoning.cooper import Cooper
+    from cooper.reasoning.origin import Origin
 
-    settings = DrawSettings(model, source, out, tuple(maps.split(",")), limit, batch, seed)
+    modalities = tuple(part.strip() for part in maps.split(",") if part.strip())
+    settings = DrawSettings(model, source, out, modalities, limit, batch, seed, Origin.of(model))
     draw_scenes(Cooper.from_pretrained(model), settings)
     typer.echo(str(out))

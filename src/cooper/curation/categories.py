@@ -17,7 +17,7 @@ def category_gains(rows: Iterable[Mapping[str, Any]]) -> dict[str, Estimate]:
     """
     gains: dict[str, list[float]] = {}
     for row in rows:
-        gain = Counts(row["drawn_right"], row["drawn"], row["plain_right"], row["plain"]).gain
+        gain = Counts.of(row).gain
         if gain is not None:
             gains.setdefault(row["category"], []).append(gain)
     return {name: bootstrap_mean(found) for name, found in sorted(gains.items()) if len(found) > 1}

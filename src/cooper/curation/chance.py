@@ -54,6 +54,6 @@ def luck_of(counts: Sequence[Counts], margin: float, samples: int, seed: int = 0
 def read_counts(path: Path) -> list[Counts]:
     """The counts beside the flags of a file. CooperError: a row without them."""
     try:
-        return [Counts(row["drawn_right"], row["drawn"], row["plain_right"], row["plain"]) for row in read_rows(path)]
+        return [Counts.of(row) for row in read_rows(path)]
     except KeyError as error:
         raise CooperError(f"{path}: a row has no {error}") from None

@@ -1,10 +1,12 @@
 """How often a question was answered right with and without maps, and the flag that follows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Flag = Literal["positive", "negative", "boundary"]
 FLAGS: tuple[Flag, ...] = ("positive", "negative", "boundary")
+By = Literal["question", "category"]  # what gets a flag of its own
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,11 @@ class Counts:
     drawn: int
     plain_right: int
     plain: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Counts":
+        """Of a row of flags.jsonl. KeyError: it has none."""
+        return cls(row["drawn_right"], row["drawn"], row["plain_right"], row["plain"])
 
     @property
     def gain(self) -> float | None:

@@ -3,7 +3,7 @@
 A network that has read only true maps believes what it draws, mistakes and all; one that has read its own learns how far.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -11,15 +11,17 @@ from PIL import Image
 from cooper.data.scenes.drawings import Drawings, scenes_of
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
+from cooper.evaluation.maps import modality_of
 from cooper.evaluation.progress import progress
 from cooper.evaluation.rows import batches, open_run
 from cooper.reasoning.cooper import Cooper
-from cooper.trace.steps import Question
+from cooper.reasoning.origin import Origin
 
 
 @dataclass(frozen=True)
 class DrawSettings:
-    """`limit`: scenes, from the first. `batch`: maps drawn at once. `seed`: of the noise that a map begins with."""
+    """`limit`: scenes, from the first. `batch`: maps drawn at once. `seed`: of the noise that a map begins with.
+    `origin`: what draws, for the record."""
 
     model: str
     data: Path
@@ -28,6 +30,7 @@ class DrawSettings:
     limit: int = 100_000
     batch: int = 32
     seed: int = 0
+    origin: Origin = Origin()
     quiet: bool = False
 
     def __post_init__(self) -> None:
@@ -43,9 +46,8 @@ def draw_scenes(door: Cooper, settings: DrawSettings) -> Drawings:
     """
     scenes = SceneSet(settings.data)
     for name in settings.modalities:
-        if name not in door.modalities:
-            raise CooperError(f"{settings.model} draws no {name!r}; it draws: {', '.join(door.modalities)}")
-    kept = {name: str(value) for name, value in asdict(settings).items() if name in ("model", "seed")}
+        modality_of(door, name)
+    kept = {"model": settings.model, "seed": settings.seed, **settings.origin.record}
     open_run(settings.out, {**kept, **scenes_of(scenes)})
     drawings, count = Drawings(settings.out), min(settings.limit, len(scenes))
     left = [(scene, name) for scene in range(count) for name in settings.modalities if not drawings.path(scene, name).is_file()]
@@ -53,10 +55,9 @@ def draw_scenes(door: Cooper, settings: DrawSettings) -> Drawings:
         advance(count * len(settings.modalities) - len(left))
         for modality in settings.modalities:
             for some in batches([scene for scene, name in left if name == modality], settings.batch):
-                # the noise of a map follows from the id of its question
-                asked = [Question((Image.fromarray(scenes[scene].rgb),), id=f"{modality} {scene}") for scene in some]
-                options = replace(door.defaults, mode="map", draws=(modality,))
-                for scene, traces in zip(some, door.batch(asked, options, settings.seed), strict=True):
-                    drawings.save(scene, traces[0].maps[0])
+                pictures = [Image.fromarray(scenes[scene].rgb) for scene in some]
+                names = [f"{modality} {scene}" for scene in some]
+                for scene, step in zip(some, door.draw(pictures, modality, settings.seed, names), strict=True):
+                    drawings.save(scene, step)
                 advance(len(some))
     return drawings

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from cooper.curation.categories import category_flag, category_gains
-from cooper.curation.counts import FLAGS, Counts, Flag
+from cooper.curation.counts import FLAGS, By, Counts, Flag
 from cooper.errors import CooperError
 from cooper.evaluation.plots import share_chart
 from cooper.evaluation.progress import progress
@@ -24,7 +24,6 @@ from cooper.reasoning.text import Sampling
 from cooper.trace.trace import Trace
 
 FILE = "flags.jsonl"
-By = Literal["question", "category"]
 
 
 class Questions(Protocol):
@@ -132,17 +131,10 @@ def _counted(door: Cooper, items: Sequence[Item], settings: FlagSettings) -> lis
 
 def _flagged_anew(rows: Sequence[Row], settings: FlagSettings) -> list[Row]:
     """The flags that follow from the counts: of a run that another setting made, too."""
-    gains = category_gains(rows) if settings.by == "category" else {}
-    found = []
-    for row in rows:
-        if settings.by == "category":
-            flag = category_flag(gains.get(row["category"]))
-        else:
-            flag = Counts(row["drawn_right"], row["drawn"], row["plain_right"], row["plain"]).flag(
-                settings.margin, settings.samples
-            )
-        found.append({**row, "flag": flag})
-    return found
+    if settings.by == "category":
+        gains = category_gains(rows)
+        return [{**row, "flag": category_flag(gains.get(row["category"]))} for row in rows]
+    return [{**row, "flag": Counts.of(row).flag(settings.margin, settings.samples)} for row in rows]
 
 
 def _row(item: Item, counts: Counts, settings: FlagSettings) -> dict[str, Any]:

@@ -173,9 +173,10 @@ class Cooper:
         """Draw the segmentation of a picture."""
         return self._map(image, "segmentation", seed)
 
-    def draw(self, images: Sequence[Picture], modality: str, seed: int = 0) -> list[MapStep]:
-        """Draw one map of each picture, all together."""
-        questions = [Question((opened(image),)) for image in images]
+    def draw(self, images: Sequence[Picture], modality: str, seed: int = 0, names: Sequence[str] = ()) -> list[MapStep]:
+        """Draw one map of each picture, all together. Each begins with the noise of its own name; without, all with one."""
+        named = zip(images, names or [""] * len(images), strict=True)
+        questions = [Question((opened(image),), id=name) for image, name in named]
         options = replace(self.defaults, mode="map", draws=(modality,))
         return [traces[0].maps[0] for traces in self.batch(questions, options, seed)]
 

@@ -7,7 +7,6 @@ log-probabilities come from one packed pass over what the sampler kept. B: rollo
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -67,7 +66,8 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         )
 
     def sample(self, prompts: Sequence[str], trainer: Any) -> dict[str, Any]:
-        """Our engine in place of TRL's generation. A resumed run and one on more processes sample the same."""
+        """Our engine in place of TRL's generation. The seed follows from the step and the question alone, so a resumed run and
+        one on more processes sample the same."""
         numbers = [row["row"] for row in self.rows[:: self.run_of.group]]
         part = self._step % self.args.gradient_accumulation_steps
         seed = int(rng_of(self.args.seed, self.state.global_step, part, 17).integers(2**62))
@@ -85,7 +85,7 @@ class InterleavedGRPOTrainer(GRPOTrainer):
     def whole(self) -> AbstractContextManager[None]:
         """Sharded weights, whole on every rank."""
         wrapped: Any = self.model_wrapped
-        return gathered(wrapped, partial(self.run_of.scorer.idle, wrapped, self.accelerator.device))
+        return gathered(wrapped, lambda: self.run_of.scorer.idle(wrapped, self.accelerator.device))
 
     def samples(self, count: int) -> list[Sampled]:
         """The first rollouts of the last generation with their rewards."""

@@ -162,7 +162,6 @@ def _adapters(lora: LoraSettings | None) -> Any:
 
 def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     """The recipe as TRL's configuration. CooperError names a key under `trl` that TRL does not know or refuses."""
-    _check_sharding(recipe)
     known = {each.name for each in fields(GRPOConfig)}
     for name in recipe.trl:
         if name not in known:
@@ -191,21 +190,25 @@ def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     }
     defaults = {"gradient_checkpointing": False, "bf16": False, "lr_scheduler_type": "constant_with_warmup"}
     try:
-        return GRPOConfig(**{**defaults, **recipe.trl, **ours})
-    except (TypeError, ValueError) as error:
+        args = GRPOConfig(**{**defaults, **recipe.trl, **ours})
+    except (TypeError, ValueError, OSError) as error:
         raise CooperError(f"recipe: TRL refuses these settings: {' '.join(str(error).split())}") from None
+    _check_sharding(args, recipe.lora)
+    return args
 
 
-def _check_sharding(recipe: GrpoRecipe) -> None:
+def _check_sharding(args: GRPOConfig, lora: LoraSettings | None) -> None:
     """CooperError: the first version of FSDP, which keeps no single weights, or adapters on sharded weights."""
-    launched = os.environ.get("ACCELERATE_USE_FSDP") == "true"
-    if not (recipe.trl.get("fsdp") or launched):
+    config: Any = args.fsdp_config or {}  # read from its file by now
+    if args.fsdp:
+        version = config.get("version", 2)
+    elif os.environ.get("ACCELERATE_USE_FSDP") == "true":
+        version = os.environ.get("FSDP_VERSION", "1")
+    else:
         return
-    config = recipe.trl.get("fsdp_config") or {}
-    version = config.get("version", config.get("fsdp_version", os.environ.get("FSDP_VERSION", "1") if launched else "2"))
     if str(version) != "2":
         raise CooperError("weights can be sharded by FSDP2 only: set version 2 in trl.fsdp_config or in accelerate's own file")
-    if recipe.lora is not None:
+    if lora is not None:
         raise CooperError("recipe: lora and FSDP do not go together: adapters are small, so train them without sharding")
 
 
