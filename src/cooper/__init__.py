@@ -10,7 +10,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cooper.reasoning.cooper import Cooper, Picture
+    from cooper.files.pictures import Picture
+    from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.events import Event
     from cooper.trace.trace import Mode, Trace
 

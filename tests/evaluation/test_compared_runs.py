@@ -7,8 +7,8 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.comparison import compare_runs
-from cooper.evaluation.rows import append_rows
 from cooper.evaluation.study import Model, study
+from cooper.files.rows import append_rows
 from tests.evaluation.test_figures import row
 
 

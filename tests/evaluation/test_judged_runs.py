@@ -14,8 +14,8 @@ from cooper.evaluation.judge import Judge
 from cooper.evaluation.judge_cache import StoredReply
 from cooper.evaluation.judge_prompts import PROMPT_VERSION, grade_prompt
 from cooper.evaluation.published import PublishedSettings, evaluate_published
-from cooper.evaluation.rows import append_rows, read_rows
 from cooper.evaluation.study import read_model, study
+from cooper.files.rows import append_rows, read_rows
 from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
 from tests.judge_server import Play, Server, completion, serving, settings_of
 

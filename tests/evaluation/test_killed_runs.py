@@ -15,7 +15,8 @@ import psutil
 import pytest
 from PIL import Image, ImageOps
 
-from cooper.evaluation.rows import parts_of, read_rows
+from cooper.evaluation.rows import parts_of
+from cooper.files.rows import read_rows
 
 ROOM = Path(__file__).parents[2] / "src" / "cooper" / "assets" / "demo" / "room.png"
 COLOURS, SHAPES = ("yellow", "red", "blue", "green"), ("cylinder", "capsule", "ring", "ball", "cube")

@@ -6,7 +6,7 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.evaluation.measured import DepthSettings, evaluate_depth
-from cooper.evaluation.rows import read_rows
+from cooper.files.rows import read_rows
 from cooper.perception import build_modalities
 from cooper.trace.trace import MapStep
 

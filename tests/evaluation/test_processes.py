@@ -11,8 +11,9 @@ from cooper.errors import CooperError
 from cooper.evaluation.maps import draw_depth, draw_segmentation
 from cooper.evaluation.processes import Share, wait_for_others
 from cooper.evaluation.published import evaluate_published
-from cooper.evaluation.rows import append_rows, gather_rows, open_run, parts_of, read_parts, read_rows
+from cooper.evaluation.rows import gather_rows, open_run, parts_of, read_parts
 from cooper.evaluation.runner import KEY, Plan, answer_all, read_answers
+from cooper.files.rows import append_rows, read_rows
 from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
 
 

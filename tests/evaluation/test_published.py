@@ -11,8 +11,8 @@ from cooper.errors import CooperError
 from cooper.evaluation.comparison import compare_runs
 from cooper.evaluation.judging import judge_rows, laid_over
 from cooper.evaluation.published import PublishedSettings, evaluate_published, limited
-from cooper.evaluation.rows import read_rows
 from cooper.evaluation.runner import Item, Plan, answer_all
+from cooper.files.rows import read_rows
 from cooper.trace.trace import MapStep, Question, TextStep, Trace
 from tests.judge_server import Play, completion, serving, settings_of
 

@@ -3,7 +3,8 @@
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.rows import append_rows, batches, open_run, read_rows
+from cooper.evaluation.rows import open_run
+from cooper.files.rows import append_rows, batches, read_rows
 
 
 def test_a_torn_line_is_passed_over_and_then_cut_off(tmp_path):

@@ -6,8 +6,8 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.maps import draw_depth, draw_segmentation
-from cooper.evaluation.rows import read_rows
 from cooper.evaluation.runner import Plan, answer_all, check_modes
+from cooper.files.rows import read_rows
 from cooper.trace.trace import Trace
 
 

@@ -13,8 +13,8 @@ from cooper.data.scenes.sampling import SceneKey, propose
 from cooper.data.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.errors import CooperError
 from cooper.evaluation.measured import DepthSettings, evaluate_depth
-from cooper.evaluation.rows import read_rows
 from cooper.evaluation.segmented import SegmentationSettings, evaluate_segmentation, without_classes
+from cooper.files.rows import read_rows
 from cooper.perception import Reading, build_modalities
 from cooper.trace.trace import MapStep
 

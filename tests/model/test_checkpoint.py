@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.model import checkpoint, loading
-from cooper.model.checkpoint import Family, family_of, own_entries, resolve
+from cooper.files.hub import resolve
+from cooper.model import loading
+from cooper.model.checkpoint import Family, family_of, own_entries
 from cooper.model.cooper import CooperModel
 from cooper.model.layout import CONV_PATCHES
 
@@ -177,13 +178,13 @@ def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(CooperError, match=message):
             resolve(name)
 
-    def offline(name: str) -> str:
+    def offline(name: str, **_: object) -> str:
         raise LocalEntryNotFoundError("cannot reach the hub")
 
-    monkeypatch.setattr(checkpoint, "snapshot_download", offline)
-    with pytest.raises(CooperError, match="owner/name is no directory here and could not be fetched"):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
+    with pytest.raises(CooperError, match="owner/name: no file or folder here, and it could not be fetched"):
         resolve("owner/name")
-    monkeypatch.setattr(checkpoint, "snapshot_download", lambda name: str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: str(tmp_path))
     assert resolve("owner/name") == tmp_path
 
 

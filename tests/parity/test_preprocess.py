@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from cooper.sequence.images import ImageTransform, pixels_CHW, to_rgb
+from cooper.files.pictures import to_rgb
+from cooper.sequence.images import ImageTransform, pixels_CHW
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.sequence.images import ImageTransform, checked_image, pixels_CHW, read_image, to_rgb
+from cooper.files.pictures import checked_image, read_image, to_rgb
+from cooper.sequence.images import ImageTransform, pixels_CHW
 
 
 def noise(width=40, height=30, channels=3):

@@ -74,7 +74,7 @@ def depth(
 ) -> None:
     """Draw the depth of a picture; --out also gets the array and a coloured point cloud."""
     from cooper.cli.results import save_map
-    from cooper.reasoning.cooper import opened
+    from cooper.files.pictures import opened
 
     if not 0 < view < 180:
         raise CooperError(f"--view is {view:g} degrees; it must lie between 0 and 180")
@@ -96,7 +96,7 @@ def segment(
 ) -> None:
     """Draw the segmentation of a picture; --out also gets label and instance arrays."""
     from cooper.cli.results import save_map
-    from cooper.reasoning.cooper import opened
+    from cooper.files.pictures import opened
 
     picture = opened(image)
     drawn = _load(model, base, device).segment(picture, seed)

@@ -20,7 +20,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Say which family a checkpoint is of, what is wrong with it, and what to do. Ends with 1 if it cannot be loaded."""
-    from cooper.model.checkpoint import resolve
+    from cooper.files.hub import resolve
     from cooper.model.inspection import inspect as look
 
     report = look(resolve(model), base)
@@ -35,7 +35,8 @@ def export(
     base: BaseOption = None,
 ) -> None:
     """Write a model in the published layout; numbers and types stay as they are."""
-    from cooper.model.checkpoint import open_checkpoint, resolve
+    from cooper.files.hub import resolve
+    from cooper.model.checkpoint import open_checkpoint
     from cooper.model.export import export as write
 
     for path in write(open_checkpoint(resolve(model), base), out):

@@ -33,7 +33,7 @@ def flags(
     from cooper.curation.categories import category_flag, category_gains, points
     from cooper.curation.chance import luck_of, read_counts
     from cooper.curation.flags import FlagSettings, flag_questions
-    from cooper.evaluation.rows import read_rows
+    from cooper.files.rows import read_rows
     from cooper.reasoning.cooper import Cooper
     from cooper.training.tasks import source_of
 

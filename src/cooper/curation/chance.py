@@ -13,7 +13,7 @@ import numpy as np
 
 from cooper.curation.counts import Counts, Flag
 from cooper.errors import CooperError
-from cooper.evaluation.rows import read_rows
+from cooper.files.rows import read_rows
 
 DEALS = 200
 

@@ -13,7 +13,8 @@ from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.evaluation.maps import modality_of
 from cooper.evaluation.progress import progress
-from cooper.evaluation.rows import batches, open_run
+from cooper.evaluation.rows import open_run
+from cooper.files.rows import batches
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.origin import Origin
 

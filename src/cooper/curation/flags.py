@@ -17,8 +17,9 @@ from cooper.curation.counts import FLAGS, By, Counts, Flag
 from cooper.errors import CooperError
 from cooper.evaluation.plots import share_chart
 from cooper.evaluation.progress import progress
-from cooper.evaluation.rows import Row, append_rows, batches, open_run, read_rows, write_whole
+from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Item, answer_row
+from cooper.files.rows import Row, append_rows, batches, read_rows, write_whole
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
 from cooper.trace.trace import Trace

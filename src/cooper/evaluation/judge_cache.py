@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from cooper.errors import CooperError
-from cooper.evaluation.rows import Row, append_rows, read_rows
+from cooper.files.rows import Row, append_rows, read_rows
 
 
 @dataclass(frozen=True)

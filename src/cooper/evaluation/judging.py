@@ -22,8 +22,8 @@ from cooper.evaluation.judge_prompts import (
     read_extracted_yes_no,
     read_grade,
 )
-from cooper.evaluation.rows import read_rows, write_whole
 from cooper.evaluation.runner import AnswerRow, Item, score_reply
+from cooper.files.rows import read_rows, write_whole
 
 RIGHT = 0.5  # the grade from which an open answer counts as right
 FILE = "judged.jsonl"

@@ -9,8 +9,9 @@ from cooper.data.sources.truths import DepthTruth, Pictured, SegmentationTruth
 from cooper.errors import CooperError
 from cooper.evaluation.perception import Conventions, DepthRow, SegmentationRow, depth_row, segmentation_row
 from cooper.evaluation.progress import progress
-from cooper.evaluation.rows import Row, append_rows, batches, gather_rows, read_parts
+from cooper.evaluation.rows import gather_rows, read_parts
 from cooper.evaluation.runner import Plan, Reasoner
+from cooper.files.rows import Row, append_rows, batches
 from cooper.perception.metrics import DepthErrors
 from cooper.perception.modality import Modality, Reading
 

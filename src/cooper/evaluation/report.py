@@ -11,10 +11,10 @@ from typing import Any
 from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
 from cooper.evaluation.processes import Share
 from cooper.evaluation.row_table import row_table
-from cooper.evaluation.rows import write_whole
 from cooper.evaluation.runner import AnswerRow
 from cooper.evaluation.statistics import Difference, Estimate
 from cooper.evaluation.summary import CategoryFigures, Comparison, MapEffect, ModeFigures, Report, Usage
+from cooper.files.rows import write_whole
 
 MEAN_NAMES = {"spatial": "spatial mean", "distance_size": "distance and size mean", "general": "general mean"}
 FIGURE_NAMES = {

@@ -12,7 +12,8 @@ from cooper.evaluation.answers import TOLERANCE, NumberRule, QuestionType, Score
 from cooper.evaluation.kept import keep_trace, trace_folder
 from cooper.evaluation.processes import Share
 from cooper.evaluation.progress import progress
-from cooper.evaluation.rows import Row, append_rows, batches, gather_rows, read_parts
+from cooper.evaluation.rows import gather_rows, read_parts
+from cooper.files.rows import Row, append_rows, batches
 from cooper.perception.modality import Modality
 from cooper.trace.trace import MapStep, Mode, Question, Trace
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 from PIL import Image
 
 from cooper.data.sources.truths import Pictured
-from cooper.evaluation.rows import batches
 from cooper.evaluation.runner import Plan, Reasoner
+from cooper.files.rows import batches
 from cooper.perception.modality import Drawn
 
 SHOWN = 4  # pictures of each kind

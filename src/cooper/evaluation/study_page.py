@@ -8,8 +8,8 @@ from typing import Any
 
 from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
 from cooper.evaluation.report import MEAN_NAMES, USAGE_HEAD, Table, html_page, percent, points, usage_cells, without_nan
-from cooper.evaluation.rows import write_whole
 from cooper.evaluation.study import Study
+from cooper.files.rows import write_whole
 
 TITLE = "Models over the same questions"
 

@@ -3,16 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.resources import files
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-)
 from torch import Tensor
 
 from cooper.errors import CooperError
@@ -34,7 +27,6 @@ from cooper.model.weights import (
     read_tensors,
 )
 
-NANO = "nano"
 OWN_STEM = "model"
 PROMPTS_FILE = "prompts.json"
 TOKENIZER_FILES = (
@@ -79,36 +71,6 @@ class Differences:
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     misshapen: tuple[Misshapen, ...] = ()
-
-
-def resolve(name_or_path: str | Path) -> Path:
-    """The directory of a checkpoint: ``"nano"`` (bundled), a directory, or a hub id, which is downloaded.
-
-    Raises CooperError if it is none of them, or the download fails.
-    """
-    if name_or_path == NANO:
-        bundled = Path(str(files("cooper"))) / "assets" / NANO
-        if not bundled.is_dir():
-            raise CooperError(f"the bundled model is missing: {bundled} is no directory; install the package again")
-        return bundled
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise CooperError(f"{path} is a file; name the checkpoint's directory")
-    name = str(name_or_path)
-    if name.count("/") != 1 or name.startswith(("/", ".", "~")):
-        raise CooperError(f"{name} is no directory, and neither '{NANO}' nor a hub id of the form owner/name")
-    try:
-        return Path(snapshot_download(name))
-    except (
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        HFValidationError,
-        OSError,
-    ) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CooperError(f"{name} is no directory here and could not be fetched from the hub: {reason}") from None
 
 
 def family_of(directory: Path, base: Path | None = None) -> Family:

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel
 from transformers.utils import is_accelerate_available
 
 from cooper.errors import CooperError
-from cooper.model.checkpoint import is_published_layout, open_checkpoint, resolve, verify_ours
+from cooper.files.hub import resolve
+from cooper.model.checkpoint import is_published_layout, open_checkpoint, verify_ours
 from cooper.model.config import CooperConfig
 from cooper.model.layout import VAE_PREFIX
 from cooper.model.weights import DTYPES, read_json

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.model.checkpoint import resolve
+from cooper.files.hub import resolve
+from cooper.files.pictures import Picture, opened
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.loading import Device
@@ -22,13 +23,11 @@ from cooper.reasoning.events import Event, TraceDone
 from cooper.reasoning.options import Inference, Options, Request
 from cooper.reasoning.session import Parts
 from cooper.reasoning.text import Sampling, Seeded
-from cooper.sequence.images import checked_image, read_image
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
 from cooper.trace.trace import MapStep, Mode, Question, Trace
 
-Picture = Image.Image | str | Path
 MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
 LONGEST_QUESTION = 20_000  # characters
 
@@ -187,11 +186,6 @@ class Cooper:
         step = trace.maps[0]
         assert step.reading is not None
         return DrawnMap(step.reading, step.image, self.engine.parts.layout.processor.canvas(source), trace)
-
-
-def opened(image: Picture) -> Image.Image:
-    """A picture from a path or from memory, checked. Raises CooperError naming the file."""
-    return checked_image(image) if isinstance(image, Image.Image) else read_image(image)
 
 
 def question_of(image: Picture | Sequence[Picture], text: str, subject: int = -1) -> Question:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cooper.errors import CooperError
+from cooper.files.values import read_recipe
 from cooper.model.config import DrawingDefaults
-from cooper.reasoning.recipe_file import read_recipe
 from cooper.reasoning.text import Randomness, Sampling
 from cooper.trace.trace import Mode
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cooper.model.checkpoint import resolve
+from cooper.files.hub import resolve
 from cooper.reasoning.options import Inference
 
 PIECES, PIECE = 64, 4096  # bytes of a file that are looked at: weights move everywhere, so samples tell two trainings apart

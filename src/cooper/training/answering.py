@@ -10,12 +10,12 @@ from PIL import Image
 from cooper.data.scenes.question import SceneQuestion
 from cooper.data.scenes.questions import balanced_questions
 from cooper.evaluation.answers import score
+from cooper.files.pictures import grey_picture
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
 from cooper.trace.trace import Mode, Question
 from cooper.training.checkpoints import Bundle
 from cooper.training.pictures import ScenePictures
-from cooper.training.sft import grey_picture
 
 TURN_TOKENS = 128  # the longest turn that is waited for
 

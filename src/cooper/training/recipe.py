@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cooper.errors import CooperError
-from cooper.reasoning.recipe_file import build, overridden, read_recipe
+from cooper.files.values import build, overridden, read_recipe
 
 __all__ = ["Optimiser", "OptimiserKind", "Precision", "Record", "Schedule", "build", "overridden", "read_recipe"]
 

@@ -16,6 +16,7 @@ from transformers import TrainerCallback
 from cooper.data.scenes.drawings import Drawings
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
+from cooper.files.pictures import grey_picture
 from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
@@ -48,7 +49,7 @@ from cooper.training.latents import LatentStore
 from cooper.training.packed import MapRows, Noise, PackedObjective
 from cooper.training.pictures import load_pictures
 from cooper.training.recipe import read_recipe
-from cooper.training.sft import SftRecipe, TraceBatches, TraceRows, grey_picture
+from cooper.training.sft import SftRecipe, TraceBatches, TraceRows
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
 from cooper.training.trainer import PackedTrainer, Plan
 from cooper.training.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
@@ -20,6 +19,7 @@ from cooper.data.scenes.questions import questions_of
 from cooper.data.scenes.reading import reading_traces
 from cooper.data.scenes.traces import another_map, teacher_trace
 from cooper.errors import CooperError
+from cooper.files.pictures import GREY, grey_picture
 from cooper.perception import Modality
 from cooper.sequence.layout import Layout, Views
 from cooper.sequence.packed import PackedSequence
@@ -34,7 +34,6 @@ from cooper.training.recipe import Optimiser, Record
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 GROUNDING = "grounding"  # lessons in looking, in words
 READING = "reading"  # lessons in reading maps; the picture is hidden in half of them
-GREY = 127  # what a model that must not look is shown
 
 
 @dataclass(frozen=True)
@@ -186,11 +185,6 @@ class _Tree:
         self.segments.append(segment)
         self.parents.append(parent)
         return len(self.segments) - 1
-
-
-def grey_picture(like: Image.Image) -> Image.Image:
-    """A mid-grey picture of the same size."""
-    return Image.new("RGB", like.size, (GREY, GREY, GREY))
 
 
 def hiding(trace: Trace) -> Trace:

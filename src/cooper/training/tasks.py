@@ -17,7 +17,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.answers import QUESTION_TYPES, TOLERANCE
 from cooper.evaluation.benchmarks.scenes import item_of
 from cooper.evaluation.runner import Item
-from cooper.sequence.images import read_image
+from cooper.files.pictures import read_image
 from cooper.trace.trace import Question
 from cooper.training.rollouts import Rollout
 from cooper.training.sampler import Sampler

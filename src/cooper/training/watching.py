@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cooper.errors import CooperError
-from cooper.evaluation.rows import Row, read_rows, write_whole
+from cooper.files.rows import Row, read_rows, write_whole
 
 METRICS_FILE = "metrics.jsonl"
 _HIDDEN = ("epoch", "total_flos", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss")

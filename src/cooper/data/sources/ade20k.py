@@ -14,10 +14,10 @@ from PIL import Image
 
 from cooper.data.sources.truths import SegmentationSet
 from cooper.errors import CooperError
+from cooper.files.pictures import read_image
 from cooper.perception.components import connected
 from cooper.perception.palette import LabelMaps
 from cooper.perception.segmentation import ade20k_maps
-from cooper.sequence.images import read_image
 
 CLASSES = 150
 PICTURES = 2000

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cooper.data.sources.truths import DepthTruth
 from cooper.errors import CooperError
-from cooper.sequence.images import read_image
+from cooper.files.pictures import read_image
 
 KITTI_WINDOW = (352, 1216)  # px: the part of a street picture that the KITTI benchmark keeps, at the bottom, in the middle
 

@@ -8,9 +8,9 @@ from typing import Any
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, StoredQuestion, from_bytes, from_file
-from cooper.evaluation.benchmarks.source import find_files, local_data
 from cooper.evaluation.benchmarks.tables import Row, check_key, read_table
 from cooper.evaluation.runner import Item
+from cooper.files.hub import find_files, local_data
 
 HUB = "whyu/mm-vet"
 EXPECTED = 218

@@ -15,10 +15,10 @@ from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, StoredQuestion
-from cooper.evaluation.benchmarks.source import find_files, local_data
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.evaluation.runner import Item
+from cooper.files.hub import find_files, local_data
 
 MINI = "MMBench_V11_MINI"
 DEV = "MMBench_DEV_EN_V11"

@@ -26,7 +26,7 @@ class Picture:
 
     def open(self) -> Image.Image:
         """Decode it, upright and in RGB. CooperError names the place when that fails."""
-        from cooper.reasoning.cooper import opened  # loads torch, which reading tables does not need
+        from cooper.files.pictures import opened  # loads torch, which reading tables does not need
 
         try:
             return opened(self.source if isinstance(self.source, Path) else Image.open(BytesIO(self.source)))

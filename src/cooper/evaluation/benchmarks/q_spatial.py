@@ -12,11 +12,11 @@ from typing import Literal
 
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.pictures import Picture, StoredQuestion, from_bytes, from_file
-from cooper.evaluation.benchmarks.source import find_files, local_data
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import DISTANCE, worded
 from cooper.evaluation.quantities import METRES
 from cooper.evaluation.runner import Item
+from cooper.files.hub import find_files, local_data
 
 HUB = "andrewliao11/Q-Spatial-Bench"
 Split = Literal["plus", "scannet"]

@@ -27,13 +27,13 @@ from cooper.evaluation.report import write_report
 from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
 from cooper.evaluation.summary import Report, summarise
+from cooper.files.pictures import grey_picture
 from cooper.perception.modality import Reading
 from cooper.reasoning.origin import Origin
 from cooper.trace.trace import Question
 
 QUESTIONS_PER_SCENE = 4
 NOTHING: Mapping[str, Reading] = MappingProxyType({})
-GREY = 127  # what a model that is not allowed to look is shown
 CONVENTIONS = Conventions(NEAR, FAR, CLASS_NAMES, frozenset(CLASS_IDS[shape] for shape in SHAPES), CLASS_IDS["void"])
 
 
@@ -150,7 +150,8 @@ def _known(record: SceneRecord) -> dict[str, Reading]:
 
 
 def _shown(record: SceneRecord, blind: bool) -> Image.Image:
-    return Image.fromarray(np.full_like(record.rgb, GREY) if blind else record.rgb)
+    picture = Image.fromarray(record.rgb)
+    return grey_picture(picture) if blind else picture
 
 
 def truth_of(record: SceneRecord) -> Truth:

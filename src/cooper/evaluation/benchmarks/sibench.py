@@ -21,11 +21,11 @@ from cooper.evaluation.benchmarks.options import (
     truth_text,
 )
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, StoredQuestion, from_files
-from cooper.evaluation.benchmarks.source import find_files, local_data
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import WANTED, worded
 from cooper.evaluation.quantities import quantities
 from cooper.evaluation.runner import Item
+from cooper.files.hub import find_files, local_data
 
 HUB = "Two-hot/SIBench"
 PICTURES = ("*.jpg", "*.jpeg", "*.png", "*.webp", "*.bmp")

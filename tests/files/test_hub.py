@@ -3,7 +3,7 @@
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.source import find_files, local_data
+from cooper.files.hub import find_files, local_data
 
 
 def test_what_is_here_is_not_downloaded(tmp_path, monkeypatch):
