@@ -5,11 +5,12 @@ B: rows. V: vocabulary that may be sampled.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor
 
+from cooper.files.values import Above, AtMost, Size, Weight, check_fields
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.context import Context, bind, unbind
 from cooper.sequence.packing import Geometry, pack_tokens
@@ -40,17 +41,12 @@ class Seeded:
 class Sampling:
     """How tokens are chosen. Temperature 0 takes the likeliest; `max_tokens` limits one turn (the end token counts)."""
 
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_tokens: int = 512
+    temperature: Weight = 0.0
+    top_p: Annotated[float, Above(0), AtMost(1)] = 1.0
+    max_tokens: Size = 512
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(f"temperature is {self.temperature}; it must not be negative")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; it must lie in (0, 1]")
-        if self.max_tokens < 1:
-            raise ValueError(f"max_tokens is {self.max_tokens}; a turn needs at least one")
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ B: scenes drawn together. N: latent tokens. D: width of a latent token.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from PIL import Image
 
 from cooper.data.batches import rng_of, shuffled
+from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed
 from cooper.model.config import DrawingDefaults
 from cooper.perception import Modality
 from cooper.reasoning.context import begin
@@ -21,7 +23,7 @@ from cooper.sequence.packing import pack
 from cooper.sequence.segments import TextSegment, tokens_latent
 from cooper.training.checkpoints import Bundle, NetworkShape
 from cooper.training.latents import PictureKey
-from cooper.training.packed import LossWeights, MapRows
+from cooper.training.packed import Draws, LossWeights, MapRows
 from cooper.training.pictures import DrawnMaps, MapScores, ScenePictures, map_scores
 from cooper.training.recipe import Optimiser, Record
 
@@ -47,13 +49,13 @@ class AmgRecipe:
     maps: tuple[str, ...] = ("depth", "segmentation")
     loss: LossWeights = field(default_factory=LossWeights)
     record: Record = field(default_factory=Record)
-    timestep_shift: float = 1.0
-    draws: int = 1
+    timestep_shift: Positive = 1.0
+    draws: Draws = 1
     mirror: bool = True
-    scenes: int = 100_000
-    words: int = 1024
-    eval_scenes: int = 64
-    seed: int = 0
+    scenes: Count = 100_000
+    words: Annotated[int, AtLeast(300), AtMost(10**6)] = 1024
+    eval_scenes: Count = 64
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cooper.errors import CooperError
+from cooper.files.values import Positive, Size
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, VitGeometry
 from cooper.model.cooper import CooperModel
 from cooper.model.experts import PerExpert
@@ -31,17 +32,17 @@ HEAD_NORM = 1.5
 class NetworkShape:
     """Sizes of the network; defaults are nano's. `views`: which views of a picture are read, as in the configuration."""
 
-    hidden_size: int = 192
-    num_hidden_layers: int = 6
-    num_attention_heads: int = 6
-    num_key_value_heads: int = 2
-    intermediate_size: int = 512
-    rope_theta: float = 1e6
-    latent_patch_size: int = 4
-    latent_side: int = 8
-    vit_side: int = 8
-    position_scale: float = 3.14159
-    position_base: float = 8.0
+    hidden_size: Size = 192
+    num_hidden_layers: Size = 6
+    num_attention_heads: Size = 6
+    num_key_value_heads: Size = 2
+    intermediate_size: Size = 512
+    rope_theta: Positive = 1e6
+    latent_patch_size: Size = 4
+    latent_side: Size = 8
+    vit_side: Size = 8
+    position_scale: Positive = 3.14159
+    position_base: Positive = 8.0
     vit: VitGeometry = VitGeometry(128, 4, 4, 384, 14, 8)
     transforms: Transforms = Transforms((128, 128, 16), (112, 112, 14), True)
     drawing: DrawingDefaults = DrawingDefaults(10, 1.0, 1.0, 1.0)
