@@ -19,7 +19,7 @@ from cooper.files.values import Count, Positive, Seed, Size, Weight
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
-from cooper.training.pictures import KINDS, DrawnMaps, MapScores, ScenePictures, map_scores, to_pixels
+from cooper.training.pictures import KINDS, DrawnMaps, ScenePictures, map_scores, to_pixels
 from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
 from cooper.training.trainer import Objective
 
@@ -150,11 +150,10 @@ def reconstructed(
 
 
 def reconstruction_scores(
-    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], recipe: AutoencoderRecipe
-) -> MapScores:
-    """What the autoencoder alone loses of depth and classes."""
-    classes = len(recipe.modalities["segmentation"]["names"])
-    return map_scores(reconstructed(autoencoder, pictures, modalities, recipe.eval_scenes), pictures, modalities, classes)
+    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], scenes: int
+) -> dict[str, float]:
+    """What the autoencoder alone loses of depth and classes of the first `scenes` scenes."""
+    return map_scores(reconstructed(autoencoder, pictures, modalities, scenes), pictures, modalities)
 
 
 @torch.no_grad()

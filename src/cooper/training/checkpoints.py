@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cooper.errors import CooperError
+from cooper.files.hub import NANO
 from cooper.files.values import Positive, Size
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, VitGeometry
 from cooper.model.cooper import CooperModel
@@ -18,6 +19,7 @@ from cooper.model.experts import PerExpert
 from cooper.model.mot import JointAttention, MotLayer
 from cooper.model.vae import Autoencoder
 from cooper.model.vit import Vit
+from cooper.reasoning.cooper import Cooper
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import FILE_NAME as PROMPTS_FILE
 from cooper.trace.prompts import Prompts
@@ -115,7 +117,8 @@ def _save_part(part: nn.Module, said: Mapping[str, Any], folder: Path, stage: st
 
 
 def _is_whole(folder: Path) -> bool:
-    return (folder / "config.json").exists()
+    """Whether this is a whole checkpoint, and not the result of a first stage."""
+    return str(folder) == NANO or (folder / "config.json").exists()
 
 
 def _load_part(folder: Path, stage: str, noun: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -219,7 +222,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     bundle.prompts.to_json(folder / PROMPTS_FILE)
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """What `save_bundle` wrote, in float32. CooperError names what is missing or does not fit."""
-    model = CooperModel.from_pretrained(folder, dtype=torch.float32)
-    return Bundle(model, model.config.processor(folder), Prompts.from_json(folder / PROMPTS_FILE))
+def load_bundle(start: Path, base: Path | None = None) -> Bundle:
+    """A checkpoint of either layout in float32: a folder, a hub id or `nano`, as `Cooper.from_pretrained` reads it. CooperError
+    names what is missing or does not fit; prompts that are missing are ours, with a warning."""
+    parts = Cooper.from_pretrained(str(start), None if base is None else str(base), torch.float32).engine.parts
+    return Bundle(parts.model, parts.layout.processor, parts.prompts)

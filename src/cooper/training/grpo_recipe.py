@@ -79,6 +79,8 @@ class LoraSettings:
 class GrpoRecipe:
     """Reinforcement learning from a finished stage 2.
 
+    `init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`; `base` names the one that has
+    configuration, tokenizer and autoencoder, if `init` holds only weights.
     `data`: a rendered scene set or a JSON Lines file (see `tasks.FileTasks`). Each update asks `questions` questions `group`
     times each; `rows` rollouts are scored in one pass per process. `mode` `text` is the twin that never draws. `map_noise`
     above 0 also rewards drawing (Flow-GRPO). `num_timesteps`: drawing steps of rollouts, the checkpoint's own by default.
@@ -97,6 +99,7 @@ class GrpoRecipe:
     group: Annotated[int, AtLeast(2), AtMost(2**12)] = 8  # each rollout is compared with the others
     rows: Batch = 16
     mode: Literal["interleaved", "text"] = "interleaved"
+    base: Path | None = None
     val: Path | None = None
     flags: Path | None = None
     rewards: RewardSettings = field(default_factory=RewardSettings)

@@ -62,6 +62,12 @@ def check_mixture(weights: Mapping[str, float], known: Sequence[str]) -> None:
         raise CooperError("mixture must give one of its sources a weight above 0")
 
 
+def check_map_names(names: Sequence[str]) -> None:
+    """CooperError: maps to be learnt that scenes do not have, none, or one twice."""
+    if not names or len(set(names)) < len(names) or not set(names) <= {"depth", "segmentation"}:
+        raise CooperError(f"maps is {list(names)}; it must name depth, segmentation or both")
+
+
 def check_maps(modalities: Mapping[str, Mapping[str, Any]]) -> None:
     """CooperError: settings of the two maps of a scene that are missing or do not fit."""
     for name, kind in (("depth", DepthModality), ("segmentation", SegmentationModality)):

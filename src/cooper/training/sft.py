@@ -31,7 +31,7 @@ from cooper.trace.prompts import MODES
 from cooper.trace.trace import MapStep, Mode, Question, Trace
 from cooper.training.latents import PictureKey
 from cooper.training.packed import Draws, LossWeights, MapRows
-from cooper.training.recipe import Optimiser, Record, check_mixture
+from cooper.training.recipe import Optimiser, Record, check_map_names, check_mixture
 
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 GROUNDING = "grounding"  # lessons in looking, in words
@@ -41,7 +41,9 @@ Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
 
 @dataclass(frozen=True)
 class SftRecipe:
-    """`mixture`: weights of the modes, of `grounding` (lessons in looking), of `reading` (lessons in reading maps) and of
+    """`init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`; `base` names the one that has
+    configuration, tokenizer and autoencoder, if `init` holds only weights.
+    `mixture`: weights of the modes, of `grounding` (lessons in looking), of `reading` (lessons in reading maps) and of
     `replay` (rows of stage 1). `questions`: how many share a row, by mode, and lessons likewise. `drawn`: the share of maps
     in traces that are flow targets too.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
@@ -59,6 +61,7 @@ class SftRecipe:
     optimiser: Optimiser
     mixture: Mapping[str, Weight]
     questions: Mapping[str, Questions]
+    base: Path | None = None
     maps: tuple[str, ...] = ("depth", "segmentation")
     loss: LossWeights = field(default_factory=LossWeights)
     record: Record = field(default_factory=Record)
@@ -78,6 +81,7 @@ class SftRecipe:
     seed: Seed = 0
 
     def __post_init__(self) -> None:
+        check_map_names(self.maps)
         check_mixture(self.mixture, (*MODES, GROUNDING, READING, REPLAY))
         for name in self.mixture:
             if name != REPLAY and self.questions.get(name, 0) < 1:

@@ -54,10 +54,10 @@ class VisionWeights:
 
 @dataclass(frozen=True)
 class VisionRecipe:
-    """`init`: a checkpoint whose tower learns on, below a fresh head. `mixture`: how often colour pictures and each map are
-    shown. `cells`: questions along a side of a patch. Against learning scenes by heart: `mirror` half of the pictures;
-    `move` half of them by up to so many pixels (their depth is not asked then, because it was seen along another axis);
-    `jitter` brightness by up to this factor more or less.
+    """`init`: a checkpoint of either layout whose tower learns on, below a fresh head; `base` as in `AmgRecipe`. `mixture`: how
+    often colour pictures and each map are shown. `cells`: questions along a side of a patch. Against learning scenes by
+    heart: `mirror` half of the pictures; `move` half of them by up to so many pixels (their depth is not asked then, because
+    it was seen along another axis); `jitter` brightness by up to this factor more or less.
     """
 
     out: Path
@@ -68,6 +68,7 @@ class VisionRecipe:
     vit: VitGeometry
     transforms: Transforms
     init: Path | None = None
+    base: Path | None = None
     mixture: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     loss: VisionWeights = field(default_factory=VisionWeights)
     record: Record = field(default_factory=Record)
