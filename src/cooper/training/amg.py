@@ -116,7 +116,7 @@ class MapExam:
         *_, last = draw(model, geometry, drawers, self.settings)
         assert isinstance(last, Drawn)
         latents_BZhw = torch.stack([tokens_latent(latent, grid, geometry.latent_patch) for latent in last.latents])
-        return model.vae.decode(latents_BZhw).permute(0, 2, 3, 1).numpy()
+        return model.vae.decode(latents_BZhw).float().permute(0, 2, 3, 1).cpu().numpy()
 
     def scores(self, drawn: DrawnMaps) -> dict[str, float]:
         """`drawn` against the truth."""

@@ -144,7 +144,7 @@ def reconstructed(
         parts = []
         for index in range(min(count, len(pictures))):
             pixels = to_pixels(pictures.picture(index, kind, modalities))[None]
-            parts.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).numpy())
+            parts.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).cpu().numpy())
         drawn[kind] = np.stack(parts)
     return DrawnMaps(drawn["depth"], drawn["segmentation"])
 

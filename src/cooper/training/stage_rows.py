@@ -63,4 +63,4 @@ def map_exam(bundle: Bundle, rows: MapRows, scenes: int) -> MapExam:
 def grey_latent(bundle: Bundle, rgb: np.ndarray) -> Tensor:
     """The latent of a grey picture of this size."""
     pixels = bundle.processor.vae_pixels(grey_picture(Image.fromarray(rgb)))
-    return bundle.model.vae.latents(pixels[None])[0].float()
+    return bundle.model.vae.latents(pixels[None])[0].float().cpu()
