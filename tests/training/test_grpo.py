@@ -14,7 +14,8 @@ from cooper.training.checkpoints import load_bundle
 from cooper.training.grpo import InterleavedGRPOTrainer
 from cooper.training.grpo_recipe import LoraSettings, RewardSettings
 from cooper.training.recipe import Record
-from cooper.training.reinforcing import arguments, assemble, last_whole_checkpoint, reinforce
+from cooper.training.reinforcing import arguments, assemble, reinforce
+from cooper.training.sealing import last_whole
 from cooper.training.trainer import Interrupted
 from tests.judge_server import Play, completion, serving, settings_of
 from tests.training.grpo_runs import changed, lines, script, weights
@@ -45,7 +46,7 @@ def test_a_resumed_run_takes_the_same_steps(recipe, lora):
     torn = broken.out / "checkpoint-3"
     torn.mkdir()
     (torn / "trainer_state.json").write_text('{"global_st')  # killed while it was written
-    assert last_whole_checkpoint(broken.out) == broken.out / "checkpoint-2"
+    assert last_whole(broken.out) == broken.out / "checkpoint-2"
     resumed = weights(reinforce(broken, {}))
     for name, weight in whole.items():
         torch.testing.assert_close(resumed[name], weight, atol=1e-7, rtol=0, msg=name)
@@ -155,7 +156,7 @@ def test_a_signal_leaves_a_checkpoint(recipe, monkeypatch):
     monkeypatch.setattr(InterleavedGRPOTrainer, "sample", interrupted)
     with pytest.raises(Interrupted) as stopped:
         reinforce(recipe, {})
-    assert stopped.value.step == 1 and last_whole_checkpoint(recipe.out) == recipe.out / "checkpoint-1"
+    assert stopped.value.step == 1 and last_whole(recipe.out) == recipe.out / "checkpoint-1"
 
 
 def test_what_a_recipe_may_not_say(recipe):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cooper.training.reinforcing import last_whole_checkpoint
+from cooper.training.sealing import last_whole
 
 WORKER = Path(__file__).with_name("grpo_worker.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -61,7 +61,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(start, scene_folder, unbroke
     words = ("run", start, scene_folder, tmp_path / "killed", 2, 5, 1e-2)
     killed = subprocess.run(worker(*words, moment), env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-3000:]
-    last = last_whole_checkpoint(tmp_path / "killed")
+    last = last_whole(tmp_path / "killed")
     assert last is not None and last.name == f"checkpoint-{MOMENTS[moment]}"
     assert (tmp_path / "killed" / "checkpoint-3").exists() == (moment in ("writing", "saving"))
     run(*words)

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from cooper.errors import CooperError
 from cooper.training.grpo import InterleavedGRPOTrainer
 from cooper.training.recipe import Record
-from cooper.training.reinforcing import arguments, last_whole_checkpoint, reinforce
+from cooper.training.reinforcing import arguments, reinforce
+from cooper.training.sealing import last_whole
 from cooper.training.tasks import Tasks, order_of
 from cooper.training.trainer import Interrupted
 from cooper.training.watching import read_metrics
@@ -82,7 +83,7 @@ def test_a_finished_run_started_again_takes_no_step(small, asked):
     asked.clear()
     reinforce(run, {})
     assert not asked and read_metrics(run.out / "metrics.jsonl") == logged
-    assert last_whole_checkpoint(run.out) == run.out / "checkpoint-3"
+    assert last_whole(run.out) == run.out / "checkpoint-3"
     for name, weight in once.items():
         assert torch.equal(weights(run)[name], weight), name
 
@@ -92,7 +93,7 @@ def test_a_signal_waits_until_a_generation_is_used_up(small, monkeypatch):
     interrupt_in_step(monkeypatch, 1)
     with pytest.raises(Interrupted) as stopped:
         reinforce(run, {})
-    assert stopped.value.step == 2 and last_whole_checkpoint(run.out) == run.out / "checkpoint-2"
+    assert stopped.value.step == 2 and last_whole(run.out) == run.out / "checkpoint-2"
 
 
 @pytest.mark.parametrize("name", ["steps_per_generation", "generation_batch_size", "shuffle_dataset"])

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import AdamW, Muon
 
 from cooper.training.optimisers import Together, build_optimiser
-from cooper.training.trainer import last_checkpoint
+from cooper.training.sealing import last_whole
 from tests.networks import tiny_model
 
 from .toy import ToyObjective, lines, make_batch, toy_plan, trained
@@ -47,7 +47,7 @@ def test_every_weight_has_one_optimiser():
 def test_a_resumed_run_repeats_the_unbroken_one(tmp_path: Path):
     unbroken = trained(layered_plan(tmp_path / "a"))
     trained(layered_plan(tmp_path / "b"))
-    last = last_checkpoint(tmp_path / "b")
+    last = last_whole(tmp_path / "b")
     assert last is not None
     for file in sorted(last.iterdir()):
         file.unlink()

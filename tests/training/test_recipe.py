@@ -11,7 +11,8 @@ from cooper.training.autoencoder import AutoencoderRecipe
 from cooper.training.grpo_recipe import GrpoRecipe
 from cooper.training.recipe import Optimiser, Record, read_recipe
 from cooper.training.reinforcing import arguments
-from cooper.training.run import plain, train
+from cooper.training.run import train
+from cooper.training.run_folder import plain
 from cooper.training.sft import SftRecipe
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "nano"

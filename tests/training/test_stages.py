@@ -27,7 +27,7 @@ def _recipe(folder: Path, name: str, values: dict[str, object]) -> Path:
 
 @pytest.mark.slow
 def test_four_stages_make_a_model_that_answers(scene_folder: Path, tmp_path: Path):
-    from cooper.training.run import plain
+    from cooper.training.run_folder import plain
 
     data = {"data": str(scene_folder), "val": str(scene_folder)}
     vae = {"base_channels": 8, "channel_multipliers": [1, 2], "blocks_per_level": 1, "latent_channels": 2}
@@ -56,7 +56,9 @@ def test_four_stages_make_a_model_that_answers(scene_folder: Path, tmp_path: Pat
     recipe = _recipe(tmp_path, "sft", {**third, "eval_questions": 2, "eval_scenes": 2})
     sft = train("sft", recipe)
     assert (tmp_path / "sft" / "curves.svg").exists() and (tmp_path / "amg" / "maps-000002.png").exists()
-    assert train("sft", recipe, ["optimiser.steps=3"]) == sft
+    with pytest.raises(CooperError, match=r"optimiser.steps was 2 and is 3; choose another out, or .* --force-recipe"):
+        train("sft", recipe, ["optimiser.steps=3"])
+    assert train("sft", recipe, ["optimiser.steps=3"], force=True) == sft
     steps = [line["step"] for line in read_metrics(tmp_path / "sft" / "metrics.jsonl") if "ce" in line]
     assert steps == [1, 2, 3]
     again = train("vision", _recipe(tmp_path, "again", {**sight, "eval_scenes": 2, "init": str(sft)}))

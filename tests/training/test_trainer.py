@@ -16,7 +16,8 @@ from torch import Tensor
 
 from cooper.errors import CooperError
 from cooper.training.averaging import Average
-from cooper.training.trainer import PackedTrainer, last_checkpoint
+from cooper.training.sealing import last_whole
+from cooper.training.trainer import PackedTrainer
 
 from .toy import ToyBatch, ToyObjective, lines, toy_plan, trained
 
@@ -47,7 +48,7 @@ def test_a_resumed_run_repeats_the_unbroken_one(tmp_path: Path):
     unbroken = trained(toy_plan(tmp_path / "a"))
     broken = toy_plan(tmp_path / "b")
     trained(broken)
-    last = last_checkpoint(tmp_path / "b")
+    last = last_whole(tmp_path / "b")
     assert last is not None and last.name == "checkpoint-8"
     for file in sorted(last.iterdir()):
         file.unlink()
@@ -100,14 +101,14 @@ def _started(folder: Path, what: str, **variables: str) -> subprocess.Popen[str]
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_checkpoint(tmp_path: Path, number: signal.Signals):
     process = _started(tmp_path, "slow")
-    while last_checkpoint(tmp_path) is None:
+    while last_whole(tmp_path) is None:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
     process.send_signal(number)
     said = process.communicate()[0]
     assert process.returncode == 130, said
     assert "start the same command again" in said
-    last = last_checkpoint(tmp_path)
+    last = last_whole(tmp_path)
     assert last is not None and str(last) in said
 
 

@@ -13,7 +13,8 @@ from trl import GRPOTrainer
 from cooper.errors import CooperError
 from cooper.training.grpo_recipe import LoraSettings
 from cooper.training.grpo_samples import fault_folder
-from cooper.training.reinforcing import arguments, last_whole_checkpoint, reinforce
+from cooper.training.reinforcing import arguments, reinforce
+from cooper.training.sealing import last_whole
 from cooper.training.trainer import PackedTrainer
 from cooper.training.watching import Watching, read_metrics
 from tests.training.toy import ToyObjective, toy_plan
@@ -45,7 +46,7 @@ def test_nor_in_reinforcement(recipe, monkeypatch):
     monkeypatch.setattr(GRPOTrainer, "_compute_loss", steep)
     with pytest.raises(CooperError, match="the gradients are not numbers at step 2"):
         reinforce(recipe, {})
-    assert last_whole_checkpoint(recipe.out) == recipe.out / "checkpoint-1"
+    assert last_whole(recipe.out) == recipe.out / "checkpoint-1"
 
 
 def test_every_process_keeps_the_rollouts_of_a_bad_loss_in_a_folder_of_its_own(tmp_path):

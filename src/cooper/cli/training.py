@@ -23,14 +23,20 @@ def train(
     stage: Annotated[Stage, typer.Argument(help="What to train.")],
     config: Annotated[Path, typer.Option("--config", help="The recipe, a YAML file.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes such as optimiser.steps=100.")] = None,
+    force_recipe: Annotated[
+        bool, typer.Option("--force-recipe", help="Go on with the run in the folder `out` although its recipe was another.")
+    ] = False,
 ) -> None:
-    """Train one stage. The same command goes on from the last checkpoint of the run; Ctrl-C leaves one."""
+    """Train one stage. The same command goes on from the last checkpoint of the run; Ctrl-C leaves one.
+
+    A run that goes on keeps its recipe: what changed is refused by its key, but for where and how often it writes.
+    """
     read_plain(config)  # says what is wrong with the file before anything heavy is imported
     from cooper.training.run import train as run
     from cooper.training.trainer import Interrupted
 
     try:
-        run(stage.value, config, tuple(overrides or ()))
+        run(stage.value, config, tuple(overrides or ()), force_recipe)
     except Interrupted as stopped:
         typer.echo(str(stopped), err=True)
         raise typer.Exit(130) from None

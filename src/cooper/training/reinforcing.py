@@ -1,6 +1,5 @@
 """A run of reinforcement learning: a recipe in, a run folder with checkpoints, figures and a finished model out."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -32,14 +31,15 @@ from cooper.training.rewards.answer import AnswerReward, JudgedAnswerReward
 from cooper.training.rewards.exploration import ExplorationReward
 from cooper.training.rewards.format import FormatReward
 from cooper.training.rewards.reward import Reward
+from cooper.training.run_folder import MODEL_FOLDER
 from cooper.training.sampler import Sampler
 from cooper.training.scoring import Scorer
+from cooper.training.sealing import Sealing, resume_point
 from cooper.training.sharding import is_sharded, whole_weights
 from cooper.training.tasks import Source, Tasks, order_of, source_of
-from cooper.training.trainer import STATE_FILE, Finite, Interrupted, Stopping
+from cooper.training.trainer import Finite, Interrupted, Stopping
 from cooper.training.watching import Evaluating, Tracking, Watching
 
-MODEL_FOLDER = "model"
 EXAM_SCENES = 100
 
 
@@ -61,7 +61,7 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
         # by transformers' own log: TRL's would empty what it has gathered for the line of the step into that of the exam
         report = partial(Trainer.log, trainer)
         trainer.add_callback(Evaluating(every, lambda step: _examined(exam, bundle), report, trainer.whole))
-    last = last_whole_checkpoint(recipe.out)
+    last = resume_point(recipe.out)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.state.global_step < recipe.steps:
         raise Interrupted(trainer.state.global_step, recipe.out / f"checkpoint-{trainer.state.global_step}")
@@ -88,7 +88,7 @@ def _trained(recipe: GrpoRecipe, bundle: Bundle, trainer: InterleavedGRPOTrainer
 
 def _callbacks(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> list[TrainerCallback]:
     recipe.out.mkdir(parents=True, exist_ok=True)
-    callbacks: list[TrainerCallback] = [Stopping(recipe.iterations), Finite(), Watching(recipe.out, "grpo")]
+    callbacks: list[TrainerCallback] = [Stopping(recipe.iterations), Finite(), Sealing(), Watching(recipe.out, "grpo")]
     if recipe.record.tracker == "trackio":
         callbacks.append(Tracking("cooper", f"grpo-{recipe.out.name}", plain))
     return callbacks
@@ -210,17 +210,3 @@ def _check_sharding(args: GRPOConfig, lora: LoraSettings | None) -> None:
         raise CooperError("weights can be sharded by FSDP2 only: set version 2 in trl.fsdp_config or in accelerate's own file")
     if lora is not None:
         raise CooperError("recipe: lora and FSDP do not go together: adapters are small, so train them without sharding")
-
-
-def last_whole_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint with the most steps among those that were written to the end: the state file comes last."""
-    found = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}") if _is_json(path)]
-    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return True

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-import yaml
 from transformers import TrainerCallback
 
 from cooper.data.scenes.drawings import Drawings
@@ -44,6 +43,7 @@ from cooper.training.grpo_recipe import GrpoRecipe
 from cooper.training.packed import PackedObjective
 from cooper.training.pictures import load_pictures
 from cooper.training.recipe import read_recipe
+from cooper.training.run_folder import MODEL_FOLDER, enter, finish, is_finished, plain
 from cooper.training.sft import SftRecipe, TraceBatches, TraceRows
 from cooper.training.stage_rows import grey_latent, map_exam, map_rows, room_modalities
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
@@ -51,29 +51,30 @@ from cooper.training.trainer import PackedTrainer, Plan
 from cooper.training.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
 from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching
 
-Stage = Literal["autoencoder", "vision", "amg", "sft", "grpo"]
-STAGES: tuple[Stage, ...] = ("autoencoder", "vision", "amg", "sft", "grpo")
-RECIPE_FILE = "recipe.yaml"
-MODEL_FOLDER = "model"  # the finished model, of averaged weights, inside a run folder
 
-
-def train(stage: str, config: str | Path, overrides: Sequence[str] = ()) -> Path:
+def train(stage: str, config: str | Path, overrides: Sequence[str] = (), force: bool = False) -> Path:
     """Run a stage as its recipe says, from its last checkpoint if there is one; returns the folder of the finished model.
 
-    CooperError: an unknown stage, key or value, data that are not there, or a loss that is not a number. Interrupted: a
-    signal ended the run; a checkpoint was left.
+    `force`: a run in the same folder goes on although its recipe was another. CooperError: an unknown stage, key or value, a
+    recipe that changed, data that are not there, or a loss that is not a number. Interrupted: a signal ended the run; a
+    checkpoint was left.
     """
-    if stage == "autoencoder":
-        return _autoencoder(read_recipe(AutoencoderRecipe, config, overrides))
-    if stage == "vision":
-        return _vision(read_recipe(VisionRecipe, config, overrides))
-    if stage == "amg":
-        return _amg(read_recipe(AmgRecipe, config, overrides))
-    if stage == "sft":
-        return _sft(read_recipe(SftRecipe, config, overrides))
-    if stage == "grpo":
-        return _grpo(read_recipe(GrpoRecipe, config, overrides))
-    raise CooperError(f"unknown stage {stage!r}; choose {', '.join(STAGES)}")
+    stages: dict[str, tuple[type[Any], Callable[[Any], object]]] = {
+        "autoencoder": (AutoencoderRecipe, _autoencoder),
+        "vision": (VisionRecipe, _vision),
+        "amg": (AmgRecipe, _amg),
+        "sft": (SftRecipe, _sft),
+        "grpo": (GrpoRecipe, _grpo),
+    }
+    if stage not in stages:
+        raise CooperError(f"unknown stage {stage!r}; choose {', '.join(stages)}")
+    kind, run = stages[stage]
+    recipe = read_recipe(kind, config, overrides)
+    if is_finished(recipe):
+        return recipe.out / MODEL_FOLDER
+    enter(recipe, force)
+    run(recipe)
+    return finish(recipe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +87,6 @@ class Measured:
 
 def run_plan(plan: Plan, stage: str, recipe: Any, measured: Measured) -> Path:
     """Train a plan with all that is watched, then write curves and the model of averaged weights."""
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    save_recipe(recipe, plan.folder)
     watching: list[TrainerCallback] = [Watching(plan.folder, stage)]
     if plan.record.tracker == "trackio":
         watching.append(Tracking("cooper", f"{stage}-{plan.folder.name}", plain(recipe)))
@@ -106,25 +105,6 @@ def run_plan(plan: Plan, stage: str, recipe: Any, measured: Measured) -> Path:
         measured.export(plan.folder / MODEL_FOLDER)
     draw_curves(plan.folder / METRICS_FILE, plan.folder / "curves.svg")
     return plan.folder / MODEL_FOLDER
-
-
-def save_recipe(recipe: Any, folder: Path) -> None:
-    """The whole recipe, defaults included. CooperError: the folder belongs to a run of another recipe's seed or data."""
-    text = yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True)
-    (folder / RECIPE_FILE).write_text(text, encoding="utf-8")
-
-
-def plain(recipe: Any) -> dict[str, Any]:
-    """A recipe as values that YAML and JSON can hold."""
-    return _plain(asdict(recipe))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def _autoencoder(recipe: AutoencoderRecipe) -> Path:
@@ -228,6 +208,4 @@ def _grpo(recipe: GrpoRecipe) -> Path:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is experimental there; its signature is tested here
     from cooper.training.reinforcing import reinforce
 
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    save_recipe(recipe, recipe.out)
     return reinforce(recipe, plain(recipe))

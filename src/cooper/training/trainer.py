@@ -19,13 +19,12 @@ from transformers.trainer_utils import SaveStrategy
 
 from cooper.data.batches import Batches, Share
 from cooper.errors import CooperError
-from cooper.training.averaging import FILE_NAME as AVERAGE_FILE
 from cooper.training.averaging import Average
 from cooper.training.optimisers import build_optimiser
 from cooper.training.recipe import Optimiser, Record
+from cooper.training.sealing import STATE_FILE, Sealing, resume_point
 
 WEIGHTS_FILE = "model.safetensors"
-STATE_FILE = "trainer_state.json"  # written last, so a folder with it is complete
 
 
 class Objective(nn.Module):
@@ -78,7 +77,9 @@ class PackedTrainer(Trainer):
     def __init__(self, plan: Plan, callbacks: Sequence[TrainerCallback] = ()) -> None:
         self.plan = plan
         super().__init__(
-            model=plan.objective, args=_arguments(plan), callbacks=[_Averaging(self), Stopping(), Finite(), *callbacks]
+            model=plan.objective,
+            args=_arguments(plan),
+            callbacks=[_Averaging(self), Stopping(), Finite(), Sealing(), *callbacks],
         )
         for default in (PrinterCallback, ProgressCallback):
             self.remove_callback(default)
@@ -131,10 +132,13 @@ class PackedTrainer(Trainer):
         return ", ".join(f"{name} {value:.4g}" for name, value in zip(self.plan.objective.terms, values, strict=True))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Adds the terms, averaged over the steps since the last line (of this process)."""
+        """Adds the terms, summed over processes and averaged over the steps since the last line."""
         if "loss" in logs:
             steps = max(1, self.state.global_step - self._last_logged)
-            logs = logs | {name: float(part) / steps for name, part in zip(self.plan.objective.terms, self._terms, strict=True)}
+            terms = self._terms.to(self.args.device)
+            if self.args.world_size > 1:
+                torch.distributed.all_reduce(terms)  # every process logs at the same steps
+            logs = logs | dict(zip(self.plan.objective.terms, (terms / steps).tolist(), strict=True))
             self._terms.zero_()
             self._last_logged = self.state.global_step
         super().log(logs, start_time)
@@ -164,17 +168,11 @@ class PackedTrainer(Trainer):
 
     def run(self) -> None:
         """Train from the last complete checkpoint of the run folder, or from the start. Raises Interrupted on a signal."""
-        last = last_checkpoint(self.plan.folder)
+        last = resume_point(self.plan.folder)
         self.train(resume_from_checkpoint=str(last) if last else None)
         step = self.state.global_step
         if step < self.plan.optimiser.steps:
             raise Interrupted(step, self.plan.folder / f"checkpoint-{step}")
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoint with the most steps."""
-    found = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}") if (path.parent / AVERAGE_FILE).exists()]
-    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
 def _arguments(plan: Plan) -> TrainingArguments:

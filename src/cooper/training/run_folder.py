@@ -1,0 +1,126 @@
+"""The folder of a run: whose recipe it holds, and whether it is finished. A run that goes on keeps its recipe."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cooper.errors import CooperError
+from cooper.files.plain import read_plain
+from cooper.files.rows import write_whole
+from cooper.files.values import build, shown
+from cooper.training.sealing import checkpoints, step_of
+
+RECIPE_FILE = "recipe.yaml"
+FINISHED_FILE = "finished.json"
+MODEL_FOLDER = "model"  # the finished model, of averaged weights
+FREE = (  # keys that cannot change what a run learns: where it lies, what it prints and keeps, how fast it goes
+    "out",
+    "record",
+    "latents",
+    "at_once",
+    *(f"judge.{name}" for name in ("key", "concurrency", "timeout", "retries", "backoff", "cache")),
+)
+MOST_SHOWN = 5  # differences in one message
+
+
+def is_finished(recipe: Any) -> bool:
+    """Whether the folder holds the finished run of this very recipe; said on stderr, for then there is nothing to do."""
+    folder: Path = recipe.out
+    model = any((folder / MODEL_FOLDER).glob("*.safetensors"))
+    if not (folder / FINISHED_FILE).exists() or not model or _differences(recipe, folder):
+        return False
+    print(f"{folder} holds the finished run of this recipe; its model is {folder / MODEL_FOLDER}", file=sys.stderr)
+    return True
+
+
+def enter(recipe: Any, force: bool) -> None:
+    """Make the folder and write the recipe into it, defaults included.
+
+    CooperError: the folder cannot be written, or holds a run of another recipe; with `force` that one goes on by the new recipe,
+    and its old one is kept as `recipe-until-STEP.yaml`.
+    """
+    folder: Path = recipe.out
+    step = max((step_of(path) for path in checkpoints(folder)), default=0)
+    begun = bool(step) or (folder / MODEL_FOLDER).exists()
+    differences = _differences(recipe, folder) if begun else []
+    if differences and not force:
+        more = f" and {len(differences) - MOST_SHOWN} more" if len(differences) > MOST_SHOWN else ""
+        raise CooperError(
+            f"{folder} holds a run of another recipe: {'; '.join(differences[:MOST_SHOWN])}{more}; choose another out, or go on "
+            "from its last checkpoint by the new recipe with --force-recipe"
+        )
+    if step > _steps(recipe):
+        raise CooperError(
+            f"{folder} has taken {step} steps already, and the recipe asks for {_steps(recipe)}; choose another out"
+        )
+    if (folder / FINISHED_FILE).exists() and differences and not step:
+        raise CooperError(f"{folder} holds a finished run and no checkpoint to go on from; choose another out")
+    if os.environ.get("RANK", "0") != "0":
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FINISHED_FILE).unlink(missing_ok=True)
+        if differences and (folder / RECIPE_FILE).exists():
+            (folder / RECIPE_FILE).replace(folder / f"recipe-until-{step}.yaml")
+        write_whole(folder / RECIPE_FILE, yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True))
+    except OSError as error:
+        raise CooperError(f"the run folder {folder} cannot be written: {error.strerror}") from None
+
+
+def finish(recipe: Any) -> Path:
+    """Mark the run as finished; returns the folder of its model."""
+    if os.environ.get("RANK", "0") == "0":
+        write_whole(recipe.out / FINISHED_FILE, json.dumps({"steps": _steps(recipe)}) + "\n")
+    return recipe.out / MODEL_FOLDER
+
+
+def plain(recipe: Any) -> dict[str, Any]:
+    """A recipe as values that YAML and JSON can hold."""
+    return _plain(asdict(recipe))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _steps(recipe: Any) -> int:
+    return recipe.steps if hasattr(recipe, "steps") else recipe.optimiser.steps
+
+
+def _differences(recipe: Any, folder: Path) -> list[str]:
+    """Keys in which a recipe differs from that of the run in its folder, with both values."""
+    path = folder / RECIPE_FILE
+    if not path.exists():
+        return [f"{RECIPE_FILE} is missing"]
+    try:
+        before = _flat(plain(build(type(recipe), read_plain(path), str(path))))
+    except CooperError as error:
+        return [f"it is one of another stage or version ({error})"]
+    now = _flat(plain(recipe))
+    free = tuple(f"{key}." for key in FREE)
+    return [
+        f"{key} was {_said(before, key)} and is {_said(now, key)}"
+        for key in dict.fromkeys((*before, *now))
+        if not f"{key}.".startswith(free) and before.get(key) != now.get(key)
+    ]
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found
+
+
+def _said(values: Mapping[str, Any], key: str) -> str:
+    return shown(values[key]) if key in values else "not there"
