@@ -7,9 +7,15 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
+from cooper.errors import CooperError
+from cooper.files.arguments import real, whole
 from cooper.sequence.images import ImageTransform
 from cooper.sequence.layout import View, Views
 from cooper.sequence.processor import Marks, Processor, Tables
+
+RENORMS = ("global", "channel", "text_channel")  # how guided velocities are brought back to the length of the plain ones
+MOST_STEPS = 10_000
+LARGEST_SCALE = 1e4  # of guidance and of the shift
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,20 @@ class DrawingDefaults:
     renorm_min: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "interval", tuple(self.interval))
-        if self.renorm not in ("global", "channel", "text_channel"):
-            raise ValueError(f"renorm is {self.renorm!r}; it must be global, channel or text_channel")
-        if self.num_timesteps < 2:
-            raise ValueError(f"num_timesteps is {self.num_timesteps}; at least 2 points make one step")
+        whole(self.num_timesteps, "num_timesteps, the points of which at least 2 make one step,", 2, MOST_STEPS)
+        for name in ("timestep_shift", "text_scale", "image_scale", "renorm_min"):
+            if not 0 <= real(getattr(self, name), name) <= LARGEST_SCALE:
+                raise CooperError(f"{name} is {getattr(self, name):g}; it must lie between 0 and {LARGEST_SCALE:g}")
+        if self.timestep_shift == 0:
+            raise CooperError("timestep_shift is 0; it must be above 0 (1 shifts nothing)")
+        if isinstance(self.interval, str) or not isinstance(self.interval, Sequence) or len(self.interval) != 2:
+            raise CooperError(f"interval is {self.interval!r}; it must be two times, such as [0.4, 1.0]")
+        interval = tuple(real(time, "interval") for time in self.interval)
+        if not 0 <= interval[0] <= interval[1] <= 1:
+            raise CooperError(f"interval is {list(interval)}; its times must rise and lie between 0 and 1")
+        object.__setattr__(self, "interval", interval)
+        if self.renorm not in RENORMS:
+            raise CooperError(f"renorm is {self.renorm!r}; it must be one of {', '.join(RENORMS)}")
 
 
 def default_modalities() -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cooper.errors import CooperError
+from cooper.files.arguments import real, whole
 from cooper.files.values import read_recipe
 from cooper.model.config import DrawingDefaults
 from cooper.reasoning.text import Randomness, Sampling
@@ -26,7 +27,8 @@ class Options:
     map_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.map_noise < 0:
+        whole(self.max_turns, "max_turns", 1)
+        if real(self.map_noise, "map_noise") < 0:
             raise CooperError(f"map_noise is {self.map_noise}; it must not be negative")
         if self.map_noise and self.guided:
             raise CooperError("maps drawn with map_noise are drawn without guidance: set drawing.text_scale to 1")
@@ -66,6 +68,9 @@ class Inference:
     sampling: Sampling = Sampling()
     drawing: DrawingDefaults | None = None
     max_turns: int = 3
+
+    def __post_init__(self) -> None:
+        whole(self.max_turns, "max_turns", 1)
 
 
 def read_inference(path: str | Path) -> Inference:

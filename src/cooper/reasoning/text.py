@@ -10,9 +10,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from cooper.errors import CooperError
+from cooper.files.arguments import real, whole
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.context import Context, bind, unbind
 from cooper.sequence.packing import Geometry, pack_tokens
+
+HOTTEST = 1000.0  # a temperature beyond which nothing changes: every token is as likely as another
 
 
 class Randomness(Protocol):
@@ -45,12 +49,12 @@ class Sampling:
     max_tokens: int = 512
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(f"temperature is {self.temperature}; it must not be negative")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; it must lie in (0, 1]")
-        if self.max_tokens < 1:
-            raise ValueError(f"max_tokens is {self.max_tokens}; a turn needs at least one")
+        temperature, top_p = real(self.temperature, "temperature"), real(self.top_p, "top_p")
+        if not 0 <= temperature <= HOTTEST:
+            raise CooperError(f"temperature is {temperature:g}; it must lie between 0 and {HOTTEST:g}")
+        if not 0 < top_p <= 1:
+            raise CooperError(f"top_p is {top_p:g}; it must be above 0 and at most 1")
+        whole(self.max_tokens, "max_tokens, the length of a turn,", 1)
 
 
 @dataclass(frozen=True)
