@@ -1,10 +1,11 @@
 """A small OpenAI-style server that answers, dawdles, refuses and breaks, as a test tells it."""
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -23,12 +24,15 @@ def completion(text: str | None = "yes") -> str:
 
 @dataclass(frozen=True)
 class Play:
-    """One answer of the server. `seconds`: how long it takes; `torn`: it dies half way; `drip`: it sends byte by byte."""
+    """One answer of the server. `held`: it never comes; `torn`: it dies half way; `drip`: byte by byte without an end.
+
+    Which try runs out of time must not depend on how fast a machine is: see `expiring`.
+    """
 
     body: str = field(default_factory=completion)
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
-    seconds: float = 0.0
+    held: bool = False
     torn: bool = False
     drip: bool = False
 
@@ -44,7 +48,9 @@ class Server:
     times: list[float] = field(default_factory=list)
     busy: int = 0
     busiest: int = 0
+    stuck: int = 0  # answers so far that were held or drip
     lock: threading.Lock = field(default_factory=threading.Lock)
+    closed: threading.Event = field(default_factory=threading.Event)
 
     @property
     def prompts(self) -> list[str]:
@@ -66,24 +72,25 @@ class Handler(BaseHTTPRequestHandler):
             told.busy += 1
             told.busiest = max(told.busiest, told.busy)
         play = told.script(call, request["messages"][0]["content"])
-        time.sleep(play.seconds)
         with told.lock:
             told.busy -= 1
+            told.stuck += play.held or play.drip
+        if play.held:
+            told.closed.wait()
         self._answer(play)
 
     def _answer(self, play: Play) -> None:
         body = play.body.encode()
+        size = str(10**9 if play.drip else len(body))
         try:
             self.send_response(play.status)
-            for name, value in (*play.headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))):
+            for name, value in (*play.headers, ("Content-Type", "application/json"), ("Content-Length", size)):
                 self.send_header(name, value)
             self.end_headers()
-            for piece in (
-                [body[i : i + 1] for i in range(len(body))] if play.drip else [body[: len(body) // 2 if play.torn else None]]
-            ):
-                self.wfile.write(piece)
+            self.wfile.write(body[: len(body) // 2 if play.torn else None])
+            while play.drip and not self.told.closed.wait(0.02):
+                self.wfile.write(b" ")
                 self.wfile.flush()
-                time.sleep(0.02 * play.drip)
         except OSError:
             pass  # the judge has given up on us
         self.close_connection |= play.torn
@@ -107,6 +114,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     Told.told = Server(f"http://127.0.0.1:{http.server_port}/v1")
     threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield Told.told
+    Told.told.closed.set()
     http.shutdown()
     http.server_close()
 
@@ -119,3 +127,27 @@ def settings_of(server: Server, **changes) -> JudgeSettings:
 def in_turn(*plays: Play) -> Callable[[int, str], Play]:
     """The plays one after the other, the last one for ever."""
     return lambda call, prompt: plays[min(call, len(plays) - 1)]
+
+
+def expiring(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    """A try's time is over as soon as the server holds it or drips, and never because a machine is slow.
+
+    In place of the clock, so that no test waits for it or loses against it; only one try may be under way at a time.
+    """
+    timeout = asyncio.timeout
+
+    async def over(limit: asyncio.Timeout, before: int) -> None:
+        while server.stuck == before:
+            await asyncio.sleep(0.005)
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    @asynccontextmanager
+    async def until_stuck(seconds: float) -> AsyncIterator[None]:
+        async with timeout(None) as limit:
+            watching = asyncio.create_task(over(limit, server.stuck))
+            try:
+                yield
+            finally:
+                watching.cancel()
+
+    monkeypatch.setattr(asyncio, "timeout", until_stuck)

@@ -10,16 +10,17 @@ from PIL import Image
 import cooper.evaluation.judge as judges
 import cooper.reasoning.cooper as door
 from tests.evaluation.test_published import Says
-from tests.judge_server import Play, Server, completion, serving
+from tests.judge_server import Play, Server, completion, expiring, serving
 
 QUESTIONS = 4
 
 
 @pytest.fixture
 def server(monkeypatch) -> Iterator[Server]:
-    quick = partial(judges.JudgeSettings, timeout=0.3, retries=1, backoff=0.01, concurrency=1)
+    quick = partial(judges.JudgeSettings, retries=1, backoff=0.01, concurrency=1)
     monkeypatch.setattr(judges, "JudgeSettings", quick)
     with serving(monkeypatch) as server:
+        expiring(monkeypatch, server)
         yield server
 
 
@@ -50,7 +51,7 @@ def evaluate(run, tmp_path, mm_vet, server):
 
 
 FAULTS = {
-    "time-out": (Play(seconds=1.0), "1 rows without a reply, 0 with one", "no whole reply within 0.3 s"),
+    "time-out": (Play(held=True), "1 rows without a reply, 0 with one", "no whole reply within 60 s"),
     "rubbish": (Play("<html>"), "1 rows without a reply, 0 with one", "did not answer with JSON"),
     "talk": (Play(completion("a fine reply")), "0 rows without a reply, 1 with one", "could not be read: 'a fine reply'"),
     "429": (Play("{}", 429, (("Retry-After", "0"),)), "1 rows without a reply, 0 with one", "HTTP 429"),

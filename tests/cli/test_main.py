@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,18 +27,15 @@ def test_the_door_of_the_package():
         cooper.Copper  # noqa: B018
 
 
-def test_help_is_quick_and_loads_nothing_heavy():
+def test_help_loads_nothing_heavy():
     code = (
-        "import sys, time; sys.argv = ['cooper', '--help']\n"
+        "import sys; sys.argv = ['cooper', '--help']\n"
         "from cooper.cli.main import main\n"
         "try: main()\n"
-        f"finally: print([name for name in {HEAVY} if name in sys.modules], time.process_time())"
+        f"finally: print([name for name in {HEAVY} if name in sys.modules])"
     )
-    start = time.perf_counter()
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    loaded, seconds = ran.stdout.strip().splitlines()[-1].rsplit(" ", 1)
-    assert loaded == "[]" and "segment" in ran.stdout
-    assert float(seconds) < 1.0, f"{time.perf_counter() - start:.1f} s on the clock"
+    assert ran.stdout.strip().splitlines()[-1] == "[]" and "segment" in ran.stdout
 
 
 COMMANDS = ["ask", "depth", "segment", "train", "inspect", "export", "scenes render", "data flags", "eval", "compare", "study"]

@@ -41,9 +41,9 @@ def test_a_killed_run_keeps_what_it_had(server, tmp_path):
         "Judge(JudgeSettings(sys.argv[1], 'big-judge', concurrency=1, cache=Path(sys.argv[2]))).ask_all(list('abc'))"
     )
     third = threading.Event()
-    server.script = lambda call, prompt: Play(seconds=20) if call == 2 and not third.set() else Play()
+    server.script = lambda call, prompt: Play(held=True) if call == 2 and not third.set() else Play()
     process = subprocess.Popen([sys.executable, "-c", code, server.url, str(tmp_path)])
-    assert third.wait(120)
+    assert third.wait(600)
     process.kill()
     process.wait()
     verdicts = Judge(settings_of(server, cache=tmp_path)).ask_all(list("abc"))

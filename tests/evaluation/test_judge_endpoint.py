@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from cooper.errors import CooperError
 from cooper.evaluation.judge import Counts, Judge, JudgeSettings, Verdict
 from cooper.evaluation.judge_endpoint import read_completion, read_key, read_retry_after
-from tests.judge_server import Play, Server, completion, in_turn, serving, settings_of
+from tests.judge_server import Play, Server, completion, expiring, in_turn, serving, settings_of
 
 
 @pytest.fixture
@@ -21,10 +20,15 @@ def server(monkeypatch) -> Iterator[Server]:
         yield server
 
 
+def test_after_a_slow_try_comes_another(server, monkeypatch):
+    expiring(monkeypatch, server)
+    server.script = in_turn(Play(held=True), Play())
+    assert Judge(settings_of(server, retries=1)).ask_all(["?"])[0].reply == "yes"
+    assert len(server.requests) == 2
+
+
 def test_a_slow_server_runs_out_of_time(server):
-    server.script = in_turn(Play(seconds=5), Play())
-    assert Judge(settings_of(server, timeout=0.5, retries=9)).ask_all(["?"])[0].reply == "yes"
-    server.script = in_turn(Play(seconds=5))
+    server.script = in_turn(Play(held=True))
     judge = Judge(settings_of(server, timeout=0.1, retries=1))
     [verdict] = judge.ask_all(["?"])
     assert verdict == Verdict(None, f"{server.url} gave no whole reply within 0.1 s (tries: 2)")
@@ -33,10 +37,8 @@ def test_a_slow_server_runs_out_of_time(server):
 
 def test_a_server_that_drips_runs_out_of_time_too(server):
     server.script = in_turn(Play(drip=True))
-    started = time.monotonic()
-    [verdict] = Judge(settings_of(server, timeout=0.3, retries=0)).ask_all(["?"])
+    [verdict] = Judge(settings_of(server, timeout=0.3, retries=0)).ask_all(["?"])  # would never end
     assert verdict.reply is None and "within 0.3 s" in verdict.error
-    assert time.monotonic() - started < 4, "sending all of it takes five seconds"
 
 
 def test_too_many_requests_pass(server):

@@ -1,6 +1,7 @@
 """Curves of a run: what is shown and what is left out."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ def metrics(tmp_path: Path) -> Path:
     return path
 
 
-def test_figures_that_never_change_are_left_out(metrics: Path, tmp_path: Path):
+def test_every_figure_has_a_panel_the_level_ones_too(metrics: Path, tmp_path: Path):
     draw_curves(metrics, tmp_path / "curves.svg")
     drawn = (tmp_path / "curves.svg").read_text()
-    assert "reward" in drawn and "clipped" not in drawn and "eval_accuracy" not in drawn
+    assert all(f">{name}<" in drawn for name in ("reward", "clipped", "maps/drawing", "eval_accuracy"))
+    assert ">maps/drawing_positive<" not in drawn, "it has no number"
+    assert len(set(re.findall(r'id="(axes_\d+)"', drawn))) == 6, "a grid of three columns"
 
 
 def test_some_figures_share_a_panel(metrics: Path, tmp_path: Path):

@@ -50,7 +50,7 @@ def test_values_defaults_and_overrides(tmp_path: Path):
     [
         ("optimizer.steps=7", "optimizer"),
         ("optimiser.step=7", "optimiser.*step"),
-        ("optimiser.steps=many", "optimiser: steps must be a whole number"),
+        ("optimiser.steps=many", "optimiser.steps must be a whole number"),
         ("optimiser.steps=true", "whole number"),
         ("optimiser.steps=0", "at least 1"),
         ("optimiser.schedule=linear", "cosine"),
@@ -69,11 +69,11 @@ def test_what_does_not_fit_is_named(tmp_path: Path, override: str, message: str)
 def test_missing_keys_and_files_are_named(tmp_path: Path):
     with pytest.raises(CooperError, match="'optimiser' is missing"):
         read_recipe(Small, _written(tmp_path, "out: here"))
-    with pytest.raises(CooperError, match="cannot read the recipe"):
+    with pytest.raises(CooperError, match="No such file"):
         read_recipe(Small, tmp_path / "none.yaml")
     with pytest.raises(CooperError, match="not YAML"):
         read_recipe(Small, _written(tmp_path, "a: [1"))
-    with pytest.raises(CooperError, match="mapping"):
+    with pytest.raises(CooperError, match="no group"):
         read_recipe(Small, _written(tmp_path, "- 1"))
 
 

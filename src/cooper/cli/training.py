@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cooper.errors import CooperError
+from cooper.files.plain import read_plain
 
 
 class Stage(StrEnum):
@@ -25,8 +25,7 @@ def train(
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes such as optimiser.steps=100.")] = None,
 ) -> None:
     """Train one stage. The same command goes on from the last checkpoint of the run; Ctrl-C leaves one."""
-    if not config.is_file():
-        raise CooperError(f"cannot read the recipe {config}: there is no such file")
+    read_plain(config)  # says what is wrong with the file before anything heavy is imported
     from cooper.training.run import train as run
     from cooper.training.trainer import Interrupted
 

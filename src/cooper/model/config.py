@@ -3,45 +3,41 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from transformers import PreTrainedConfig
 
 from cooper.errors import CooperError
-from cooper.files.arguments import real, whole
+from cooper.files.values import AtLeast, AtMost, Positive, Share, Size, Weight, check_fields
 from cooper.sequence.images import ImageTransform
 from cooper.sequence.layout import View, Views
 from cooper.sequence.processor import Marks, Processor, Tables
-
-RENORMS = ("global", "channel", "text_channel")  # how guided velocities are brought back to the length of the plain ones
-MOST_STEPS = 10_000
-LARGEST_SCALE = 1e4  # of guidance and of the shift
 
 
 @dataclass(frozen=True)
 class VitGeometry:
     """The picture tower (SigLIP). `num_layers` counts the layers that exist; `position_side` the side of its position table."""
 
-    hidden_size: int = 1152
-    num_layers: int = 26
-    num_attention_heads: int = 16
-    intermediate_size: int = 4304
-    patch_size: int = 14
-    position_side: int = 70
-    layer_norm_eps: float = 1e-6
+    hidden_size: Size = 1152
+    num_layers: Size = 26
+    num_attention_heads: Size = 16
+    intermediate_size: Size = 4304
+    patch_size: Size = 14
+    position_side: Size = 70
+    layer_norm_eps: Positive = 1e-6
 
 
 @dataclass(frozen=True)
 class VaeGeometry:
     """The autoencoder. Defaults are FLUX's, which the published checkpoints imply."""
 
-    base_channels: int = 128
-    channel_multipliers: tuple[int, ...] = (1, 2, 4, 4)
-    blocks_per_level: int = 2
-    latent_channels: int = 16
-    scale: float = 0.3611
+    base_channels: Size = 128
+    channel_multipliers: tuple[Size, ...] = (1, 2, 4, 4)
+    blocks_per_level: Size = 2
+    latent_channels: Size = 16
+    scale: Positive = 0.3611
     shift: float = 0.1159
-    norm_groups: int = 32
+    norm_groups: Size = 32
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channel_multipliers", tuple(self.channel_multipliers))
@@ -56,29 +52,18 @@ class VaeGeometry:
 class DrawingDefaults:
     """How maps are drawn unless the caller says otherwise: steps, timestep shift, guidance (published inference defaults)."""
 
-    num_timesteps: int = 30
-    timestep_shift: float = 3.0
-    text_scale: float = 4.0
-    image_scale: float = 2.0
-    interval: tuple[float, float] = (0.4, 1.0)
-    renorm: str = "global"
-    renorm_min: float = 0.0
+    num_timesteps: Annotated[int, AtLeast(2), AtMost(10_000)] = 30  # points; two make one step
+    timestep_shift: Positive = 3.0
+    text_scale: Weight = 4.0
+    image_scale: Weight = 2.0
+    interval: tuple[Share, Share] = (0.4, 1.0)
+    renorm: Literal["global", "channel", "text_channel"] = "global"
+    renorm_min: Share = 0.0
 
     def __post_init__(self) -> None:
-        whole(self.num_timesteps, "num_timesteps, the points of which at least 2 make one step,", 2, MOST_STEPS)
-        for name in ("timestep_shift", "text_scale", "image_scale", "renorm_min"):
-            if not 0 <= real(getattr(self, name), name) <= LARGEST_SCALE:
-                raise CooperError(f"{name} is {getattr(self, name):g}; it must lie between 0 and {LARGEST_SCALE:g}")
-        if self.timestep_shift == 0:
-            raise CooperError("timestep_shift is 0; it must be above 0 (1 shifts nothing)")
-        if isinstance(self.interval, str) or not isinstance(self.interval, Sequence) or len(self.interval) != 2:
-            raise CooperError(f"interval is {self.interval!r}; it must be two times, such as [0.4, 1.0]")
-        interval = tuple(real(time, "interval") for time in self.interval)
-        if not 0 <= interval[0] <= interval[1] <= 1:
-            raise CooperError(f"interval is {list(interval)}; its times must rise and lie between 0 and 1")
-        object.__setattr__(self, "interval", interval)
-        if self.renorm not in RENORMS:
-            raise CooperError(f"renorm is {self.renorm!r}; it must be one of {', '.join(RENORMS)}")
+        check_fields(self)
+        if self.interval[0] > self.interval[1]:
+            raise CooperError(f"interval is {list(self.interval)}; it must not end before it begins")
 
 
 def default_modalities() -> dict[str, dict[str, Any]]:
@@ -96,8 +81,8 @@ class Transforms:
     `vit_after_vae`: the ViT view is made from the VAE-resized picture, as published inference does.
     """
 
-    vae: tuple[int, int, int] = (1024, 512, 16)
-    vit: tuple[int, int, int] = (518, 224, 14)
+    vae: tuple[Size, Size, Size] = (1024, 512, 16)
+    vit: tuple[Size, Size, Size] = (518, 224, 14)
     vit_after_vae: bool = True
 
     def __post_init__(self) -> None:

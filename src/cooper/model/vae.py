@@ -27,7 +27,7 @@ class Moments:
 
 
 class Autoencoder(nn.Module):
-    """Pictures to latents and back. Pictures of one call share their size: nothing is padded."""
+    """Pictures to latents and back, where its weights are. Pictures of one call share their size: nothing is padded."""
 
     def __init__(self, geometry: VaeGeometry) -> None:
         super().__init__()
@@ -54,10 +54,6 @@ class Autoencoder(nn.Module):
         self.encoder = parts.encoder
         self.decoder = parts.decoder
 
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.encoder.conv_in.weight.dtype
-
     def encode(self, pixels_BCHW: Float[Tensor, "B C H W"]) -> Moments:
         """Posterior of pictures with values in [-1, 1].
 
@@ -67,7 +63,7 @@ class Autoencoder(nn.Module):
         stride = self.geometry.downsampling
         if height % stride or width % stride:
             raise CooperError(f"vae: picture of {width}x{height} pixels, both sides must be multiples of {stride}")
-        mean, logvar = self.encoder(pixels_BCHW.to(self.dtype)).chunk(2, dim=1)
+        mean, logvar = self.encoder(pixels_BCHW.to(self.encoder.conv_in.weight)).chunk(2, dim=1)
         return Moments(mean, logvar)
 
     def scaled(self, sample_BZhw: Float[Tensor, "B Z h w"]) -> Float[Tensor, "B Z h w"]:
@@ -80,7 +76,7 @@ class Autoencoder(nn.Module):
 
     def reconstruct(self, latents_BZhw: Float[Tensor, "B Z h w"]) -> Float[Tensor, "B C H W"]:
         """Pictures around [-1, 1] of scaled latents, not clamped: what a training loss compares."""
-        return self.decoder(latents_BZhw.to(self.dtype) / self.geometry.scale + self.geometry.shift)
+        return self.decoder(latents_BZhw.to(self.decoder.conv_in.weight) / self.geometry.scale + self.geometry.shift)
 
     def decode(self, latents_BZhw: Float[Tensor, "B Z h w"]) -> Float[Tensor, "B C H W"]:
         """Pictures in [0, 1] of scaled latents."""

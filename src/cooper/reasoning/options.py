@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cooper.errors import CooperError
-from cooper.files.arguments import real, whole
-from cooper.files.values import read_recipe
+from cooper.files.values import AtLeast, AtMost, Weight, check_fields, read_recipe
 from cooper.model.config import DrawingDefaults
 from cooper.reasoning.text import Randomness, Sampling
 from cooper.trace.trace import Mode
+
+Turns = Annotated[int, AtLeast(1), AtMost(100)]  # of text, in one answer
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,12 @@ class Options:
     mode: Mode = "interleaved"
     sampling: Sampling = Sampling()
     drawing: DrawingDefaults = DrawingDefaults()
-    max_turns: int = 3
+    max_turns: Turns = 3
     draws: tuple[str, ...] = ("depth", "segmentation")
-    map_noise: float = 0.0
+    map_noise: Weight = 0.0
 
     def __post_init__(self) -> None:
-        whole(self.max_turns, "max_turns", 1)
-        if real(self.map_noise, "map_noise") < 0:
-            raise CooperError(f"map_noise is {self.map_noise}; it must not be negative")
+        check_fields(self)
         if self.map_noise and self.guided:
             raise CooperError("maps drawn with map_noise are drawn without guidance: set drawing.text_scale to 1")
 
@@ -67,10 +67,10 @@ class Inference:
 
     sampling: Sampling = Sampling()
     drawing: DrawingDefaults | None = None
-    max_turns: int = 3
+    max_turns: Turns = 3
 
     def __post_init__(self) -> None:
-        whole(self.max_turns, "max_turns", 1)
+        check_fields(self)
 
 
 def read_inference(path: str | Path) -> Inference:

@@ -5,18 +5,15 @@ B: rows. V: vocabulary that may be sampled.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor
 
-from cooper.errors import CooperError
-from cooper.files.arguments import real, whole
+from cooper.files.values import Above, AtMost, Size, Weight, check_fields
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.context import Context, bind, unbind
 from cooper.sequence.packing import Geometry, pack_tokens
-
-HOTTEST = 1000.0  # a temperature beyond which nothing changes: every token is as likely as another
 
 
 class Randomness(Protocol):
@@ -44,17 +41,12 @@ class Seeded:
 class Sampling:
     """How tokens are chosen. Temperature 0 takes the likeliest; `max_tokens` limits one turn (the end token counts)."""
 
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_tokens: int = 512
+    temperature: Weight = 0.0
+    top_p: Annotated[float, Above(0), AtMost(1)] = 1.0
+    max_tokens: Size = 512
 
     def __post_init__(self) -> None:
-        temperature, top_p = real(self.temperature, "temperature"), real(self.top_p, "top_p")
-        if not 0 <= temperature <= HOTTEST:
-            raise CooperError(f"temperature is {temperature:g}; it must lie between 0 and {HOTTEST:g}")
-        if not 0 < top_p <= 1:
-            raise CooperError(f"top_p is {top_p:g}; it must be above 0 and at most 1")
-        whole(self.max_tokens, "max_tokens, the length of a turn,", 1)
+        check_fields(self)
 
 
 @dataclass(frozen=True)

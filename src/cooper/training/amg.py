@@ -6,12 +6,15 @@ B: scenes drawn together. N: latent tokens. D: width of a latent token.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from PIL import Image
 
 from cooper.data.batches import rng_of, shuffled
+from cooper.errors import CooperError
+from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed
 from cooper.model.config import DrawingDefaults
 from cooper.perception import Modality
 from cooper.reasoning.context import begin
@@ -21,25 +24,27 @@ from cooper.sequence.packing import pack
 from cooper.sequence.segments import TextSegment, tokens_latent
 from cooper.training.checkpoints import Bundle, NetworkShape
 from cooper.training.latents import PictureKey
-from cooper.training.packed import LossWeights, MapRows
-from cooper.training.pictures import DrawnMaps, MapScores, ScenePictures, map_scores
-from cooper.training.recipe import Optimiser, Record
+from cooper.training.packed import Draws, LossWeights, MapRows
+from cooper.training.pictures import DrawnMaps, ScenePictures, map_scores
+from cooper.training.recipe import Optimiser, Record, check_map_names
 
 
 @dataclass(frozen=True)
 class AmgRecipe:
-    """`init` continues a checkpoint; without it the network starts new around `autoencoder`. `vision`: a picture tower to
-    begin with, in place of the one there is. `latents`: the folder of an earlier run's latents, to be used again.
-    `frozen`: parts of the network that are not trained. `draws`: noised copies of each target per row. `mirror`: show half
-    of the rows with left and right exchanged. `words`: tokenizer entries.
+    """`init` continues a checkpoint, of our layout or the published one: a folder, a hub id or `nano`; `base` names the one
+    that has configuration, tokenizer and autoencoder, if `init` holds only weights. Without `init` the network starts new
+    around `autoencoder`. `vision`: a picture tower to begin with, in place of the one there is. `latents`: the folder of an
+    earlier run's latents, to be used again. `frozen`: parts of the network that are not trained. `draws`: noised copies of
+    each target per row. `mirror`: show half of the rows with left and right exchanged. `words`: tokenizer entries.
     """
 
     out: Path
     data: Path
     val: Path
-    autoencoder: Path
     optimiser: Optimiser
     init: Path | None = None
+    base: Path | None = None
+    autoencoder: Path | None = None
     vision: Path | None = None
     latents: Path | None = None
     frozen: tuple[str, ...] = ()
@@ -47,13 +52,18 @@ class AmgRecipe:
     maps: tuple[str, ...] = ("depth", "segmentation")
     loss: LossWeights = field(default_factory=LossWeights)
     record: Record = field(default_factory=Record)
-    timestep_shift: float = 1.0
-    draws: int = 1
+    timestep_shift: Positive = 1.0
+    draws: Draws = 1
     mirror: bool = True
-    scenes: int = 100_000
-    words: int = 1024
-    eval_scenes: int = 64
-    seed: int = 0
+    scenes: Count = 100_000
+    words: Annotated[int, AtLeast(300), AtMost(10**6)] = 1024
+    eval_scenes: Count = 64
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if self.init is None and self.autoencoder is None:
+            raise CooperError("init or autoencoder is missing: a checkpoint to continue, or an autoencoder to start around")
+        check_map_names(self.maps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +98,6 @@ class MapExam:
     rows: MapRows
     modalities: Mapping[str, Modality]
     settings: DrawingDefaults
-    classes: int
     count: int
 
     @torch.no_grad()
@@ -107,11 +116,11 @@ class MapExam:
         *_, last = draw(model, geometry, drawers, self.settings)
         assert isinstance(last, Drawn)
         latents_BZhw = torch.stack([tokens_latent(latent, grid, geometry.latent_patch) for latent in last.latents])
-        return model.vae.decode(latents_BZhw).permute(0, 2, 3, 1).numpy()
+        return model.vae.decode(latents_BZhw).float().permute(0, 2, 3, 1).cpu().numpy()
 
-    def scores(self, drawn: DrawnMaps) -> MapScores:
+    def scores(self, drawn: DrawnMaps) -> dict[str, float]:
         """`drawn` against the truth."""
-        return map_scores(drawn, self.rows.pictures, self.modalities, self.classes)
+        return map_scores(drawn, self.rows.pictures, self.modalities)
 
 
 def contact_sheet(pictures: ScenePictures, drawn: DrawnMaps, modalities: Mapping[str, Modality], count: int = 8) -> Image.Image:

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.mixture import Mixture
+from cooper.errors import CooperError
+from cooper.files.values import Count, Positive, Seed, Size, Weight
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
-from cooper.training.pictures import KINDS, DrawnMaps, MapScores, ScenePictures, map_scores, to_pixels
-from cooper.training.recipe import Optimiser, Record
+from cooper.training.pictures import KINDS, DrawnMaps, ScenePictures, map_scores, to_pixels
+from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
 from cooper.training.trainer import Objective
 
 
@@ -27,10 +29,10 @@ class AutoencoderLoss:
     """Weights of the parts: absolute and squared error of pixels, absolute error of the differences of neighbours, and
     the Kullback-Leibler divergence of the posterior (mean per latent number)."""
 
-    absolute: float = 0.3
-    squared: float = 2.0
-    edges: float = 0.1
-    kl: float = 1e-5
+    absolute: Weight = 0.3
+    squared: Weight = 2.0
+    edges: Weight = 0.1
+    kl: Weight = 1e-5
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,24 @@ class AutoencoderRecipe:
     optimiser: Optimiser
     modalities: Mapping[str, Mapping[str, Any]]
     geometry: VaeGeometry = field(default_factory=VaeGeometry)
-    mixture: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
-    emphasis: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
+    mixture: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
+    emphasis: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     loss: AutoencoderLoss = field(default_factory=AutoencoderLoss)
     record: Record = field(default_factory=Record)
-    crop: int = 64
-    spread: float = 1.0
-    scenes: int = 2000
-    eval_scenes: int = 48
-    seed: int = 0
+    crop: Size = 64
+    spread: Positive = 1.0
+    scenes: Count = 2000
+    eval_scenes: Count = 48
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_mixture(self.mixture, KINDS)
+        check_maps(self.modalities)
+        for name in self.emphasis:
+            if name not in KINDS:
+                raise CooperError(f"emphasis names {name!r}; known: {', '.join(KINDS)}")
+        if self.crop % self.geometry.downsampling:
+            raise CooperError(f"crop is {self.crop}; it must be a multiple of {self.geometry.downsampling}, as geometry has it")
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,17 +144,16 @@ def reconstructed(
         parts = []
         for index in range(min(count, len(pictures))):
             pixels = to_pixels(pictures.picture(index, kind, modalities))[None]
-            parts.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).numpy())
+            parts.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).cpu().numpy())
         drawn[kind] = np.stack(parts)
     return DrawnMaps(drawn["depth"], drawn["segmentation"])
 
 
 def reconstruction_scores(
-    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], recipe: AutoencoderRecipe
-) -> MapScores:
-    """What the autoencoder alone loses of depth and classes."""
-    classes = len(recipe.modalities["segmentation"]["names"])
-    return map_scores(reconstructed(autoencoder, pictures, modalities, recipe.eval_scenes), pictures, modalities, classes)
+    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], scenes: int
+) -> dict[str, float]:
+    """What the autoencoder alone loses of depth and classes of the first `scenes` scenes."""
+    return map_scores(reconstructed(autoencoder, pictures, modalities, scenes), pictures, modalities)
 
 
 @torch.no_grad()

@@ -11,12 +11,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cooper.errors import CooperError
+from cooper.files.hub import NANO
+from cooper.files.values import Positive, Size
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, VitGeometry
 from cooper.model.cooper import CooperModel
 from cooper.model.experts import PerExpert
 from cooper.model.mot import JointAttention, MotLayer
 from cooper.model.vae import Autoencoder
 from cooper.model.vit import Vit
+from cooper.reasoning.cooper import Cooper
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import FILE_NAME as PROMPTS_FILE
 from cooper.trace.prompts import Prompts
@@ -31,17 +34,17 @@ HEAD_NORM = 1.5
 class NetworkShape:
     """Sizes of the network; defaults are nano's. `views`: which views of a picture are read, as in the configuration."""
 
-    hidden_size: int = 192
-    num_hidden_layers: int = 6
-    num_attention_heads: int = 6
-    num_key_value_heads: int = 2
-    intermediate_size: int = 512
-    rope_theta: float = 1e6
-    latent_patch_size: int = 4
-    latent_side: int = 8
-    vit_side: int = 8
-    position_scale: float = 3.14159
-    position_base: float = 8.0
+    hidden_size: Size = 192
+    num_hidden_layers: Size = 6
+    num_attention_heads: Size = 6
+    num_key_value_heads: Size = 2
+    intermediate_size: Size = 512
+    rope_theta: Positive = 1e6
+    latent_patch_size: Size = 4
+    latent_side: Size = 8
+    vit_side: Size = 8
+    position_scale: Positive = 3.14159
+    position_base: Positive = 8.0
     vit: VitGeometry = VitGeometry(128, 4, 4, 384, 14, 8)
     transforms: Transforms = Transforms((128, 128, 16), (112, 112, 14), True)
     drawing: DrawingDefaults = DrawingDefaults(10, 1.0, 1.0, 1.0)
@@ -114,7 +117,8 @@ def _save_part(part: nn.Module, said: Mapping[str, Any], folder: Path, stage: st
 
 
 def _is_whole(folder: Path) -> bool:
-    return (folder / "config.json").exists()
+    """Whether this is a whole checkpoint, and not the result of a first stage."""
+    return str(folder) == NANO or (folder / "config.json").exists()
 
 
 def _load_part(folder: Path, stage: str, noun: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -218,7 +222,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     bundle.prompts.to_json(folder / PROMPTS_FILE)
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """What `save_bundle` wrote, in float32. CooperError names what is missing or does not fit."""
-    model = CooperModel.from_pretrained(folder, dtype=torch.float32)
-    return Bundle(model, model.config.processor(folder), Prompts.from_json(folder / PROMPTS_FILE))
+def load_bundle(start: Path, base: Path | None = None) -> Bundle:
+    """A checkpoint of either layout in float32: a folder, a hub id or `nano`, as `Cooper.from_pretrained` reads it. CooperError
+    names what is missing or does not fit; prompts that are missing are ours, with a warning."""
+    parts = Cooper.from_pretrained(str(start), None if base is None else str(base), torch.float32).engine.parts
+    return Bundle(parts.model, parts.layout.processor, parts.prompts)

@@ -15,16 +15,15 @@ NOT_SHOWN = ("step", "seconds_per_step")
 
 
 def draw_curves(metrics: Path, picture: Path) -> None:
-    """One small panel per figure that changes, over steps; PNG or SVG by the ending of `picture`."""
+    """One small panel per figure over steps, those that stay the same, too; PNG or SVG by the ending of `picture`."""
     figures = _read(metrics)
-    changing = {name: points for name, points in figures.items() if np.ptp(points[1]) > 0} or figures
-    if not changing:
+    if not figures:
         return
-    columns = min(3, len(changing))
-    figure, axes = _panels(-(-len(changing) // columns), columns)
-    for axis in axes[len(changing) :]:
+    columns = min(3, len(figures))
+    figure, axes = _panels(-(-len(figures) // columns), columns)
+    for axis in axes[len(figures) :]:
         axis.axis("off")
-    for axis, (name, points) in zip(axes[: len(changing)], changing.items(), strict=True):
+    for axis, (name, points) in zip(axes[: len(figures)], figures.items(), strict=True):
         _draw(axis, points, "C0")
         axis.set_title(name, fontsize=8)
         if points[1].min() > 0 and points[1].max() > SPAN * points[1].min() and name != "learning_rate":
@@ -82,8 +81,8 @@ def _panels(rows: int, columns: int, scale: float = 1.0) -> tuple[Any, Any]:
 
 def _draw(axis: Any, points: Points, hue: str, label: str | None = None) -> None:
     steps, values = points
-    many = len(values) >= MANY
-    axis.plot(steps, values, linewidth=1, color=hue, alpha=0.3 if many else 1, label=None if many else label)
+    many, marker = len(values) >= MANY, "o" if len(values) == 1 else None  # one point makes no line
+    axis.plot(steps, values, linewidth=1, color=hue, marker=marker, alpha=0.3 if many else 1, label=None if many else label)
     if many:
         axis.plot(steps, running_mean(values), linewidth=1.6, color=hue, label=label)
 

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge import JudgeSettings
-from cooper.training.recipe import Record
+from cooper.files.values import Above, AtLeast, AtMost, Count, Positive, Seed, Size, Weight, check_fields
+from cooper.reasoning.options import Turns
+from cooper.training.recipe import Batch, Record
+
+MOST_ROWS = 10**7  # questions that a run asks in all; TRL holds a row of each
 
 OWNED = {  # settings of TRL that follow from other keys of the recipe
     "output_dir": "out",
@@ -35,12 +39,16 @@ class RewardSettings:
     """Weights of the three terms (0 leaves one out), and what they ask for. `weight` and `threshold` are of exploration:
     see `rewards.exploration`. `graded`: numbers earn their mean relative accuracy in place of right or wrong."""
 
-    answer: float = 1.0
-    format: float = 1.0
-    exploration: float = 1.0
+    answer: Weight = 1.0
+    format: Weight = 1.0
+    exploration: Weight = 1.0
     graded: bool = False
-    weight: float = 0.2
-    threshold: int = 3
+    weight: Weight = 0.2
+    threshold: Annotated[int, AtLeast(0), AtMost(1000)] = 3
+
+    def __post_init__(self) -> None:
+        if not self.terms:
+            raise CooperError("answer, format and exploration are all 0; one must be above 0")
 
     @property
     def terms(self) -> dict[str, float]:
@@ -53,17 +61,17 @@ class RewardSettings:
 class SamplingSettings:
     """How rollouts are written: temperature, nucleus, tokens per turn."""
 
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_tokens: int = 128
+    temperature: Positive = 1.0
+    top_p: Annotated[float, Above(0), AtMost(1)] = 1.0
+    max_tokens: Size = 128
 
 
 @dataclass(frozen=True)
 class LoraSettings:
     """Low-rank adapters (Hu et al. 2021) in place of training all weights; `targets` are endings of module names."""
 
-    rank: int = 16
-    alpha: int = 32
+    rank: Size = 16
+    alpha: Size = 32
     targets: tuple[str, ...] = ("q.und", "k.und", "v.und", "o.und")
 
 
@@ -71,6 +79,8 @@ class LoraSettings:
 class GrpoRecipe:
     """Reinforcement learning from a finished stage 2.
 
+    `init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`; `base` names the one that has
+    configuration, tokenizer and autoencoder, if `init` holds only weights.
     `data`: a rendered scene set or a JSON Lines file (see `tasks.FileTasks`). Each update asks `questions` questions `group`
     times each; `rows` rollouts are scored in one pass per process. `mode` `text` is the twin that never draws. `map_noise`
     above 0 also rewards drawing (Flow-GRPO). `num_timesteps`: drawing steps of rollouts, the checkpoint's own by default.
@@ -83,12 +93,13 @@ class GrpoRecipe:
     out: Path
     init: Path
     data: Path
-    steps: int
-    learning_rate: float
-    questions: int = 8
-    group: int = 8
-    rows: int = 16
+    steps: Count
+    learning_rate: Positive
+    questions: Batch = 8
+    group: Annotated[int, AtLeast(2), AtMost(2**12)] = 8  # each rollout is compared with the others
+    rows: Batch = 16
     mode: Literal["interleaved", "text"] = "interleaved"
+    base: Path | None = None
     val: Path | None = None
     flags: Path | None = None
     rewards: RewardSettings = field(default_factory=RewardSettings)
@@ -96,37 +107,33 @@ class GrpoRecipe:
     judge: JudgeSettings | None = None
     lora: LoraSettings | None = None
     frozen: tuple[str, ...] = ()
-    map_noise: float = 0.0
-    num_timesteps: int | None = None
-    max_turns: int = 3
-    at_once: int = 8
-    per_scene: int = 4
-    scenes: int = 100_000
-    eval_questions: int = 120
+    map_noise: Weight = 0.0
+    num_timesteps: Annotated[int, AtLeast(2), AtMost(10_000)] | None = None
+    max_turns: Turns = 3
+    at_once: Batch = 8
+    per_scene: Annotated[int, AtLeast(1), AtMost(10_000)] = 4
+    scenes: Count = 100_000
+    eval_questions: Count = 120
     trl: Mapping[str, Any] = field(default_factory=dict)
     record: Record = field(default_factory=Record)
-    seed: int = 0
-    questions_seed: int | None = None
+    seed: Seed = 0
+    questions_seed: Seed | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "questions", "rows", "at_once", "per_scene"):
-            if getattr(self, name) < 1:
-                raise CooperError(f"recipe: {name} is {getattr(self, name)}; it must be at least 1")
-        if self.group < 2:
-            raise CooperError(f"recipe: group is {self.group}; a rollout is compared with others, so it must be at least 2")
-        if self.map_noise < 0 or (self.map_noise and self.mode == "text"):
-            raise CooperError(f"recipe: map_noise is {self.map_noise}; it must not be negative, and 0 in text mode")
+        check_fields(self)
+        if self.map_noise and self.mode == "text":
+            raise CooperError(f"map_noise is {self.map_noise}; it must be 0 in text mode")
+        if self.steps * self.questions > MOST_ROWS:
+            raise CooperError(f"steps times questions is {self.steps * self.questions}; it must be at most {MOST_ROWS}")
         for name in self.trl:
             if name in OWNED:
-                raise CooperError(f"recipe: trl.{name} follows from {OWNED[name]}; set that instead")
+                raise CooperError(f"trl.{name} follows from {OWNED[name]}; set that instead")
         if float(self.trl.get("beta", 0)) > 0 and self.lora is None:
-            raise CooperError(
-                "recipe: trl.beta is above 0, which needs lora: TRL then takes the weights below it as the reference"
-            )
+            raise CooperError("trl.beta is above 0, which needs lora: TRL then takes the weights below it as the reference")
         for name, steps in (("steps", self.steps), ("record.save_every", self.record.save_every)):
             if steps % self.iterations:
                 raise CooperError(
-                    f"recipe: {name} is {steps}; it must be a multiple of trl.num_iterations, {self.iterations}, so that a "
+                    f"{name} is {steps}; it must be a multiple of trl.num_iterations, {self.iterations}, so that a "
                     "resumed run begins with fresh rollouts, as the unbroken one does"
                 )
 
@@ -140,7 +147,7 @@ class GrpoRecipe:
         rollouts = self.questions * self.group
         if self.questions % world or rollouts % (self.rows * world):
             raise CooperError(
-                f"recipe: {self.questions} questions of {self.group} rollouts do not divide into {world} processes with "
+                f"{self.questions} questions of {self.group} rollouts do not divide into {world} processes with "
                 f"{self.rows} rows a pass"
             )
         return rollouts // (self.rows * world)

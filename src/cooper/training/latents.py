@@ -68,8 +68,7 @@ class LatentStore:
         for first in range(0, len(missing), AT_ONCE):
             some = missing[first : first + AT_ONCE]
             pixels = torch.stack([self.pixels(key) for key in some]).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(pixels.device.type, enabled=False):
-                latents = self._autoencoder.latents(pixels).float().numpy().astype(np.float16)
+            latents = self._autoencoder.latents(pixels).float().cpu().numpy().astype(np.float16)
             for key, latent in zip(some, latents, strict=True):
                 self._values[self._place(key)] = latent
                 self._filled[self._place(key)] = 1
@@ -94,7 +93,7 @@ def fingerprint(autoencoder: Autoencoder) -> str:
     """Changes with any weight of the encoder, or with scale or shift."""
     digest = hashlib.sha256(repr(autoencoder.geometry).encode())
     for name, weight in sorted(autoencoder.encoder.state_dict().items()):
-        digest.update(name.encode() + weight.detach().float().numpy().tobytes())
+        digest.update(name.encode() + weight.detach().float().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from cooper.data.batches import rng_of
 from cooper.errors import CooperError
+from cooper.files.values import AtLeast, AtMost, Weight
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import shifted
 from cooper.sequence.packed import PackedSequence
@@ -21,13 +23,15 @@ from cooper.training.latents import LatentStore, PictureKey
 from cooper.training.pictures import ScenePictures
 from cooper.training.trainer import Objective
 
+Draws = Annotated[int, AtLeast(1), AtMost(64)]  # noised copies of one target
+
 
 @dataclass(frozen=True)
 class LossWeights:
     """Weights of the mean cross-entropy of text and the mean squared error of velocities."""
 
-    ce: float = 1.0
-    mse: float = 1.0
+    ce: Weight = 1.0
+    mse: Weight = 1.0
 
 
 class PackedObjective(Objective):

@@ -15,9 +15,13 @@ from cooper.data.scenes.render import SceneRecord
 from cooper.data.scenes.scene import Scene
 from cooper.data.scenes.store import SceneSet
 from cooper.perception import Modality, Reading
-from cooper.perception.metrics import align, confusion, depth_errors, mean_iou
+from cooper.perception.components import connected
+from cooper.perception.depth import DepthModality
+from cooper.perception.metrics import align, confusion, depth_errors, mean_iou, region_iou
+from cooper.perception.segmentation import SegmentationModality
 
 KINDS = ("rgb", "depth", "segmentation")
+NEAREST_M = 0.05  # nothing drawn is taken to be nearer
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +71,6 @@ def load_pictures(scenes: SceneSet, limit: int) -> ScenePictures:
     )
 
 
-@dataclass(frozen=True)
-class MapScores:
-    """Depth in metres as drawn, depth after affine alignment, and mean IoU of classes."""
-
-    abs_rel: float
-    abs_rel_aligned: float
-    delta1_aligned: float
-    miou: float
-
-
 @dataclass(frozen=True, eq=False)
 class DrawnMaps:
     """Drawn pictures [N, S, S, C] in [0, 1] of the first N scenes of a set."""
@@ -85,22 +79,29 @@ class DrawnMaps:
     segmentation: Float32[np.ndarray, "N S S C"]
 
 
-def map_scores(drawn: DrawnMaps, pictures: ScenePictures, modalities: Mapping[str, Modality], classes: int) -> MapScores:
-    """Mean over scenes for depth, over classes with counts added over scenes for segmentation."""
-    errors, aligned = [], []
+def map_scores(drawn: DrawnMaps, pictures: ScenePictures, modalities: Mapping[str, Modality]) -> dict[str, float]:
+    """Means over scenes: of depth as drawn in metres (`abs_rel`, where the model draws metres) and after affine alignment;
+    `miou` over classes with counts added over scenes, or `region_iou` where the colours of a model mean no classes."""
+    depth, segmentation = modalities["depth"], modalities["segmentation"]
+    assert isinstance(depth, DepthModality) and isinstance(segmentation, SegmentationModality)
+    classes = len(segmentation.names) if segmentation.codec == "scenes" else 0
+    found: dict[str, list[float]] = {name: [] for name in ("abs_rel", "abs_rel_aligned", "delta1_aligned", "region_iou")}
     counts = np.zeros((classes, classes), dtype=np.int64)
     for index in range(len(drawn.depth)):
         truth = pictures.depth_m[index]
         valid = np.ones(truth.shape, dtype=bool)
-        metres = modalities["depth"].decode(drawn.depth[index]).arrays["depth"].clip(0.05)
-        errors.append(depth_errors(metres, truth, valid))
-        fit = align(metres, truth, valid)
-        aligned.append(depth_errors((fit.scale * metres + fit.shift).clip(0.05), truth, valid))
-        labels = modalities["segmentation"].decode(drawn.segmentation[index]).arrays["labels"]
-        counts += confusion(labels, pictures.labels[index].astype(np.int32), classes)
-    return MapScores(
-        float(np.mean([error.abs_rel for error in errors])),
-        float(np.mean([error.abs_rel for error in aligned])),
-        float(np.mean([error.delta1 for error in aligned])),
-        mean_iou(counts),
-    )
+        read = depth.decode(drawn.depth[index]).arrays["depth"]
+        if depth.metric:
+            read = read.clip(NEAREST_M)
+            found["abs_rel"].append(depth_errors(read, truth, valid).abs_rel)
+        fit = align(read, truth, valid)
+        aligned = depth_errors((fit.scale * read + fit.shift).clip(NEAREST_M), truth, valid)
+        found["abs_rel_aligned"].append(aligned.abs_rel)
+        found["delta1_aligned"].append(aligned.delta1)
+        labels, true_labels = segmentation.decode(drawn.segmentation[index]).arrays["labels"], pictures.labels[index]
+        if classes:
+            counts += confusion(labels, true_labels.astype(np.int32), classes)
+        else:
+            found["region_iou"].append(region_iou(labels, connected(true_labels)))
+    figures = {name: float(np.mean(values)) for name, values in found.items() if values}
+    return {**figures, "miou": mean_iou(counts)} if classes else figures

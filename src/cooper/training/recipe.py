@@ -1,12 +1,17 @@
 """What every training recipe holds besides its own keys: how weights move, and what a run leaves behind."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from cooper.errors import CooperError
-from cooper.files.values import build, overridden, read_recipe
+from cooper.files.values import AtLeast, AtMost, Below, Count, Positive, Weight, build, overridden, read_recipe
+from cooper.perception.depth import DepthModality
+from cooper.perception.segmentation import SegmentationModality
 
-__all__ = ["Optimiser", "OptimiserKind", "Precision", "Record", "Schedule", "build", "overridden", "read_recipe"]
+__all__ = ["Batch", "Optimiser", "OptimiserKind", "Precision", "Record", "Schedule", "build", "overridden", "read_recipe"]
+
+Batch = Annotated[int, AtLeast(1), AtMost(2**16)]  # samples that are in memory together
 
 Precision = Literal["float32", "bf16"]
 Schedule = Literal["cosine", "constant"]
@@ -21,32 +26,51 @@ class Optimiser:
     linear rise, then `schedule`. `ema` is the decay of the averaged weights, `clip` the largest gradient norm.
     """
 
-    steps: int
-    batch: int
-    learning_rate: float
+    steps: Count
+    batch: Batch
+    learning_rate: Positive
     kind: OptimiserKind = "adamw"
-    accumulation: int = 1
-    warmup: int = 100
+    accumulation: Batch = 1
+    warmup: Annotated[int, AtLeast(0), AtMost(10**9)] = 100
     schedule: Schedule = "cosine"
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    ema: float = 0.995
+    weight_decay: Weight = 0.0
+    clip: Positive = 1.0
+    ema: Annotated[float, AtLeast(0), Below(1)] = 0.995
     precision: Precision = "float32"
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulation"):
-            if getattr(self, name) < 1:
-                raise CooperError(f"recipe: optimiser.{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0 <= self.ema < 1:
-            raise CooperError(f"recipe: optimiser.ema is {self.ema}; it must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a run leaves behind, every so many updates. `keep`: checkpoints kept; `tracker`: `trackio` or `none`."""
+    """What a run leaves behind, every so many updates; a number beyond the last update means never.
 
-    log_every: int = 10
-    save_every: int = 200
-    eval_every: int = 200
-    keep: int = 2
+    `keep`: checkpoints kept; `tracker`: `trackio` or `none`.
+    """
+
+    log_every: Count = 10
+    save_every: Count = 200
+    eval_every: Count = 200
+    keep: Count = 2
     tracker: Literal["trackio", "none"] = "none"
+
+
+def check_mixture(weights: Mapping[str, float], known: Sequence[str]) -> None:
+    """CooperError: a source that is not known, or none with a weight above 0."""
+    for name in weights:
+        if name not in known:
+            raise CooperError(f"mixture names {name!r}; known: {', '.join(known)}")
+    if not sum(weights.values()) > 0:
+        raise CooperError("mixture must give one of its sources a weight above 0")
+
+
+def check_map_names(names: Sequence[str]) -> None:
+    """CooperError: maps to be learnt that scenes do not have, none, or one twice."""
+    if not names or len(set(names)) < len(names) or not set(names) <= {"depth", "segmentation"}:
+        raise CooperError(f"maps is {list(names)}; it must name depth, segmentation or both")
+
+
+def check_maps(modalities: Mapping[str, Mapping[str, Any]]) -> None:
+    """CooperError: settings of the two maps of a scene that are missing or do not fit."""
+    for name, kind in (("depth", DepthModality), ("segmentation", SegmentationModality)):
+        if name not in modalities:
+            raise CooperError(f"modalities has no settings of {name}")
+        build(kind, modalities[name], f"modalities.{name}")

@@ -49,7 +49,7 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
     `plain`: the recipe as values for the tracker. CooperError: keys, data or settings of TRL that do not fit, or a loss that
     is not a number. Interrupted: a signal ended the run; a checkpoint was left.
     """
-    bundle = load_bundle(recipe.init)
+    bundle = load_bundle(recipe.init, recipe.base)
     args = arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
     trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, _callbacks(recipe, plain), _adapters(recipe.lora))
     for default in (PrinterCallback, ProgressCallback):
@@ -81,7 +81,7 @@ def _trained(recipe: GrpoRecipe, bundle: Bundle, trainer: InterleavedGRPOTrainer
         return bundle
     weights, whole = whole_weights(wrapped), bundle
     if weights:
-        whole = load_bundle(recipe.init)
+        whole = load_bundle(recipe.init, recipe.base)
         Policy(whole.model).load_state_dict(weights)
     return whole
 

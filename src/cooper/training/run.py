@@ -6,21 +6,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import yaml
-from PIL import Image
-from torch import Tensor
 from transformers import TrainerCallback
 
 from cooper.data.scenes.drawings import Drawings
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
-from cooper.files.pictures import grey_picture
 from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
-from cooper.training.amg import AmgRecipe, MapBatches, MapExam, contact_sheet, exam_settings
+from cooper.training.amg import AmgRecipe, MapBatches, contact_sheet
 from cooper.training.answering import AnswerExam
 from cooper.training.autoencoder import (
     AutoencoderObjective,
@@ -45,11 +41,11 @@ from cooper.training.checkpoints import (
 from cooper.training.corpus import corpus
 from cooper.training.curves import draw_curves
 from cooper.training.grpo_recipe import GrpoRecipe
-from cooper.training.latents import LatentStore
-from cooper.training.packed import MapRows, Noise, PackedObjective
+from cooper.training.packed import PackedObjective
 from cooper.training.pictures import load_pictures
 from cooper.training.recipe import read_recipe
 from cooper.training.sft import SftRecipe, TraceBatches, TraceRows
+from cooper.training.stage_rows import grey_latent, map_exam, map_rows, room_modalities
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
 from cooper.training.trainer import PackedTrainer, Plan
 from cooper.training.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
@@ -141,7 +137,7 @@ def _autoencoder(recipe: AutoencoderRecipe) -> Path:
     plan = Plan(objective, Crops(pictures, modalities, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
 
     def figures(step: int) -> Mapping[str, float]:
-        return asdict(reconstruction_scores(autoencoder, held_out, modalities, recipe))
+        return reconstruction_scores(autoencoder, held_out, modalities, recipe.eval_scenes)
 
     def export(folder: Path) -> None:
         scaled = Autoencoder(measured_geometry(autoencoder, pictures, modalities, recipe.spread))
@@ -158,7 +154,7 @@ def _vision(recipe: VisionRecipe) -> Path:
     torch.manual_seed(recipe.seed)
     objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
     if recipe.init is not None:
-        start = load_bundle(recipe.init).model
+        start = load_bundle(recipe.init, recipe.base).model
         if start.config.vit_geometry != recipe.vit:
             raise CooperError(f"recipe: vit does not fit the tower of {recipe.init}, which is {start.config.vit}")
         objective.vit.load_state_dict(start.vit.state_dict())
@@ -171,7 +167,7 @@ def _vision(recipe: VisionRecipe) -> Path:
 
 
 def _amg(recipe: AmgRecipe) -> Path:
-    bundle = load_bundle(recipe.init) if recipe.init is not None else _new_bundle(recipe)
+    bundle = _new_bundle(recipe) if recipe.init is None else load_bundle(recipe.init, recipe.base)
     if recipe.vision is not None:
         seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
         bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
@@ -179,19 +175,20 @@ def _amg(recipe: AmgRecipe) -> Path:
     exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
     plan = Plan(objective, MapBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
-    modalities = build_modalities(bundle.model.config.modalities)
-    exam = _map_exam(bundle, exam_rows, recipe.eval_scenes)
+    modalities = room_modalities(bundle.model)
+    exam = map_exam(bundle, exam_rows, recipe.eval_scenes)
 
     def figures(step: int) -> Mapping[str, float]:
         drawn = exam.drawn(bundle)
         contact_sheet(exam_rows.pictures, drawn, modalities).save(recipe.out / f"maps-{step:06d}.png")
-        return asdict(exam.scores(drawn))
+        return exam.scores(drawn)
 
     return run_plan(plan, "amg", recipe, Measured(figures, lambda folder: save_bundle(bundle, folder)))
 
 
 def _new_bundle(recipe: AmgRecipe) -> Bundle:
     """A fresh network around the recipe's autoencoder, with a tokenizer made of the texts of the training scenes."""
+    assert recipe.autoencoder is not None
     trained = load_autoencoder(recipe.autoencoder)
     folder = recipe.out / "tokenizer"
     if not (folder / "tokenizer.json").exists():
@@ -201,30 +198,13 @@ def _new_bundle(recipe: AmgRecipe) -> Bundle:
     return Bundle(model, model.config.processor(folder), DEFAULT)
 
 
-def map_rows(bundle: Bundle, data: Path, latents: Path, recipe: AmgRecipe | SftRecipe) -> MapRows:
-    """The rows of a scene set, with its latents kept in the folder `latents`."""
-    scenes = SceneSet(data)
-    pictures = load_pictures(scenes, recipe.scenes)
-    modalities = build_modalities(bundle.model.config.modalities)
-    store = LatentStore(latents, bundle.model.vae, pictures, modalities, scenes.info.count)
-    noise = Noise(recipe.timestep_shift, recipe.seed)
-    return MapRows(pictures, store, bundle.processor, bundle.prompts, noise, recipe.draws)
-
-
-def _map_exam(bundle: Bundle, rows: MapRows, scenes: int) -> MapExam:
-    config = bundle.model.config
-    classes = len(config.modalities["segmentation"]["names"])
-    settings = exam_settings(config.drawing_defaults)
-    return MapExam(rows, build_modalities(config.modalities), settings, classes, min(scenes, len(rows.pictures)))
-
-
 def _sft(recipe: SftRecipe) -> Path:
-    bundle = load_bundle(recipe.init)
+    bundle = load_bundle(recipe.init, recipe.base)
     model = bundle.model
     maps = map_rows(bundle, recipe.data, recipe.latents or recipe.out / "latents-train", recipe)
     exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
-    modalities = build_modalities(model.config.modalities)
-    grey = _grey_latent(bundle, maps.pictures.rgb[0])
+    modalities = room_modalities(model)
+    grey = grey_latent(bundle, maps.pictures.rgb[0])
     drawings = None if recipe.drawings is None else Drawings.opened(recipe.drawings, SceneSet(recipe.data))
     rows = TraceRows(
         maps, modalities, model.config.view_rules, recipe.drawn, grey, recipe.grey, recipe.explore, drawings, recipe.own
@@ -232,14 +212,14 @@ def _sft(recipe: SftRecipe) -> Path:
     objective = PackedObjective(model, recipe.loss, recipe.frozen)
     plan = Plan(objective, TraceBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
     answers = AnswerExam(exam_rows.pictures, recipe.exam_modes, recipe.eval_questions, recipe.grey)
-    exam = _map_exam(bundle, exam_rows, recipe.eval_scenes)
+    exam = map_exam(bundle, exam_rows, recipe.eval_scenes)
 
     def figures(step: int) -> Mapping[str, float]:
         if recipe.grey:
             return answers.figures(bundle)
         drawn = exam.drawn(bundle)
         contact_sheet(exam_rows.pictures, drawn, modalities).save(recipe.out / f"maps-{step:06d}.png")
-        return {**asdict(exam.scores(drawn)), **answers.figures(bundle)}
+        return {**exam.scores(drawn), **answers.figures(bundle)}
 
     return run_plan(plan, "sft", recipe, Measured(figures, lambda folder: save_bundle(bundle, folder)))
 
@@ -251,9 +231,3 @@ def _grpo(recipe: GrpoRecipe) -> Path:
     recipe.out.mkdir(parents=True, exist_ok=True)
     save_recipe(recipe, recipe.out)
     return reinforce(recipe, plain(recipe))
-
-
-@torch.no_grad()
-def _grey_latent(bundle: Bundle, rgb: np.ndarray) -> Tensor:
-    pixels = bundle.processor.vae_pixels(grey_picture(Image.fromarray(rgb)))
-    return bundle.model.vae.latents(pixels[None])[0].float()

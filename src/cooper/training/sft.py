@@ -7,6 +7,7 @@ from the truth; a share of them is also a flow target, so that drawing inside a 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from torch import Tensor
@@ -20,6 +21,7 @@ from cooper.data.scenes.reading import reading_traces
 from cooper.data.scenes.traces import another_map, teacher_trace
 from cooper.errors import CooperError
 from cooper.files.pictures import GREY, grey_picture
+from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed, Share, Weight
 from cooper.perception import Modality
 from cooper.sequence.layout import Layout, Views
 from cooper.sequence.packed import PackedSequence
@@ -28,17 +30,20 @@ from cooper.sequence.segments import Segment
 from cooper.trace.prompts import MODES
 from cooper.trace.trace import MapStep, Mode, Question, Trace
 from cooper.training.latents import PictureKey
-from cooper.training.packed import LossWeights, MapRows
-from cooper.training.recipe import Optimiser, Record
+from cooper.training.packed import Draws, LossWeights, MapRows
+from cooper.training.recipe import Optimiser, Record, check_map_names, check_mixture
 
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 GROUNDING = "grounding"  # lessons in looking, in words
 READING = "reading"  # lessons in reading maps; the picture is hidden in half of them
+Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
 
 
 @dataclass(frozen=True)
 class SftRecipe:
-    """`mixture`: weights of the modes, of `grounding` (lessons in looking), of `reading` (lessons in reading maps) and of
+    """`init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`; `base` names the one that has
+    configuration, tokenizer and autoencoder, if `init` holds only weights.
+    `mixture`: weights of the modes, of `grounding` (lessons in looking), of `reading` (lessons in reading maps) and of
     `replay` (rows of stage 1). `questions`: how many share a row, by mode, and lessons likewise. `drawn`: the share of maps
     in traces that are flow targets too.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
@@ -54,38 +59,35 @@ class SftRecipe:
     val: Path
     init: Path
     optimiser: Optimiser
-    mixture: Mapping[str, float]
-    questions: Mapping[str, int]
+    mixture: Mapping[str, Weight]
+    questions: Mapping[str, Questions]
+    base: Path | None = None
     maps: tuple[str, ...] = ("depth", "segmentation")
     loss: LossWeights = field(default_factory=LossWeights)
     record: Record = field(default_factory=Record)
-    drawn: float = 0.5
-    explore: float = 0.0
+    drawn: Share = 0.5
+    explore: Share = 0.0
     drawings: Path | None = None
-    own: float = 0.5
+    own: Share = 0.5
     grey: bool = False
     latents: Path | None = None
     frozen: tuple[str, ...] = ()
-    timestep_shift: float = 1.0
-    draws: int = 1
+    timestep_shift: Positive = 1.0
+    draws: Draws = 1
     mirror: bool = True
-    scenes: int = 100_000
-    eval_questions: int = 60
-    eval_scenes: int = 32
-    seed: int = 0
+    scenes: Count = 100_000
+    eval_questions: Count = 60
+    eval_scenes: Count = 32
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        check_map_names(self.maps)
+        check_mixture(self.mixture, (*MODES, GROUNDING, READING, REPLAY))
         for name in self.mixture:
-            if name not in (known := (*MODES, GROUNDING, READING, REPLAY)):
-                raise CooperError(f"recipe: mixture names {name!r}; known: {', '.join(known)}")
-        for name in self.mixture.keys() - {REPLAY}:
-            if self.questions.get(name, 0) < 1:
-                raise CooperError(f"recipe: questions.{name} is missing or not positive, but the mixture has {name!r}")
-        for name in ("drawn", "explore", "own"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise CooperError(f"recipe: {name} is {getattr(self, name)}; it must be between 0 and 1")
+            if name != REPLAY and self.questions.get(name, 0) < 1:
+                raise CooperError(f"questions.{name} is missing or 0, but the mixture has {name!r}")
         if self.grey and self.mixture.get(REPLAY, 0) > 0:
-            raise CooperError("recipe: grey is true, so mixture.replay must be 0: a grey picture has no maps to draw")
+            raise CooperError("grey is true, so mixture.replay must be 0: a grey picture has no maps to draw")
 
     @property
     def modes(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ S: cells of all pictures. Q: answers of the head to one cell.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from cooper.data.batches import rng_of, shuffled
 from cooper.data.mixture import Mixture
 from cooper.data.scenes.catalogue import CLASS_NAMES, COLOURS, MATERIALS, SHAPES
 from cooper.errors import CooperError
+from cooper.files.values import AtLeast, AtMost, Count, Seed, Share, Weight
 from cooper.model.config import Transforms, VitGeometry
 from cooper.model.latents import Waves, sincos_table
 from cooper.model.vit import Vit
@@ -32,7 +33,7 @@ from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.pictures import KINDS, ScenePictures
-from cooper.training.recipe import Optimiser, Record
+from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
 from cooper.training.trainer import Objective
 
 NOTHING = -100  # not asked, as cross-entropy ignores it
@@ -44,19 +45,19 @@ FIRST_SHAPE = CLASS_NAMES.index(SHAPES[0])
 class VisionWeights:
     """Weights of the four questions. `objects`: how much a cell on an object counts beside one of the room (class, depth)."""
 
-    classes: float = 1.0
-    colours: float = 0.5
-    materials: float = 0.25
-    depth: float = 2.0
-    objects: float = 4.0
+    classes: Weight = 1.0
+    colours: Weight = 0.5
+    materials: Weight = 0.25
+    depth: Weight = 2.0
+    objects: Weight = 4.0
 
 
 @dataclass(frozen=True)
 class VisionRecipe:
-    """`init`: a checkpoint whose tower learns on, below a fresh head. `mixture`: how often colour pictures and each map are
-    shown. `cells`: questions along a side of a patch. Against learning scenes by heart: `mirror` half of the pictures;
-    `move` half of them by up to so many pixels (their depth is not asked then, because it was seen along another axis);
-    `jitter` brightness by up to this factor more or less.
+    """`init`: a checkpoint of either layout whose tower learns on, below a fresh head; `base` as in `AmgRecipe`. `mixture`: how
+    often colour pictures and each map are shown. `cells`: questions along a side of a patch. Against learning scenes by
+    heart: `mirror` half of the pictures; `move` half of them by up to so many pixels (their depth is not asked then, because
+    it was seen along another axis); `jitter` brightness by up to this factor more or less.
     """
 
     out: Path
@@ -67,16 +68,21 @@ class VisionRecipe:
     vit: VitGeometry
     transforms: Transforms
     init: Path | None = None
-    mixture: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
+    base: Path | None = None
+    mixture: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     loss: VisionWeights = field(default_factory=VisionWeights)
     record: Record = field(default_factory=Record)
-    cells: int = 8
+    cells: Annotated[int, AtLeast(1), AtMost(256)] = 8
     mirror: bool = True
-    move: int = 0
-    jitter: float = 0.0
-    scenes: int = 100_000
-    eval_scenes: int = 100
-    seed: int = 0
+    move: Annotated[int, AtLeast(0), AtMost(2**12)] = 0
+    jitter: Share = 0.0
+    scenes: Count = 100_000
+    eval_scenes: Count = 100
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_mixture(self.mixture, KINDS)
+        check_maps(self.modalities)
 
 
 @dataclass(frozen=True, eq=False)

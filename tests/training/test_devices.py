@@ -1,0 +1,182 @@
+"""Every stage trains and examines with its model on another device than the data: see `tests.elsewhere`."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from cooper.model.config import VaeGeometry
+from cooper.model.vae import Autoencoder
+from cooper.perception import build_modalities
+from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.options import Options
+from cooper.reasoning.text import Sampling
+from cooper.training.amg import AmgRecipe, MapBatches, contact_sheet
+from cooper.training.answering import AnswerExam
+from cooper.training.autoencoder import (
+    AutoencoderObjective,
+    AutoencoderRecipe,
+    Crops,
+    measured_geometry,
+    reconstruction_scores,
+)
+from cooper.training.averaging import Average
+from cooper.training.checkpoints import Bundle, load_bundle
+from cooper.training.grpo_recipe import GrpoRecipe
+from cooper.training.latents import LatentStore, PictureKey
+from cooper.training.packed import LossWeights, MapRows, Noise, PackedObjective
+from cooper.training.pictures import ScenePictures
+from cooper.training.recipe import Optimiser
+from cooper.training.reinforcing import assemble
+from cooper.training.sft import SftRecipe, TraceBatches, TraceRows
+from cooper.training.stage_rows import grey_latent, map_exam
+from cooper.training.trainer import Objective, PackedTrainer
+from cooper.training.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
+from tests.elsewhere import ELSEWHERE, Elsewhere, pretended_accelerator
+
+from .conftest import MODALITIES, SHAPE
+from .test_trainer import toy_plan
+
+OPTIMISER = Optimiser(steps=2, batch=2, learning_rate=1e-3)
+
+
+@pytest.fixture
+def device() -> Iterator[torch.device]:
+    with pretended_accelerator() as device:
+        yield device
+
+
+def step(objective: Objective, batch, device: torch.device) -> float:
+    """One step as the trainer takes it: data made on the CPU, model and averages elsewhere."""
+    objective.to(device)
+    average = Average(objective, 0.9)
+    trained = [weight for weight in objective.parameters() if weight.requires_grad]
+    sums = objective(batch.to(device))
+    assert sums.device == device
+    (sums / objective.counts(batch).to(device).clamp(min=1)).sum().backward()
+    assert any(weight.grad is not None and weight.grad.device == device for weight in trained)
+    torch.optim.AdamW(trained, lr=1e-3).step()
+    average.update(objective)
+    with average.applied(objective):
+        return float(objective(batch.to(device)).detach().sum())
+
+
+def moved(bundle: Bundle, device: torch.device) -> Bundle:
+    return Bundle(copy.deepcopy(bundle.model).to(device), bundle.processor, bundle.prompts)
+
+
+def begun(bundle: Bundle, pictures: ScenePictures, folder: Path, device: torch.device) -> tuple[Bundle, MapRows]:
+    """As a stage begins: rows and latents around a model that the trainer moves afterwards."""
+    model = copy.deepcopy(bundle.model)
+    store = LatentStore(folder, model.vae, pictures, build_modalities(MODALITIES), len(pictures))
+    rows = MapRows(pictures, store, bundle.processor, bundle.prompts, Noise(1.0, 0))
+    return Bundle(model.to(device), bundle.processor, bundle.prompts), rows
+
+
+def test_the_pretended_device_refuses_what_a_real_one_refuses(device):
+    linear, x = nn.Linear(2, 2).to(device), torch.ones(1, 2)
+    assert isinstance(linear.weight.data, Elsewhere)
+    with pytest.raises(RuntimeError, match="two devices"):
+        linear(x)
+    y = linear(x.to(device))
+    with pytest.raises(TypeError, match="no NumPy array"):
+        y.detach().numpy()
+    assert y.detach().cpu().numpy().shape == (1, 2)
+    assert torch.tensor([1, 2], device=device).sum().item() == 3
+    assert torch.zeros(2, device=device).device == torch.ones_like(y).device == device
+
+
+def test_the_trainer_takes_its_terms_from_the_device(device, tmp_path):
+    plan = toy_plan(tmp_path)
+    trainer = PackedTrainer(plan)
+    plan.objective.to(device)
+    batch = plan.make_batch(range(4))
+    counts = trainer._get_num_items_in_batch([batch], device)
+    loss = trainer.compute_loss(plan.objective, batch.to(device), num_items_in_batch=counts)
+    assert loss.device == device and trainer._terms.device.type == "cpu" and float(loss.detach()) > 0
+
+
+def test_maps_are_learnt_drawn_and_scored(device, bundle, pictures, tmp_path):
+    placed, rows = begun(bundle, pictures, tmp_path, device)
+    recipe = AmgRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER, autoencoder=tmp_path)
+    assert step(PackedObjective(placed.model, LossWeights()), MapBatches(rows, recipe)(range(2)), device) > 0
+    exam = map_exam(placed, rows, 2)
+    drawn = exam.drawn(placed)
+    assert 0 <= exam.scores(drawn)["miou"] <= 1
+    assert contact_sheet(pictures, drawn, build_modalities(MODALITIES)).width > 0
+
+
+def test_latents_are_those_of_the_cpu(bundle, pictures, tmp_path):
+    _, rows = begun(bundle, pictures, tmp_path / "here", torch.device("cpu"))
+    here = rows.latents.get(PictureKey(0, "depth"))
+    with pretended_accelerator() as device:
+        _, rows = begun(bundle, pictures, tmp_path / "there", device)
+        there = rows.latents.get(PictureKey(0, "depth"))
+        assert there.device.type == "cpu"
+    assert torch.allclose(here, there, atol=1e-2)
+
+
+def test_reasoning_is_learnt_and_examined(device, bundle, pictures, tmp_path):
+    placed, rows = begun(bundle, pictures, tmp_path, device)
+    grey = grey_latent(placed, pictures.rgb[0])
+    traces = TraceRows(rows, build_modalities(MODALITIES), placed.model.config.view_rules, 1.0, grey)
+    mixture, questions = {"interleaved": 1.0, "reading": 1.0, "replay": 1.0}, {"interleaved": 2, "reading": 2}
+    recipe = SftRecipe(tmp_path, tmp_path, tmp_path, tmp_path, OPTIMISER, mixture, questions)
+    batches = TraceBatches(traces, recipe)
+    kinds = {batches.kind(2 * number): 2 * number for number in range(40)}
+    for number in kinds.values():
+        assert step(PackedObjective(placed.model, LossWeights()), batches(range(number, number + 2)), device) > 0
+    assert kinds.keys() == mixture.keys()
+    exam = AnswerExam(pictures, ("direct", "perception"), 2)
+    figures = exam.figures(placed)
+    assert {"direct_accuracy", "perception_maps"} <= figures.keys()
+
+
+def test_the_picture_tower_is_learnt_and_scored(device, pictures, tmp_path):
+    recipe = VisionRecipe(
+        tmp_path, tmp_path, tmp_path, OPTIMISER, MODALITIES, SHAPE.vit, SHAPE.transforms, cells=4, eval_scenes=2
+    )
+    batches = VisionBatches(pictures, build_modalities(MODALITIES), recipe)
+    objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
+    assert step(objective, batches(range(2)), device) > 0
+    assert vision_scores(objective, batches)
+
+
+def test_the_autoencoder_is_learnt_and_scored(device, pictures, tmp_path):
+    geometry = VaeGeometry(8, (1, 2), 1, 2, 1.0, 0.0, 4)
+    recipe = AutoencoderRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER, MODALITIES, geometry, crop=16, eval_scenes=2)
+    modalities = build_modalities(MODALITIES)
+    objective = AutoencoderObjective(Autoencoder(geometry), recipe.loss, 0)
+    assert step(objective, Crops(pictures, modalities, recipe)(range(2)), device) > 0
+    assert reconstruction_scores(objective.autoencoder, pictures, modalities, 2)["miou"] >= 0
+    assert measured_geometry(objective.autoencoder, pictures, modalities).scale > 0
+
+
+def test_rollouts_are_sampled_and_scored(device, recipe: GrpoRecipe, start):
+    run = assemble(replace(recipe, map_noise=0.3), load_bundle(start))
+    run.policy.to(device)
+    rollouts = run.tasks.sampled(run.sampler, [0, 1], 2, seed=3)
+    scored = run.scorer(run.policy, rollouts, device)
+    assert all(each.logprobs.device == device for each in scored)
+    for rollout, each in zip(rollouts, scored, strict=True):
+        written = torch.tensor(rollout.logprobs)
+        assert torch.allclose(each.logprobs.detach().cpu(), written, atol=1e-3)
+
+
+def test_the_engine_answers_in_every_mode(device, bundle, pictures):
+    placed = moved(bundle, device)
+    door = Cooper.of(placed.model, placed.processor, placed.prompts)
+    exam = AnswerExam(pictures, ("direct",), 2)
+    asked = [exam._shown(question) for question in exam.questions()]
+    sampling = Sampling(temperature=1.0, top_p=0.9, max_tokens=4)
+    for mode in ("direct", "text", "interleaved", "perception"):
+        options: Options = door.options(mode, sampling, replace(door.defaults.drawing, text_scale=2.0, image_scale=1.5))
+        traces = door.batch(asked, options)
+        assert len(traces) == 2 and len(traces[0][0].maps) == (2 if mode == "perception" else 0)
+    noisy = replace(door.options("perception", sampling), map_noise=0.3)
+    assert door.batch(asked[:1], noisy)[0][0].maps[0].path is not None
+    assert placed.model.device == ELSEWHERE
