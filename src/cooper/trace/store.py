@@ -108,7 +108,7 @@ def _put(draft: Path, target: Path) -> None:
 
 
 def _write(record: Record, folder: Path, arrays: bool) -> None:
-    parts = _write_parts(record.question.parts, folder)
+    parts = _write_parts(record.question.shown, folder)
     fields = {
         "version": VERSION,
         "mode": record.mode,
