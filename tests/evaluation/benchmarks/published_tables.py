@@ -1,4 +1,4 @@
-"""A small data set in the exact published form for every benchmark of the catalogue: one question for which nano wants a map."""
+"""Small data in the exact published form for every benchmark of the catalogue: a question for which nano wants a map."""
 
 import base64
 import csv

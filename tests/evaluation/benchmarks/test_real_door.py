@@ -1,4 +1,4 @@
-"""Every published benchmark as a user runs it: `cooper eval NAME` with nano in all four modes, on data in the published form."""
+"""Every published benchmark as a user runs it: `cooper eval NAME`, nano, all four modes, data in the published form."""
 
 import json
 from collections.abc import Iterator
