@@ -104,7 +104,7 @@ def trace_folder(folder: str | Path) -> Path:
 
 
 def _write(record: Record, folder: Path, arrays: bool) -> None:
-    parts = _write_parts(record.question.parts, folder)
+    parts = _write_parts(record.question.shown, folder)
     fields = {
         "version": VERSION,
         "mode": record.mode,
