@@ -14,7 +14,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "perception": set(),
     "trace": {"perception"},
     "sequence": {"trace"},
-    "model": {"sequence"},
+    "model": {"sequence", "perception"},  # a configuration names maps, and only perception knows which there are
     "reasoning": {"model", "sequence", "trace", "perception"},
     "data": {"sequence", "trace", "perception"},
     "evaluation": {"reasoning", "data", "trace", "perception"},

@@ -31,7 +31,7 @@ class FakeCooper:
             yield StepDone(0, step)
         yield TraceDone(0, trace)
 
-    def depth(self, image, seed=0):
+    def depth(self, image, seed=0, native=False):
         step = self.depth_step
         trace = Trace(Question((image,)), (step,), mode="map", model="fake", seed=seed)
         return DrawnMap(step.reading, step.image, image, trace)
@@ -69,12 +69,12 @@ def test_ask_leaves_a_folder_with_a_page(run, picture, loaded, tmp_path):
 
 
 def test_json_is_one_object_and_nothing_else(run, picture, loaded):
-    ran = run("ask", picture, picture, "Which?", "--subject", 0, "--json", "--model", "some/where")
+    ran = run("ask", picture, picture, "Which?", "--subject", 0, "--json", "--model", picture.parent)
     result = json.loads(ran.out)
     assert (result["answer"], result["question"], result["folder"]) == ("B", "Which?", None)
     assert [step["kind"] for step in result["steps"]] == ["text", "map", "text", "text"]
     assert result["steps"][1]["reading"]["depth"] == {"unit": "m", "min": 1.0, "max": 6.5}
-    assert ran.err == "" and loaded == ["some/where"]
+    assert ran.err == "" and loaded == [str(picture.parent)]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from cooper.cli.printing import TracePrinter, print_trace, thumbnail, visible
+from cooper.cli.printing import TracePrinter, print_trace, thumbnail
+from cooper.files.text import visible
 from cooper.trace.trace import Question, TextStep
 
 

@@ -40,7 +40,10 @@ def item_of(index: int) -> Item:
 
 
 class FakeCooper:
-    """Right on even questions; draws depth when it may, segmentation too when it must."""
+    """Right on even questions; draws depth when it may, segmentation too when it must.
+
+    A fake, so that answers, maps and errors are known numbers; `benchmarks/test_real_door.py` runs nano.
+    """
 
     def __init__(self, stop_after: int = 10**9, noise: float = 0.0) -> None:
         self.calls: list[tuple[str, int]] = []

@@ -20,7 +20,10 @@ SAID = {"mmvp": "A", "open": "It is red, I think.", "unclear": "Hard to say, per
 
 
 class Says:
-    """Gives one reply to everything; draws in interleaved mode."""
+    """Gives one reply to everything; draws in interleaved mode.
+
+    A fake, so that replies are known and a run can be stopped at a batch; `benchmarks/test_real_door.py` runs nano.
+    """
 
     modalities: dict = {}
 

@@ -9,11 +9,12 @@ import torch
 from cooper.errors import CooperError
 from cooper.model.config import DrawingDefaults
 from cooper.perception.modality import Reading
-from cooper.reasoning.cooper import Cooper, question_of
+from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
 from cooper.reasoning.options import Options, Request
 from cooper.reasoning.text import Sampling, Seeded
 from cooper.sequence.packing import Row, pack
+from cooper.trace.asked import question_of
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.trace import MapStep, Question, TextStep, Trace
 from tests.networks import picture, tiny_model, tiny_processor

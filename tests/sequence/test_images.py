@@ -33,7 +33,7 @@ def test_a_file_that_is_no_picture(tmp_path):
 
 def test_missing_file_empty_file_and_folder(tmp_path):
     assert "No such file" in refusal(tmp_path / "absent.png")
-    assert "directory" in refusal(tmp_path).lower()
+    assert "is a folder, not a picture file" in refusal(tmp_path)
     (tmp_path / "empty.jpg").touch()
     refusal(tmp_path / "empty.jpg")
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from cooper.errors import CooperError
 from cooper.model.flow import noisy_step
-from cooper.reasoning.cooper import Cooper, question_of
+from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
+from cooper.trace.asked import question_of
 from cooper.trace.trace import Trace
 from cooper.training.sampler import Sampler
 from tests.training.rollout_groups import (

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cooper.errors import CooperError
+from cooper.files.arguments import seed_of
+from cooper.files.hub import resolve
 
 if TYPE_CHECKING:
     from cooper.reasoning.cooper import Cooper, DrawnMap
@@ -26,7 +28,8 @@ class AskMode(StrEnum):
 ModelOption = Annotated[str, typer.Option("--model", help="nano, a directory, or a hub id.")]
 BaseOption = Annotated[Path | None, typer.Option("--base", help="Directory with what bare published weights lack.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, ...; the CPU by default.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="From 0 to 2**32 - 1; the same seed gives the same result.")]
+NativeOption = Annotated[bool, typer.Option("--native", help="Keep the map at the size it was drawn, not the picture's.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the trace and its page.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 PictureArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")]
@@ -46,10 +49,10 @@ def ask(
 ) -> None:
     """Answer a question about a picture, drawing maps on the way."""
     from cooper.cli.results import save_trace, trace_json
-    from cooper.reasoning.cooper import question_of
+    from cooper.trace.asked import question_of
 
-    asked = question_of(images, question, subject)  # a bad question is refused before a model is loaded
-    loaded = _load(model, base, device)
+    asked = question_of(images, question, subject)  # a bad question or folder is refused before a model is loaded
+    loaded = _load(model, base, device, seed, out)
     if as_json:
         trace = loaded.ask(list(asked.images), question, mode.value, seed, subject)
     else:
@@ -67,6 +70,7 @@ def depth(
     model: ModelOption = "nano",
     seed: SeedOption = 0,
     view: Annotated[float, typer.Option(help="Horizontal field of view in degrees, for the point cloud.")] = 60.0,
+    native: NativeOption = False,
     base: BaseOption = None,
     device: DeviceOption = None,
     out: OutOption = None,
@@ -79,9 +83,9 @@ def depth(
     if not 0 < view < 180:
         raise CooperError(f"--view is {view:g} degrees; it must lie between 0 and 180")
     picture = opened(image)
-    drawn = _load(model, base, device).depth(picture, seed)
+    drawn = _load(model, base, device, seed, out).depth(picture, seed, native)
     if out is not None:
-        save_map(drawn.trace, out, drawn.point_cloud(view))
+        save_map(drawn, out, drawn.point_cloud(view))
     _show_map(drawn, out, as_json)
 
 
@@ -89,6 +93,7 @@ def segment(
     image: PictureArgument,
     model: ModelOption = "nano",
     seed: SeedOption = 0,
+    native: NativeOption = False,
     base: BaseOption = None,
     device: DeviceOption = None,
     out: OutOption = None,
@@ -99,13 +104,20 @@ def segment(
     from cooper.files.pictures import opened
 
     picture = opened(image)
-    drawn = _load(model, base, device).segment(picture, seed)
+    drawn = _load(model, base, device, seed, out).segment(picture, seed, native)
     if out is not None:
-        save_map(drawn.trace, out, None)
+        save_map(drawn, out, None)
     _show_map(drawn, out, as_json)
 
 
-def _load(model: str, base: Path | None, device: str | None) -> "Cooper":
+def _load(model: str, base: Path | None, device: str | None, seed: int, out: Path | None) -> "Cooper":
+    """The model, when all else that was asked for is known to be possible."""
+    seed_of(seed, "--seed")
+    if out is not None:
+        from cooper.trace.store import trace_folder
+
+        trace_folder(out)
+    resolve(model)
     from transformers.utils import logging
 
     from cooper.reasoning.cooper import Cooper

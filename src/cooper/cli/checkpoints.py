@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cooper.files.folders import output_folder
+from cooper.files.hub import resolve
+from cooper.files.text import visible
+
 if TYPE_CHECKING:
     from cooper.model.inspection import Report
 
@@ -17,14 +21,17 @@ BaseOption = Annotated[Path | None, typer.Option("--base", help="Directory with 
 def inspect(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="nano, a directory, or a hub id.")],
     base: BaseOption = None,
+    headers_only: Annotated[
+        bool, typer.Option("--headers-only", help="Read no weights: do not look for numbers that are not finite.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Say which family a checkpoint is of, what is wrong with it, and what to do. Ends with 1 if it cannot be loaded."""
-    from cooper.files.hub import resolve
+    directory = resolve(model)  # a folder that is missing is told before anything heavy is imported
     from cooper.model.inspection import inspect as look
 
-    report = look(resolve(model), base)
-    typer.echo(json.dumps(report_json(report)) if as_json else report_text(report))
+    report = look(directory, base, values=not headers_only)
+    typer.echo(json.dumps(report_json(report)) if as_json else visible(report_text(report)))
     if not report.is_loadable:
         raise typer.Exit(1)
 
@@ -35,11 +42,11 @@ def export(
     base: BaseOption = None,
 ) -> None:
     """Write a model in the published layout; numbers and types stay as they are."""
-    from cooper.files.hub import resolve
+    directory, target = resolve(model), output_folder(out)
     from cooper.model.checkpoint import open_checkpoint
     from cooper.model.export import export as write
 
-    for path in write(open_checkpoint(resolve(model), base), out):
+    for path in write(open_checkpoint(directory, base), target):
         typer.echo(str(path))
 
 

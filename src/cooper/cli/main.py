@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cooper.cli import asking, checkpoints, data, evaluate, kits, scenes, studying, training
-from cooper.errors import CooperError
+from cooper.cli.faults import flush_or_tell, tell, write_what_the_console_can
 
 app = typer.Typer(
     help="Answers spatial questions about pictures by drawing depth and segmentation maps while it reasons.",
@@ -47,13 +47,19 @@ def root(
 
 def main() -> None:
     """Run the command line. A mistake of the user is one sentence on stderr and exit code 1; Ctrl-C is 130."""
+    write_what_the_console_can()
+    code: int | str | None = 0
     try:
         app()
-    except CooperError as error:
-        typer.secho(f"cooper: {' '.join(str(error).split())}", fg=typer.colors.RED, err=True)
-        sys.exit(1)
+    except SystemExit as stop:
+        code = stop.code
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
+    except Exception as fault:
+        if not tell(fault):
+            raise
+        code = 1
+    sys.exit(code or flush_or_tell())
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cooper.files.text import visible
 from cooper.trace.grammar import ANSWER, THINK, TurnStream
 from cooper.trace.steps import MapStep, Question, Step, TextStep
 from cooper.trace.trace import Trace
 
 _STYLES = {THINK: "", ANSWER: "bold yellow"}
 _WIDTH = 40  # characters of a small picture
-_CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 class TracePrinter:
@@ -95,8 +95,3 @@ def thumbnail(image: Image.Image, width: int) -> Text:
             text.append("▀", style=f"rgb({upper[0]},{upper[1]},{upper[2]}) on rgb({lower[0]},{lower[1]},{lower[2]})")
         text.append("\n" if row + 1 < rows else "")
     return text
-
-
-def visible(text: str) -> str:
-    """The text without characters that would command the terminal."""
-    return text.translate(_CONTROL)

@@ -1,7 +1,7 @@
 """What the commands leave behind: a folder with the trace and its page, or one JSON object."""
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from cooper.perception.depth import PointCloud, write_ply
 from cooper.trace.page import write_page
 from cooper.trace.steps import MapStep, Step, TextStep
 from cooper.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from cooper.reasoning.cooper import DrawnMap
 
 JsonObject = dict[str, object]
 
@@ -20,14 +23,12 @@ def save_trace(trace: Trace, folder: Path) -> None:
     write_page(trace, folder / "page.html")
 
 
-def save_map(trace: Trace, folder: Path, cloud: PointCloud | None) -> None:
+def save_map(drawn: "DrawnMap", folder: Path, cloud: PointCloud | None) -> None:
     """As `save_trace`, with the map as `map.png`, its arrays as `map_NAME.npy`, and the points as `points.ply`."""
-    save_trace(trace, folder)
-    step = trace.maps[0]
-    arrays: Mapping[str, np.ndarray] = {} if step.reading is None else step.reading.arrays
+    save_trace(drawn.trace, folder)
     try:
-        step.image.save(folder / "map.png")
-        for name, array in arrays.items():
+        drawn.picture.save(folder / "map.png")
+        for name, array in drawn.reading.arrays.items():
             np.save(folder / f"map_{name}.npy", array, allow_pickle=False)
         if cloud is not None:
             write_ply(folder / "points.ply", cloud)

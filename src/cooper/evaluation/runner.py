@@ -149,7 +149,7 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
         for mode, open_items in left.items():
             options = model.options(mode)
             for chunk in batches(open_items, plan.batch):
-                traces = model.batch([item.question for item in chunk], options, plan.seed)
+                traces = model.batch([item.question.opened() for item in chunk], options, plan.seed)
                 for item, samples in zip(chunk, traces, strict=True):
                     if item.id in kept:
                         keep_trace(samples[0], trace_folder(plan.out, mode, item.id))

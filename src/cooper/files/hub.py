@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from cooper.errors import CooperError
+from cooper.files.arguments import shown
 
 NANO = "nano"  # the bundled model
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -21,7 +22,7 @@ def resolve(name_or_path: str | Path) -> Path:
         if not bundled.is_dir():
             raise CooperError(f"the bundled model is missing: {bundled} is no directory; install the package again")
         return bundled
-    path = Path(name_or_path).expanduser()
+    path = _local(name_or_path, "a checkpoint")
     if path.is_dir():
         return path
     if path.exists():
@@ -34,12 +35,27 @@ def resolve(name_or_path: str | Path) -> Path:
 
 def local_data(data: str | Path, wanted: Sequence[str]) -> Path:
     """The folder or file that `data` names; a hub id `owner/name` is downloaded, only the `wanted` patterns of it."""
-    path = Path(data).expanduser()
+    path = _local(data, "a data set")
     if path.exists():
         return path
     if not _HUB_ID.fullmatch(str(data)):
         raise CooperError(f"{data}: no such file or folder, and no hub id of the form owner/name")
     return _download(str(data), wanted)
+
+
+def _local(name: str | Path, what: str) -> Path:
+    """A path that exists or not. CooperError: what was given can be none."""
+    if not isinstance(name, str | Path) or not str(name).strip():
+        raise CooperError(f"{what} is a folder or a hub id, not {shown(name)}")
+    try:
+        path = Path(name).expanduser()
+        if "\0" in str(path):
+            raise ValueError("a path holds no character of the number 0")
+        path.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise CooperError(f"{what} cannot lie at {shown(str(name))}: {reason}") from None
+    return path
 
 
 def find_files(data: Path, patterns: Sequence[str]) -> list[Path]:

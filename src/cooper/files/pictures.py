@@ -2,14 +2,22 @@
 
 import struct
 import warnings
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Union
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cooper.errors import CooperError
+from cooper.files.arguments import shown
 
-Picture = Image.Image | str | Path
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Picture = Union[Image.Image, str, Path, bytes, IO[bytes], np.ndarray, "Tensor"]
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")  # none of them starts another program
 GREY = 127  # what a model that must not look is shown
 MIN_SIDE = 8  # px; nothing can be seen in less
 MAX_ASPECT = 50  # longer side over shorter side
@@ -20,21 +28,51 @@ _FAULTS = (
     SyntaxError,
     ValueError,
     EOFError,
+    IndexError,
+    TypeError,
     struct.error,
+    OverflowError,
+    MemoryError,
 )  # what Pillow raises for broken files
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """An RGB picture: transparency lies on white, 16 bits are scaled to 8, everything else is converted."""
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGB", image.size, (255, 255, 255))
-        white.paste(rgba, mask=rgba.getchannel("A"))
-        return white
-    if image.mode.startswith("I"):  # "I;16", or "I" as some readers open 16-bit files
-        wide = np.asarray(image).astype(np.float64).clip(0, 65535)
-        return Image.fromarray((wide / 257).round().astype(np.uint8)).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+def opened(image: Picture, name: str = "the picture") -> Image.Image:
+    """A picture as upright RGB, checked: a path, the bytes of a file, a file object, a PIL image, an array or a tensor.
+
+    Arrays are [H, W] or [H, W, C], tensors [C, H, W] as well, with 1, 3 or 4 channels: whole numbers of 8 or 16 bits, truth
+    values, or floats in [0, 1]. Raises CooperError naming the file and what is wrong with it.
+    """
+    if isinstance(image, Image.Image):
+        return checked_image(image, name)
+    if isinstance(image, str | Path):
+        return read_image(image)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return _read(BytesIO(image), name)
+    if isinstance(image, np.ndarray):
+        return checked_image(_from_array(image, name), name)
+    if callable(getattr(image, "is_floating_point", None)):
+        return checked_image(_from_array(_array_of(image, name), name, channels_first=True), name)
+    if callable(getattr(image, "read", None)) and callable(getattr(image, "seek", None)):
+        return _read(image, getattr(image, "name", "") or name)  # pyright: ignore[reportArgumentType]
+    raise CooperError(f"{name} must be a path, bytes, a file object, a PIL image, an array or a tensor, not {shown(image)}")
+
+
+def pictures_of(image: Picture | Sequence[Picture]) -> list[Image.Image]:
+    """One picture or several, opened. Several are a list or tuple. Raises CooperError naming the one at fault."""
+    several: list[Any] = list(image) if isinstance(image, list | tuple) else [image]
+    if not several:
+        raise CooperError("a question needs at least one picture")
+    return [opened(one, "the picture" if len(several) == 1 else f"picture {place}") for place, one in enumerate(several)]
+
+
+def read_image(path: str | Path) -> Image.Image:
+    """Read one picture file as upright RGB; `~` is the home directory. Raises CooperError naming the file and its fault."""
+    try:
+        file = Path(path).expanduser()
+        file.stat()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CooperError(f"cannot read {shown(str(path))}: {_reason(error)}") from None
+    return _read(_regular(file), str(path))
 
 
 def checked_image(image: Image.Image, name: str = "the picture") -> Image.Image:
@@ -54,32 +92,64 @@ def checked_image(image: Image.Image, name: str = "the picture") -> Image.Image:
         raise CooperError(f"{name} cannot be decoded: {_reason(error)}") from None
 
 
-def read_image(path: str | Path) -> Image.Image:
-    """Read one picture file as upright RGB. Raises CooperError naming the file and what is wrong with it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(path)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise CooperError(f"{path} unpacks to more than the {MAX_PIXELS:,} px that a picture may have") from None
-    except UnidentifiedImageError:
-        raise CooperError(f"{path} is not a picture that can be read") from None
-    except OSError as error:
-        raise CooperError(f"cannot read {path}: {_reason(error)}") from None
-    except _FAULTS as error:
-        raise CooperError(f"{path} is a damaged picture: {_reason(error)}") from None
-    with image:
-        return _first_frame(image, str(path))
-
-
-def opened(image: Picture) -> Image.Image:
-    """A picture from a path or from memory, checked. Raises CooperError naming the file."""
-    return checked_image(image) if isinstance(image, Image.Image) else read_image(image)
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An RGB picture: transparency lies on white, 16 bits are scaled to 8, everything else is converted."""
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGB", image.size, (255, 255, 255))
+        white.paste(rgba, mask=rgba.getchannel("A"))
+        return white
+    if image.mode.startswith("I"):  # "I;16", or "I" as some readers open 16-bit files
+        wide = np.asarray(image).astype(np.float64).clip(0, 65535)
+        return Image.fromarray((wide / 257).round().astype(np.uint8)).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def grey_picture(like: Image.Image) -> Image.Image:
     """A mid-grey picture of the same size."""
     return Image.new("RGB", like.size, (GREY, GREY, GREY))
+
+
+def stored_picture(path: Path) -> Image.Image:
+    """A picture file as it is, in its own mode and of any shape: one that this project wrote, or a data set's map.
+
+    Raises CooperError naming the file and what is wrong with it.
+    """
+    with _unread(_regular(path), str(path)) as image:
+        try:
+            image.load()
+            return image.copy()
+        except _FAULTS as error:
+            raise CooperError(f"{path} is a truncated or damaged picture: {_reason(error)}") from None
+
+
+def _regular(path: Path) -> Path:
+    """The same path. CooperError: it is a folder, or a pipe or device, which might never end."""
+    if path.exists() and not path.is_file():
+        raise CooperError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}, not a picture file")
+    return path
+
+
+def _read(source: Path | IO[bytes], name: str) -> Image.Image:
+    with _unread(source, name) as image:
+        return _first_frame(image, name)
+
+
+def _unread(source: Path | IO[bytes], name: str) -> Image.Image:
+    """A picture of which only the header was read."""
+    Image.init()  # all formats of this Pillow; AVIF is not in every build
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return Image.open(source, formats=[kind for kind in FORMATS if kind in Image.OPEN])
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise CooperError(f"{name} unpacks to more than the {MAX_PIXELS:,} px that a picture may have") from None
+    except UnidentifiedImageError:
+        raise CooperError(f"{name} is not a picture that can be read (formats: {', '.join(FORMATS)})") from None
+    except OSError as error:
+        raise CooperError(f"cannot read {name}: {_reason(error)}") from None
+    except _FAULTS as error:
+        raise CooperError(f"{name} is a damaged picture: {_reason(error)}") from None
 
 
 def _first_frame(image: Image.Image, name: str) -> Image.Image:
@@ -106,6 +176,47 @@ def _count_frames(image: Image.Image) -> int:
             image.seek(0)
             return index
     return _MANY_FRAMES
+
+
+def _array_of(tensor: Any, name: str) -> np.ndarray:
+    """A tensor's values; types that NumPy does not know (bfloat16) as float32."""
+    try:
+        plain = tensor.detach().cpu()
+        return (plain.float() if plain.is_floating_point() else plain).numpy()
+    except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+        raise CooperError(f"{name} is a tensor whose values cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _from_array(array: np.ndarray, name: str, channels_first: bool = False) -> Image.Image:
+    """A picture of an array of pixels. CooperError: a shape, type or range that no picture has."""
+    shape = list(array.shape)
+    if array.ndim == 3 and shape[0] in (1, 3, 4) and (channels_first or shape[2] not in (1, 3, 4)):
+        array = np.moveaxis(array, 0, 2)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        hint = "; give several pictures as a list" if array.ndim == 4 else ""
+        raise CooperError(f"{name} has the shape {shape}; a picture is [H, W], [H, W, 3], [H, W, 4] or [3, H, W]{hint}")
+    if min(array.shape[:2]) < 1:
+        raise CooperError(f"{name} has the shape {shape}, which is empty")
+    return Image.fromarray(_eight_bits(array, name))
+
+
+def _eight_bits(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint16:
+        return (array / 257).round().astype(np.uint8)
+    if np.issubdtype(array.dtype, np.integer) and array.min() >= 0 and array.max() <= 255:
+        return array.astype(np.uint8)
+    if np.issubdtype(array.dtype, np.floating) and array.min() >= 0 and array.max() <= 1:  # NaN is neither
+        return (array * 255).round().astype(np.uint8)
+    low, high = (array.min(), array.max()) if np.issubdtype(array.dtype, np.number) else ("?", "?")
+    raise CooperError(
+        f"{name} holds {array.dtype} values from {low} to {high}; a picture has whole numbers in 0..255 or floats in 0..1"
+    )
 
 
 def _reason(error: BaseException) -> str:

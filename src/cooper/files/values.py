@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cooper.errors import CooperError
+from cooper.files.arguments import LARGEST_SEED
 from cooper.files.plain import DEEPEST, parse_plain, read_plain
 
 T = TypeVar("T")
@@ -70,7 +71,7 @@ class Below:
         return f"below {self.bound}"
 
 
-Seed = Annotated[int, AtLeast(0), AtMost(2**32 - 1)]  # what numpy, torch and transformers all take
+Seed = Annotated[int, AtLeast(0), AtMost(LARGEST_SEED)]
 Count = Annotated[int, AtLeast(1), AtMost(10**9)]
 Size = Annotated[int, AtLeast(1), AtMost(2**20)]  # of a layer, a table or a picture
 Positive = Annotated[float, Above(0)]

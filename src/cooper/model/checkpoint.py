@@ -6,11 +6,15 @@ from enum import StrEnum
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from cooper.errors import CooperError
+from cooper.files.json_text import read_object
 from cooper.model.config import CooperConfig
+from cooper.model.config_check import check_config, check_numbers
 from cooper.model.layout import (
+    VAE_PREFIX,
     Entry,
     acceptable,
     into_ours,
@@ -21,9 +25,9 @@ from cooper.model.layout import (
 from cooper.model.published import VAE_FILE, Places, config_of
 from cooper.model.weights import (
     Stored,
+    dominant_dtype,
     has_weights,
     read_headers,
-    read_json,
     read_tensors,
 )
 
@@ -76,7 +80,7 @@ class Differences:
 def family_of(directory: Path, base: Path | None = None) -> Family:
     """Which layout a directory holds. Bare weights count as published if their names say so or a base is given."""
     config_path = directory / "config.json"
-    if config_path.is_file() and read_json(config_path).get("model_type") == CooperConfig.model_type:
+    if config_path.is_file() and read_object(config_path).get("model_type") == CooperConfig.model_type:
         return Family.OURS
     if (directory / "llm_config.json").is_file() or has_weights(directory, "ema"):
         return Family.PUBLISHED
@@ -167,10 +171,13 @@ def verify_ours(directory: Path) -> dict[str, Stored]:
 
 def own_config(directory: Path) -> CooperConfig:
     """The configuration of a directory of our layout. Raises CooperError naming the file if a field makes no sense."""
+    path = directory / "config.json"
+    check_numbers(read_object(path), path)  # before any library computes with them
     try:
-        return CooperConfig.from_pretrained(directory)
-    except (TypeError, ValueError, OSError) as error:
-        raise CooperError(f"{directory / 'config.json'} makes no configuration: {error}") from None
+        config = CooperConfig.from_pretrained(directory)
+    except (TypeError, ValueError, OSError, AttributeError, KeyError, ArithmeticError, StrictDataclassError) as error:
+        raise CooperError(f"{path} makes no configuration: {' '.join(str(error).split())}") from None
+    return check_config(config, path)
 
 
 def _open_ours(directory: Path) -> Checkpoint:
@@ -198,6 +205,11 @@ def companions(places: Places) -> tuple[Path, ...]:
     found = [path for name in TOKENIZER_FILES if (path := places.find(name)) is not None]
     prompts = places.weights / PROMPTS_FILE
     return (*found, prompts) if prompts.is_file() else tuple(found)
+
+
+def network_dtype(headers: Mapping[str, Stored]) -> torch.dtype:
+    """The type that the network's weights are stored in, by the headers; the autoencoder keeps its own."""
+    return dominant_dtype(stored for name, stored in headers.items() if not name.startswith(VAE_PREFIX))
 
 
 def stored_dtype(checkpoint: Checkpoint) -> torch.dtype:

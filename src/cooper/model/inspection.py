@@ -20,7 +20,7 @@ from cooper.model.checkpoint import (
 from cooper.model.config import CooperConfig
 from cooper.model.layout import network_entries, vae_entries
 from cooper.model.published import STEMS, Places, config_of
-from cooper.model.weights import Stored, has_weights, read_headers
+from cooper.model.weights import Stored, first_not_finite, has_weights, read_headers
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,9 @@ class _Contents:
     findings: tuple[Finding, ...] = ()
 
 
-def inspect(directory: Path, base: Path | None = None) -> Report:
-    """Look at a checkpoint without loading it; faults are reported, not raised.
+def inspect(directory: Path, base: Path | None = None, values: bool = True) -> Report:
+    """Look at a checkpoint without loading it; faults are reported, not raised. `values`: read all numbers, too, to find
+    those that are not finite; without it only headers are read.
 
     Raises CooperError only if ``directory`` or ``base`` is no directory.
     """
@@ -93,6 +94,8 @@ def inspect(directory: Path, base: Path | None = None) -> Report:
     places = Places(directory, base)
     contents = _ours(places) if family is Family.OURS else _published(places)
     findings = (*contents.findings, *_tensor_findings(contents.differences), *_companion_findings(places, family))
+    if values and not any(finding.is_fault for finding in contents.findings):
+        findings += _value_findings(contents.headers)
     return Report(directory, base, family, contents.config, _amounts(contents.headers), contents.differences, findings)
 
 
@@ -160,6 +163,14 @@ def _tensor_findings(differences: Differences) -> tuple[Finding, ...]:
         for count, kind, advice in kinds
         if count
     )
+
+
+def _value_findings(headers: dict[str, Stored]) -> tuple[Finding, ...]:
+    name = first_not_finite(headers)
+    if name is None:
+        return ()
+    what = f"{headers[name].file}: tensor {name} holds numbers that are not finite (NaN or infinity)."
+    return (Finding(what, "Fetch the file again, or take an earlier checkpoint of the run.", is_fault=True),)
 
 
 def _companion_findings(places: Places, family: Family) -> tuple[Finding, ...]:

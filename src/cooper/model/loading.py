@@ -11,12 +11,14 @@ from transformers.utils import is_accelerate_available
 
 from cooper.errors import CooperError
 from cooper.files.hub import resolve
-from cooper.model.checkpoint import is_published_layout, open_checkpoint, verify_ours
+from cooper.files.json_text import read_object
+from cooper.model.checkpoint import OWN_STEM, is_published_layout, network_dtype, open_checkpoint, verify_ours
 from cooper.model.config import CooperConfig
+from cooper.model.devices import SHARED_OUT, Device, checked_device, checked_dtype
 from cooper.model.layout import VAE_PREFIX
-from cooper.model.weights import DTYPES, read_json
+from cooper.model.weights import DTYPES, is_finite, read_header, read_headers
 
-Device = str | int | torch.device
+ADAPTER_CONFIG, ADAPTER_FILE = "adapter_config.json", "adapter_model.safetensors"  # as PEFT names them
 
 
 class ReadsBothLayouts(PreTrainedModel):
@@ -42,10 +44,10 @@ class ReadsBothLayouts(PreTrainedModel):
         autoencoder in float32. Everything else is Hugging Face's; ``output_loading_info`` is not offered, for every
         tensor is checked. Raises CooperError naming the file or tensor at fault.
         """
-        kwargs["dtype"] = dtype if dtype is not None else "auto"
+        kwargs["dtype"] = checked_dtype(dtype)
         if kwargs.pop("output_loading_info", False):
             raise CooperError("output_loading_info is not offered: a checkpoint that does not fit exactly is refused")
-        single = _single_device(device_map)
+        single = _single_device(checked_device(device_map))
         if single is None and device_map is not None:
             kwargs["device_map"] = device_map
         if pretrained_model_name_or_path is None:
@@ -59,10 +61,16 @@ class ReadsBothLayouts(PreTrainedModel):
     @classmethod
     def _from_directory(cls, directory: Path, base: str | Path | None, *model_args: Any, **kwargs: Any) -> Self:
         base_directory = None if base is None else resolve(base)
+        kwargs["use_safetensors"] = True  # other formats can run code
+        if (directory / ADAPTER_CONFIG).is_file():
+            return cls._with_adapter(directory, base, *model_args, **kwargs)
+        keeps_types = kwargs["dtype"] == "auto"
         if not is_published_layout(directory, base_directory):
-            if _is_adapter_or_quantised(directory):
-                return super().from_pretrained(directory, *model_args, **kwargs)
+            if is_quantised(directory):
+                return cls._quantised(directory, *model_args, **kwargs)
             stored = verify_ours(directory)
+            if keeps_types:
+                kwargs["dtype"] = network_dtype(stored)  # what the weights have, whatever the configuration says
             model = super().from_pretrained(directory, *model_args, **kwargs)
             dtypes = {name: DTYPES[header.dtype] for name, header in stored.items()}
         else:
@@ -71,8 +79,43 @@ class ReadsBothLayouts(PreTrainedModel):
             model = super().from_pretrained(None, config=checkpoint.config, state_dict=state, **kwargs)
             model.name_or_path = model.config.name_or_path = str(directory)
             dtypes = {name: tensor.dtype for name, tensor in state.items()}
-        if kwargs["dtype"] == "auto":
+        if keeps_types:
             _restore_types(model, dtypes)
+        _require_finite(model, directory)
+        return model
+
+    @classmethod
+    def _with_adapter(cls, directory: Path, base: str | Path | None, *model_args: Any, **kwargs: Any) -> Self:
+        """The network that an adapter was trained on, loaded and checked as any other, with the adapter's weights."""
+        config = directory / ADAPTER_CONFIG
+        named = read_object(config).get("base_model_name_or_path")
+        if not isinstance(named, str):
+            raise CooperError(f"{config}: base_model_name_or_path does not name the network that the adapter belongs to")
+        if not (directory / ADAPTER_FILE).is_file():
+            raise CooperError(f"{directory} holds no {ADAPTER_FILE}; other formats of adapters are not read")
+        read_header(directory / ADAPTER_FILE)
+        network = resolve(named)
+        if (network / ADAPTER_CONFIG).is_file():
+            raise CooperError(f"{config}: {named} is an adapter, too; name the network itself")
+        model = cls._from_directory(network, base, *model_args, **kwargs)
+        try:
+            model.load_adapter(str(directory))
+        except (ValueError, TypeError, KeyError, RuntimeError, ImportError) as error:
+            raise CooperError(f"the adapter {directory} does not fit {named}: {' '.join(str(error).split())[:300]}") from None
+        _require_finite(model, directory)
+        return model
+
+    @classmethod
+    def _quantised(cls, directory: Path, *model_args: Any, **kwargs: Any) -> Self:
+        """A checkpoint of 8-bit or 4-bit weights; names of its tensors differ from the table, so the library compares them."""
+        read_headers(directory, OWN_STEM)
+        loaded: Any = super().from_pretrained(directory, *model_args, output_loading_info=True, **kwargs)
+        model, told = loaded
+        for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+            for name in sorted(map(str, told.get(what) or ()))[:1]:
+                raise CooperError(
+                    f"{directory}: tensor {name} is one of the {what.replace('_', ' ')} of this quantised checkpoint"
+                )
         return model
 
 
@@ -87,14 +130,21 @@ def _single_device(device_map: Device | dict[str, Device] | None) -> Device | No
     """The device to move to by ourselves, where accelerate is not installed. Raises CooperError if that cannot do."""
     if device_map is None or is_accelerate_available():
         return None
-    if isinstance(device_map, dict) or device_map in ("auto", "balanced", "balanced_low_0", "sequential"):
+    if isinstance(device_map, dict) or device_map in SHARED_OUT:
         raise CooperError(f"device_map={device_map!r} needs accelerate: pip install 'cooper[train]', or name one device")
     return device_map
 
 
-def _is_adapter_or_quantised(directory: Path) -> bool:
-    """Tensor names of these differ from the table; Hugging Face checks them."""
-    if (directory / "adapter_config.json").is_file():
-        return True
+def _require_finite(model: nn.Module, directory: Path) -> None:
+    """Refuse weights that hold a NaN or an infinity, by name; weights that lie on the disk are not read for it."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.device.type != "meta" and not is_finite(tensor.detach()):
+            raise CooperError(
+                f"{directory}: tensor {name} holds numbers that are not finite, so nothing can be computed with it"
+            )
+
+
+def is_quantised(directory: Path) -> bool:
+    """Whether the configuration says that weights are quantised."""
     config_path = directory / "config.json"
-    return config_path.is_file() and "quantization_config" in read_json(config_path)
+    return config_path.is_file() and "quantization_config" in read_object(config_path)

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 
 from cooper.errors import CooperError
+from cooper.files.json_text import read_object
 from cooper.model.config import CooperConfig, Transforms, VaeGeometry
+from cooper.model.config_check import check_config
 from cooper.model.layout import CONV_PATCHES
 from cooper.model.weights import (
     Stored,
@@ -17,7 +20,6 @@ from cooper.model.weights import (
     has_weights,
     read_header,
     read_headers,
-    read_json,
 )
 
 STEMS = ("ema", "model")
@@ -70,9 +72,21 @@ def read_published_config(weights_dir: Path, base_dir: Path | None = None) -> Co
 
 
 def config_of(places: Places, headers: Mapping[str, Stored]) -> CooperConfig:
-    """The configuration that the JSON files and the headers of the network's weights give together."""
+    """The configuration that the JSON files and the headers of the network's weights give together. CooperError names the
+    file, field or tensor that makes none."""
+    try:
+        config = _config_of(places, headers)
+    except CooperError:
+        raise
+    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, StrictDataclassError) as error:
+        where = places.find("config.json") or places.weights
+        raise CooperError(f"{where} makes no configuration: {' '.join(str(error).split())}") from None
+    return check_config(config, places.weights)
+
+
+def _config_of(places: Places, headers: Mapping[str, Stored]) -> CooperConfig:
     llm_path, vit_path = places.need("llm_config.json"), places.need("vit_config.json")
-    llm, vit = read_json(llm_path), read_json(vit_path)
+    llm, vit = read_object(llm_path), read_object(vit_path)
     extra = _merged_config(places)
     vae = _vae_geometry(extra)
     own = extra.get(OWN_SECTION, {})
@@ -108,7 +122,7 @@ def _merged_config(places: Places) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for directory in (places.base, places.weights):
         if directory is not None and (directory / "config.json").is_file():
-            merged |= read_json(directory / "config.json")
+            merged |= read_object(directory / "config.json")
     return merged
 
 

@@ -7,7 +7,6 @@ Z latent channels, h w latent height and width.
 from dataclasses import dataclass
 
 import torch
-from diffusers import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -36,6 +35,8 @@ class Autoencoder(nn.Module):
         for width in widths:
             if width % geometry.norm_groups:
                 raise CooperError(f"vae: norm_groups {geometry.norm_groups} does not divide {width} channels")
+        from diffusers import AutoencoderKL  # takes seconds, which reading a checkpoint's headers need not wait for
+
         parts = AutoencoderKL.from_config(
             {
                 "down_block_types": ("DownEncoderBlock2D",) * len(widths),

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cooper.errors import CooperError
+from cooper.files.json_text import parsed_json, read_object
 
 DTYPES = {
     "F64": torch.float64,
@@ -44,17 +45,6 @@ class Stored:
     file: Path
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises CooperError naming the file if it is unreadable or no object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CooperError(f"{path} cannot be read as JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise CooperError(f"{path} holds no JSON object")
-    return value
-
-
 def read_header(path: Path) -> dict[str, Stored]:
     """Names, shapes and types in one file. Raises CooperError if the file is cut short or no safetensors file."""
     size = path.stat().st_size
@@ -71,18 +61,25 @@ def read_header(path: Path) -> dict[str, Stored]:
     if len(text) < length:
         raise CooperError(f"{path} is cut short: {size} bytes do not even hold its header; download it again")
     try:
-        entries = json.loads(text)
+        entries = parsed_json(text, f"the header of {path}")
         tensors = {name: _stored(name, entry, path) for name, entry in entries.items() if name != "__metadata__"}
         end = max(
             (entry["data_offsets"][1] for name, entry in entries.items() if name in tensors),
             default=0,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (CooperError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError):
         raise CooperError(f"{path} is no safetensors file: its header cannot be read") from None
     wanted = _LENGTH_BYTES + length + end
     if size < wanted:
         raise CooperError(f"{path} is cut short: {size:,} of {wanted:,} bytes; download it again")
-    return tensors
+    for stored in tensors.values():
+        if stored.dtype not in DTYPES:
+            raise CooperError(f"{path}: tensor {stored.name} is stored as {stored.dtype}, which this version cannot read")
+    try:
+        with safe_open(path, framework="pt"):  # the library has the last word: gaps, overlaps, bytes behind the last tensor
+            return tensors
+    except (SafetensorError, OSError) as error:
+        raise CooperError(f"{path} is a damaged safetensors file ({error}); download it again") from None
 
 
 def _stored(name: str, entry: dict[str, Any], path: Path) -> Stored:
@@ -107,10 +104,12 @@ def read_headers(directory: Path, stem: str) -> dict[str, Stored]:
     index_path = directory / f"{stem}.safetensors.index.json"
     if not index_path.is_file():
         raise CooperError(f"{directory} holds neither {single.name} nor {index_path.name}; the download is incomplete")
-    promised = read_json(index_path).get("weight_map")
+    promised = read_object(index_path).get("weight_map")
     if not isinstance(promised, dict) or not promised:
         raise CooperError(f"{index_path} has no weight_map")
     headers: dict[str, Stored] = {}
+    if not all(isinstance(shard, str) and Path(shard).name == shard for shard in promised.values()):
+        raise CooperError(f"{index_path}: its weight_map must name files beside it")
     for shard in sorted(set(promised.values())):
         if not (directory / shard).is_file():
             raise CooperError(f"{directory / shard}, named by {index_path.name}, is missing; the download is incomplete")
@@ -119,6 +118,24 @@ def read_headers(directory: Path, stem: str) -> dict[str, Stored]:
         if name not in headers:
             raise CooperError(f"{directory / shard} lacks tensor {name}, which {index_path.name} promises")
     return headers
+
+
+def first_not_finite(headers: Mapping[str, Stored]) -> str | None:
+    """The name of the first stored tensor that holds a NaN or an infinity; every number is read."""
+    for file in sorted({stored.file for stored in headers.values()}):
+        with safe_open(file, framework="pt") as opened:
+            for name, stored in headers.items():
+                if stored.file == file and not is_finite(opened.get_tensor(name)):
+                    return name
+    return None
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether all numbers of a tensor are finite; 8-bit floats are read as 32-bit ones."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    low, high = (tensor.float() if tensor.dtype.itemsize == 1 else tensor).aminmax()
+    return bool(torch.isfinite(low) & torch.isfinite(high))
 
 
 def read_tensors(headers: Mapping[str, Stored]) -> dict[str, Tensor]:

@@ -81,7 +81,7 @@ class DepthModality:
 
         Depth outside the range, sky at infinity too, is clamped. CooperError: a NaN, or another unit.
         """
-        depth = np.asarray(truth.arrays["depth"], dtype=np.float64)
+        depth = truth.plane("depth", "real").astype(np.float64)
         unit = truth.units.get("depth", "m")
         if np.isnan(depth).any():
             raise CooperError("depth holds NaN: mask such pixels or fill them before encoding")
@@ -167,12 +167,14 @@ class Intrinsics:
     cy: float
 
 
-def intrinsics_of(field_of_view: float, width: int, height: int) -> Intrinsics:
-    """Square pixels and a centred principal point; `field_of_view` is horizontal, in degrees."""
+def intrinsics_of(field_of_view: float, width: int, height: int, aspect: float | None = None) -> Intrinsics:
+    """A centred principal point; `field_of_view` is horizontal, in degrees. Pixels are square unless `aspect`, the width of
+    what is seen over its height, says that the picture was stretched to its size."""
     if not 0 < field_of_view < 180:
         raise CooperError(f"field of view must lie between 0 and 180 degrees, got {field_of_view}")
     focal = width / 2 / np.tan(np.radians(field_of_view) / 2)
-    return Intrinsics(float(focal), float(focal), width / 2, height / 2)
+    stretch = 1.0 if aspect is None else aspect * height / width
+    return Intrinsics(float(focal), float(focal * stretch), width / 2, height / 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,11 +5,13 @@ H, W: height and width of a picture in pixels.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
+
+from cooper.errors import CooperError
 
 Drawn = Float32[np.ndarray, "H W 3"]
 
@@ -25,6 +27,23 @@ class Reading:
     arrays: Mapping[str, np.ndarray]
     units: Mapping[str, str]
     names: Mapping[int, str] = field(default_factory=dict)
+
+    def plane(self, name: str, numbers: Literal["real", "whole"]) -> np.ndarray:
+        """The array of a name, a non-empty [H, W] of real or whole numbers. CooperError says what it is instead."""
+        if name not in self.arrays:
+            raise CooperError(f"it holds no array {name!r}, only {', '.join(map(repr, self.arrays)) or 'none'}")
+        array = np.asarray(self.arrays[name])
+        fits = np.issubdtype(array.dtype, np.integer) or (numbers == "real" and np.issubdtype(array.dtype, np.floating))
+        if not fits:
+            raise CooperError(f"its array {name!r} must hold {numbers} numbers, not {array.dtype}")
+        if array.ndim != 2 or array.size == 0:
+            raise CooperError(f"its array {name!r} must be one non-empty [H, W], not {list(array.shape)}")
+        return array
+
+    def resized(self, width: int, height: int) -> "Reading":
+        """The same at another size in pixels: real numbers between their neighbours (bilinear), whole ones from the nearest."""
+        arrays = {name: _resized(array, width, height) for name, array in self.arrays.items()}
+        return Reading(arrays, self.units, self.names)
 
 
 class Modality(Protocol):
@@ -53,6 +72,13 @@ class Modality(Protocol):
         ...
 
 
+def _resized(array: np.ndarray, width: int, height: int) -> np.ndarray:
+    whole = np.issubdtype(array.dtype, np.integer)
+    picture = Image.fromarray(array.astype(np.int32 if whole else np.float32))
+    rule = Image.Resampling.NEAREST if whole else Image.Resampling.BILINEAR
+    return np.asarray(picture.resize((width, height), rule)).astype(array.dtype)
+
+
 ModalityFactory = Callable[..., Modality]
 _FACTORIES: dict[str, ModalityFactory] = {}
 
@@ -68,5 +94,5 @@ def build_modalities(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Mod
     """Build the modalities of a checkpoint: `{"depth": {"near": 0.0, "far": 10.0, ...}, ...}` -> name -> Modality."""
     unknown = sorted(set(settings) - set(_FACTORIES))
     if unknown:
-        raise ValueError(f"unknown modality {unknown[0]!r}; registered: {', '.join(sorted(_FACTORIES))}")
+        raise CooperError(f"unknown modality {unknown[0]!r}; registered: {', '.join(sorted(_FACTORIES))}")
     return {name: _FACTORIES[name](**options) for name, options in settings.items()}

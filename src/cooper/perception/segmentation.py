@@ -90,10 +90,11 @@ class SegmentationModality:
 
 
 def _maps_of(truth: Reading) -> LabelMaps:
-    labels = np.asarray(truth.arrays["labels"]).astype(np.int32)
-    instances = np.asarray(truth.arrays.get("instances", np.zeros_like(labels))).astype(np.int32)
-    if labels.ndim != 2 or labels.size == 0 or labels.shape != instances.shape:
-        raise CooperError(f"labels {labels.shape} and instances {instances.shape} must be one non-empty [H, W]")
+    labels = truth.plane("labels", "whole").astype(np.int32)
+    counted = "instances" in truth.arrays
+    instances = truth.plane("instances", "whole").astype(np.int32) if counted else np.zeros_like(labels)
+    if labels.shape != instances.shape:
+        raise CooperError(f"labels {labels.shape} and instances {instances.shape} must be of one size")
     return LabelMaps(labels, instances)
 
 

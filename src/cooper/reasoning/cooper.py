@@ -10,26 +10,29 @@ import torch
 from PIL import Image
 
 from cooper.errors import CooperError
+from cooper.files.arguments import seed_of, shown, whole
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
-from cooper.model.loading import Device
+from cooper.model.devices import Device
 from cooper.model.published import Places
-from cooper.perception.depth import PointCloud, point_cloud
+from cooper.perception.depth import PointCloud, intrinsics_of, point_cloud
 from cooper.perception.modality import Modality, Reading, build_modalities
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
 from cooper.reasoning.options import Inference, Options, Request
+from cooper.reasoning.questions import MOST_TOKENS, checked_questions, known_maps, requests_of
 from cooper.reasoning.session import Parts
 from cooper.reasoning.text import Sampling, Seeded
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
+from cooper.trace.asked import question_of
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
 from cooper.trace.trace import MapStep, Mode, Question, Trace
 
+Known = Reading | np.ndarray | torch.Tensor  # a map that comes with a question
 MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
-LONGEST_QUESTION = 20_000  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,19 +40,23 @@ class DrawnMap:
     """A map of a picture: what it means (`reading`), how it looks (`picture`), and the picture it was drawn of.
 
     `reading.arrays["depth"]` is float32 [H, W] with `reading.units["depth"]` "m" or "relative"; segmentation has int32 arrays
-    "labels" and "instances" [H, W], and `reading.names` says what a label means. `trace` records how it was drawn.
+    "labels" and "instances" [H, W], and `reading.names` says what a label means. H and W are those of `source`: the picture
+    as it was given, or the smaller one that the model drew on, if the map was asked for with `native`. `trace` records how it
+    was drawn and keeps the map as drawn. `aspect` is the given picture's width over its height.
     """
 
     reading: Reading
     picture: Image.Image
     source: Image.Image
     trace: Trace
+    aspect: float | None = None
 
     def point_cloud(self, field_of_view: float = 60.0) -> PointCloud:
         """The coloured points of a depth map for a horizontal field of view in degrees. Units are those of the depth."""
         if "depth" not in self.reading.arrays:
             raise CooperError("a point cloud needs a depth map, and this map is none")
-        return point_cloud(self.reading.arrays["depth"], np.asarray(self.source), field_of_view)
+        camera = intrinsics_of(field_of_view, *self.source.size, self.aspect)
+        return point_cloud(self.reading.arrays["depth"], np.asarray(self.source), camera)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +125,7 @@ class Cooper:
         chosen = replace(self.defaults, mode=mode)
         chosen = replace(chosen, sampling=sampling) if sampling else chosen
         chosen = replace(chosen, drawing=drawing) if drawing else chosen
-        return replace(chosen, max_turns=max_turns) if max_turns else chosen
+        return replace(chosen, max_turns=whole(max_turns, "max_turns", 1)) if max_turns is not None else chosen
 
     def with_inference(self, asked: Inference) -> "Cooper":
         """The same model with other defaults for sampling, drawing and turns."""
@@ -129,25 +136,32 @@ class Cooper:
 
     def ask(
         self,
-        image: Picture | Sequence[Picture],
-        question: str,
+        image: Picture | Sequence[Picture] | Question,
+        question: str | None = None,
         mode: Mode = "interleaved",
         seed: int = 0,
         subject: int = -1,
-        known: Mapping[str, Reading] | None = None,
+        known: Mapping[str, Known] | None = None,
     ) -> Trace:
-        """Answer a question about one or more pictures. `subject` counts the picture a map is drawn of (-1: the last); maps of
-        it in `known`, for example measured depth as `{"depth": Reading({"depth": metres_HW}, {"depth": "m"})}`, are read
-        where the model asks for them, and not drawn."""
-        asked = replace(question_of(image, question, subject), known=known or {})
+        """Answer a question about one or more pictures, or a `Question`. `subject` counts the picture a map is drawn of (-1:
+        the last); maps of it in `known`, such as measured depth in metres, `{"depth": metres_HW}`, are read where the model
+        asks for them, and not drawn. Raises CooperError for what no question can be made of."""
+        asked = self._asked(image, question, subject, known)
         return self.batch([asked], self.options(mode), seed)[0][0]
 
     def stream(
-        self, image: Picture | Sequence[Picture], question: str, mode: Mode = "interleaved", seed: int = 0, subject: int = -1
+        self,
+        image: Picture | Sequence[Picture] | Question,
+        question: str | None = None,
+        mode: Mode = "interleaved",
+        seed: int = 0,
+        subject: int = -1,
+        known: Mapping[str, Known] | None = None,
     ) -> Iterator[Event]:
         """As `ask`, but yields text, drawing progress and finished steps as they come; the whole trace is the last event."""
-        asked = question_of(image, question, subject)
-        yield from self.engine.run([asked], [Request(0, Seeded(seed), seed)], self.options(mode))
+        options = self.options(mode)
+        asked = self._checked([self._asked(image, question, subject, known)], options)
+        return self.engine.run(asked, [Request(0, Seeded(seed_of(seed)), seed_of(seed))], options)
 
     def batch(
         self, questions: Sequence[Question], options: Options | None = None, seed: int = 0, samples: int = 1
@@ -155,70 +169,82 @@ class Cooper:
         """Answer many questions in one go, `samples` times each. Sample k of a question has the seed `seed + k`.
 
         A question with an id mixes the id into its random numbers, so an answer does not depend on its neighbours.
+        Raises CooperError naming the question at fault.
         """
-        requests = requests_of(questions, samples, seed)
-        done: list[list[Trace]] = [[] for _ in questions]
-        events = self.engine.run(questions, requests, options or self.defaults)
+        chosen = self.defaults if options is None else options
+        asked = self._checked(questions, chosen)
+        requests = requests_of(asked, samples, seed)
+        done: list[list[Trace]] = [[] for _ in asked]
+        events = self.engine.run(asked, requests, chosen) if asked else ()
         traces = {event.row: event.trace for event in events if isinstance(event, TraceDone)}
         for row, request in enumerate(requests):
             done[request.question].append(traces[row])
         return done
 
-    def depth(self, image: Picture, seed: int = 0) -> DrawnMap:
-        """Draw the depth of a picture."""
-        return self._map(image, "depth", seed)
+    def depth(self, image: Picture, seed: int = 0, native: bool = False) -> DrawnMap:
+        """Draw the depth of a picture; it comes back at the picture's size, with `native` at the size it was drawn."""
+        return self._map(image, "depth", seed, native)
 
-    def segment(self, image: Picture, seed: int = 0) -> DrawnMap:
-        """Draw the segmentation of a picture."""
-        return self._map(image, "segmentation", seed)
+    def segment(self, image: Picture, seed: int = 0, native: bool = False) -> DrawnMap:
+        """Draw the segmentation of a picture; it comes back at the picture's size, with `native` at the size it was drawn."""
+        return self._map(image, "segmentation", seed, native)
 
     def draw(self, images: Sequence[Picture], modality: str, seed: int = 0, names: Sequence[str] = ()) -> list[MapStep]:
         """Draw one map of each picture, all together. Each begins with the noise of its own name; without, all with one."""
+        if names and len(names) != len(images):
+            raise CooperError(f"there are {len(names)} names for {len(images)} pictures; give one each, or none")
         named = zip(images, names or [""] * len(images), strict=True)
         questions = [Question((opened(image),), id=name) for image, name in named]
         options = replace(self.defaults, mode="map", draws=(modality,))
         return [traces[0].maps[0] for traces in self.batch(questions, options, seed)]
 
-    def _map(self, image: Picture, modality: str, seed: int) -> DrawnMap:
+    def _asked(
+        self,
+        image: Picture | Sequence[Picture] | Question,
+        question: str | None,
+        subject: int,
+        known: Mapping[str, Known] | None,
+    ) -> Question:
+        readings = known_maps(known, self.modalities)
+        if isinstance(image, Question):
+            if question is not None:
+                raise CooperError("a Question holds its own words; give no other question beside it")
+            return replace(image, known={**image.known, **readings})
+        if question is None:
+            raise CooperError("a picture needs a question")
+        return replace(question_of(image, question, subject), known=readings)
+
+    def _checked(self, questions: Sequence[Question], options: Options) -> list[Question]:
+        """Questions as the engine takes them. CooperError names the one at fault, also one that is too long."""
+        if not isinstance(options, Options):
+            raise CooperError(f"options must be Options, as `Cooper.options` gives them, not {shown(options)}")
+        asked = checked_questions(questions, options)
+        encode = self.engine.parts.layout.processor.encode_plain
+        for place, question in enumerate(asked):
+            known_maps(question.known, self.modalities)
+            length = len(encode(question.text))
+            if length > MOST_TOKENS:
+                raise CooperError(f"question {place} has {length} tokens; at most {MOST_TOKENS} are read")
+        return asked
+
+    def _map(self, image: Picture, modality: str, seed: int, native: bool) -> DrawnMap:
         source = opened(image)
         options = replace(self.defaults, mode="map", draws=(modality,))
         trace = self.batch([Question((source,))], options, seed)[0][0]
         step = trace.maps[0]
         assert step.reading is not None
-        return DrawnMap(step.reading, step.image, self.engine.parts.layout.processor.canvas(source), trace)
-
-
-def question_of(image: Picture | Sequence[Picture], text: str, subject: int = -1) -> Question:
-    """Pictures first, then the text. Raises CooperError for an empty or endless question, or a picture that is not there."""
-    pictures = [image] if isinstance(image, Image.Image | str | Path) else list(image)
-    if not text.strip():
-        raise CooperError("the question is empty")
-    if len(text) > LONGEST_QUESTION:
-        raise CooperError(f"the question has {len(text)} characters; at most {LONGEST_QUESTION} are read")
-    if not pictures:
-        raise CooperError("a question needs at least one picture")
-    if not -len(pictures) <= subject < len(pictures):
-        raise CooperError(f"picture {subject} is asked for, but there are {len(pictures)}, counted from 0")
-    return Question((*(opened(picture) for picture in pictures), text), subject)
-
-
-def requests_of(questions: Sequence[Question], samples: int, seed: int) -> list[Request]:
-    """`samples` requests for each question, one question after the other; sample k has the seed `seed + k`."""
-    return [
-        Request(number, Seeded(_mixed(seed + k, question.id)), seed + k)
-        for number, question in enumerate(questions)
-        for k in range(samples)
-    ]
-
-
-def _mixed(seed: int, name: str) -> int:
-    """A seed that differs between questions with different ids."""
-    return (seed + sum(byte * 1_000_003**place for place, byte in enumerate(name.encode(), 1))) % 2**63
+        canvas = self.engine.parts.layout.processor.canvas(source)
+        if native:
+            return DrawnMap(step.reading, step.image, canvas, trace, source.width / source.height)
+        shown_large = step.image.resize(source.size, Image.Resampling.BILINEAR)
+        return DrawnMap(step.reading.resized(*source.size), shown_large, source, trace, source.width / source.height)
 
 
 def _prompts(given: Prompts | str | Path | None, directory: Path) -> Prompts:
     if isinstance(given, Prompts):
         return given
+    if given is not None and not isinstance(given, str | Path):
+        raise CooperError(f"prompts must be Prompts or a JSON file, not {shown(given)}")
     path = Path(given) if given is not None else directory / FILE_NAME
     if given is None and not path.is_file():
         warnings.warn(

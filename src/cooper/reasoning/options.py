@@ -69,6 +69,9 @@ class Inference:
     drawing: DrawingDefaults | None = None
     max_turns: Turns = 3
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 def read_inference(path: str | Path) -> Inference:
     """The settings in a file. CooperError names the file and the key."""

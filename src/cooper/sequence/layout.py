@@ -53,7 +53,7 @@ class Layout:
     def question(self, question: Question, mode: Mode, system: str = "") -> list[Segment]:
         """System text (if any), then the parts of the question in order."""
         segments: list[Segment] = [TextSegment(self.processor.encode(system))] if system else []
-        for part in question.parts:
+        for part in question.shown:
             if isinstance(part, str):
                 segments.append(TextSegment(self.processor.encode_plain(part)))
             else:

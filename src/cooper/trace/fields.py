@@ -1,25 +1,19 @@
 """JSON objects read field by field; a fault names the file and the field."""
 
-import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, get_args
 
 from cooper.errors import CooperError
+from cooper.files.arguments import shown
+from cooper.files.json_text import read_object
 from cooper.trace.steps import Author, Mode
 
 
 def read_fields(path: Path) -> "Fields":
     """The object in a JSON file. Raises CooperError naming the file."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
-    except OSError as error:
-        raise CooperError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise CooperError(f"{path} is not JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise CooperError(f"{path} must hold one JSON object")
-    return Fields(values, str(path))
+    return Fields(read_object(path), str(path))
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,12 @@ class Fields:
 
     def number(self, key: str) -> float:
         value = self._value(key)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else self._refuse(key, "a number")
+        return _float(value) if _is_number(value) else self._refuse(key, "a number")
+
+    def seconds(self, key: str) -> float:
+        """A time: a finite number that is not negative."""
+        value = self.number(key)
+        return value if 0 <= value < math.inf else self._refuse(key, "a number of seconds")
 
     def truth(self, key: str) -> bool:
         value = self._value(key)
@@ -50,14 +49,14 @@ class Fields:
 
     def integers(self, key: str) -> tuple[int, ...]:
         value = self._value(key)
-        if isinstance(value, list) and all(isinstance(item, int) for item in value):
+        if isinstance(value, list) and all(isinstance(item, int) and not isinstance(item, bool) for item in value):
             return tuple(value)
         return self._refuse(key, "a list of whole numbers")
 
     def numbers(self, key: str) -> tuple[float, ...]:
         value = self._value(key)
-        if isinstance(value, list) and all(isinstance(item, int | float) for item in value):
-            return tuple(value)
+        if isinstance(value, list) and all(_is_number(item) for item in value):
+            return tuple(_float(item) for item in value)
         return self._refuse(key, "a list of numbers")
 
     def child(self, key: str) -> "Fields":
@@ -94,4 +93,14 @@ class Fields:
         return self.values[key]
 
     def _refuse(self, key: str, wanted: str) -> NoReturn:
-        raise CooperError(f"{self.place(key)} must be {wanted}, not {str(self.values[key])[:60]!r}")
+        raise CooperError(f"{self.place(key)} must be {wanted}, not {shown(self.values[key])}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _float(value: object) -> float:
+    """A JSON number as it is, but for whole numbers beyond any float, which become infinite."""
+    assert isinstance(value, int | float)
+    return math.copysign(math.inf, value) if isinstance(value, int) and value.bit_length() > 1000 else value

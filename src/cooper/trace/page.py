@@ -61,7 +61,7 @@ def _header(trace: Trace) -> str:
     chips = "".join(f"<span class=chip>{escape(fact)}</span>" for fact in facts if fact)
     parts = []
     number = 0
-    for part in trace.question.parts:
+    for part in trace.question.shown:
         if isinstance(part, str):
             parts.append(f"<p class=question>{escape(part)}</p>" if part.strip() else "")
         else:

@@ -4,8 +4,8 @@ H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent to
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -16,26 +16,47 @@ Mode = Literal["interleaved", "perception", "text", "direct", "map"]
 Author = Literal["model", "prompt"]
 
 
+class Undecoded(Protocol):
+    """A picture that is decoded when it is asked for, each time anew, so that thousands of questions fit in memory."""
+
+    def open(self) -> Image.Image:
+        """The picture, upright and in RGB. CooperError: it cannot be decoded."""
+        ...
+
+
+Part = Image.Image | Undecoded | str
+
+
 @dataclass(frozen=True)
 class Question:
     """Pictures and texts in the order the model reads them, and the picture a map is drawn of.
 
+    A picture may be undecoded: `shown` and `images` decode it, `opened()` does so once for all.
     `subject` counts pictures from 0; -1 is the last one, as published. `known`: maps of it by modality, from a sensor or as the
     truth; where the model asks for one of them it reads that instead of drawing. A stored trace has them among its steps only.
     """
 
-    parts: tuple[Image.Image | str, ...]
+    parts: tuple[Part, ...]
     subject: int = -1
     id: str = ""
     known: Mapping[str, Reading] = field(default_factory=dict)
 
     @property
     def images(self) -> tuple[Image.Image, ...]:
-        return tuple(part for part in self.parts if not isinstance(part, str))
+        return tuple(part for part in self.shown if not isinstance(part, str))
 
     @property
     def text(self) -> str:
         return "\n".join(part for part in self.parts if isinstance(part, str))
+
+    @property
+    def shown(self) -> tuple[Image.Image | str, ...]:
+        """The parts with every picture decoded. CooperError: one of them cannot be."""
+        return tuple(part if isinstance(part, Image.Image | str) else part.open() for part in self.parts)
+
+    def opened(self) -> "Question":
+        """The same question with every picture decoded."""
+        return replace(self, parts=self.shown)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ A folder appears whole or not at all: it is written under another name beside it
 """
 
 import json
-import os
 import re
 import shutil
-import tempfile
+import tokenize
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +24,8 @@ import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
+from cooper.files.folders import draft_beside, output_folder, put_in_place, whole_folder
+from cooper.files.pictures import stored_picture
 from cooper.perception.modality import Reading
 from cooper.trace.fields import Fields, read_fields
 from cooper.trace.steps import MapStep, Question, Record, Step, TextStep
@@ -33,6 +34,17 @@ VERSION = 1
 _PARTS = re.compile(r"trace\.json|input_\d+\.png|step_\d+\.(png|drawn\.png|(drawn|latents|path|reading_\d+)\.npy)")
 _BESIDE = re.compile(r"page\.html|map\.png|map_\w+\.npy|points\.ply")  # what the command line puts beside a trace
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
+_BROKEN_ARRAY = (  # what NumPy raises for files that are no arrays
+    OSError,
+    ValueError,
+    EOFError,
+    TypeError,
+    SyntaxError,
+    tokenize.TokenError,
+    RecursionError,
+    MemoryError,
+    OverflowError,
+)
 _Record = TypeVar("_Record", bound=Record)
 
 
@@ -44,15 +56,12 @@ def save_record(record: Record, folder: str | Path, arrays: bool = True) -> None
     Raises CooperError naming the folder when it holds anything else, or when the disk is full or read-only; nothing is
     left half-written then.
     """
-    target = Path(folder).absolute()
-    _check_place(target)
+    target = trace_folder(folder)
     draft = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        draft = draft_beside(target)
         _write(record, draft, arrays)
-        draft.chmod(0o755)
-        _put(draft, target)
+        put_in_place(draft, target)
     except OSError as error:
         raise CooperError(f"cannot save the trace in {target}: {error.strerror or error}") from None
     finally:
@@ -62,7 +71,7 @@ def save_record(record: Record, folder: str | Path, arrays: bool = True) -> None
 
 def load_record(folder: str | Path, kind: type[_Record]) -> _Record:
     """Read the folder of a record as a `kind`. Raises CooperError naming the file and the field at fault."""
-    folder = Path(folder)
+    folder = whole_folder(Path(folder).expanduser())
     fields = read_fields(folder / "trace.json")
     version = fields.integer("version")
     if version != VERSION:
@@ -80,35 +89,22 @@ def load_record(folder: str | Path, kind: type[_Record]) -> _Record:
     )
 
 
-def _check_place(target: Path) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise CooperError(f"cannot save the trace in {target}: it is a file")
-    for path in target.iterdir():
-        if not (_PARTS.fullmatch(path.name) or _BESIDE.fullmatch(path.name)):
-            raise CooperError(f"cannot save the trace in {target}: the folder holds {path.name!r}, which is no part of a trace")
-
-
-def _put(draft: Path, target: Path) -> None:
-    """Rename `draft` to `target`; an earlier trace there is moved aside first and removed last."""
-    if not target.exists():
-        os.replace(draft, target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-    try:
-        os.replace(target, old / "trace")
-        try:
-            os.replace(draft, target)
-        except OSError:
-            os.replace(old / "trace", target)
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+def trace_folder(folder: str | Path) -> Path:
+    """A place where a trace can be saved: new, empty, or an earlier trace. CooperError names what keeps it from being one."""
+    target = output_folder(folder)
+    if Path.cwd().is_relative_to(target):
+        raise CooperError(
+            f"cannot save the trace in {target}: it is the working directory or holds it; name a folder of its own"
+        )
+    if target.is_dir():
+        for path in target.iterdir():
+            if not (_PARTS.fullmatch(path.name) or _BESIDE.fullmatch(path.name)):
+                raise CooperError(f"cannot save the trace in {target}: it holds {path.name!r}, which is no part of a trace")
+    return target
 
 
 def _write(record: Record, folder: Path, arrays: bool) -> None:
-    parts = _write_parts(record.question.parts, folder)
+    parts = _write_parts(record.question.shown, folder)
     fields = {
         "version": VERSION,
         "mode": record.mode,
@@ -196,7 +192,7 @@ def _read_step(folder: Path, step: Fields) -> Step:
             logprobs=step.numbers("logprobs"),
             author=step.author("author"),
             truncated=step.truth("truncated"),
-            seconds=step.number("seconds"),
+            seconds=step.seconds("seconds"),
         )
     if kind != "map":
         raise CooperError(f"{step.place('kind')} must be 'text' or 'map', not {kind!r}")
@@ -205,7 +201,7 @@ def _read_step(folder: Path, step: Fields) -> Step:
         drawn=_load_drawn(folder, step.text("drawn")),
         image=_load_picture(folder, step.text("image")),
         latents=_load_array(folder, step.text("latents")) if "latents" in step.values else None,
-        seconds=step.number("seconds"),
+        seconds=step.seconds("seconds"),
         reading=_read_reading(folder, step.child("reading")) if "reading" in step.values else None,
         path=_load_array(folder, step.text("path")) if "path" in step.values else None,
         logprobs=step.numbers("logprobs") if "path" in step.values else (),
@@ -227,8 +223,9 @@ def _labels(names: Fields) -> Mapping[int, str]:
 def _load_array(folder: Path, name: str) -> np.ndarray:
     path = _inside(folder, name)
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # maps what is there: no memory for what a header promises
+        return np.array(mapped)
+    except _BROKEN_ARRAY as error:
         raise CooperError(f"cannot read the array {path}: {error}") from None
 
 
@@ -239,16 +236,13 @@ def _load_drawn(folder: Path, name: str) -> np.ndarray:
 
 
 def _load_picture(folder: Path, name: str) -> Image.Image:
-    path = _inside(folder, name)
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image.copy()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise CooperError(f"cannot read the picture {path}: {error}") from None
+    return stored_picture(_inside(folder, name))
 
 
 def _inside(folder: Path, name: str) -> Path:
     if not _PARTS.fullmatch(name):
         raise CooperError(f"{folder / 'trace.json'} names the file {name!r}, which is no part of a trace")
-    return folder / name
+    path = folder / name
+    if path.exists() and not path.is_file():
+        raise CooperError(f"{path} is no regular file")
+    return path

@@ -9,10 +9,11 @@ from PIL import Image
 from torch import Tensor
 
 from cooper.evaluation.runner import Item
-from cooper.reasoning.cooper import Cooper, requests_of
+from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import DrawingProgress, Event, StepDone, TraceDone
 from cooper.reasoning.options import Options
+from cooper.reasoning.questions import requests_of
 from cooper.sequence.layout import LatentOf
 from cooper.trace.trace import MapStep, Trace
 from cooper.training.rollouts import Rollout, rollouts_of

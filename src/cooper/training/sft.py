@@ -191,7 +191,7 @@ class _Tree:
 
 def hiding(trace: Trace) -> Trace:
     """A trace whose question shows mid grey; its maps and words stay."""
-    parts = tuple(part if isinstance(part, str) else grey_picture(part) for part in trace.question.parts)
+    parts = tuple(part if isinstance(part, str) else grey_picture(part) for part in trace.question.shown)
     return replace(trace, question=replace(trace.question, parts=parts))
 
 

@@ -47,7 +47,7 @@ def test_rotations_of_the_table_share_its_picture(tmp_path, write_table, row, re
         "mmbench-2000008",
     ]
     assert [red(item) for item in found.items] == [[7]] * 5
-    first, second = (item.question.pictures[0] for item in found.items[:2])
+    first, second = (item.question.parts[0] for item in found.items[:2])
     assert first is second
 
 

@@ -14,7 +14,10 @@ from tests.judge_server import Play, completion, serving, settings_of
 
 
 class Replies:
-    """Answers in the order in which the questions come, over and over."""
+    """Answers in the order in which the questions come, over and over.
+
+    A fake, so that figures can be counted by hand from known replies; `test_real_door.py` runs nano.
+    """
 
     modalities: dict = {}
 

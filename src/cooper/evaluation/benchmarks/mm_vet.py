@@ -7,10 +7,11 @@ from typing import Any
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, StoredQuestion, from_bytes, from_file
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_bytes, from_file
 from cooper.evaluation.benchmarks.tables import Row, check_key, read_table
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
+from cooper.trace.trace import Question
 
 HUB = "whyu/mm-vet"
 EXPECTED = 218
@@ -89,7 +90,7 @@ def _item(row: Row, name: str, pictures: tuple[Picture, ...], wanted: list[str])
         id=id,
         category="_".join(sorted(word.strip() for word in wanted)),
         group="general",
-        question=StoredQuestion(pictures, row.text("question"), id),
+        question=Question((*pictures, row.text("question")), id=id),
         type="Text",
         truth=row.text("answer"),
         scoring="judge",

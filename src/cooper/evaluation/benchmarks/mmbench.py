@@ -14,11 +14,12 @@ from string import ascii_uppercase
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, StoredQuestion
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
+from cooper.trace.trace import Question
 
 MINI = "MMBench_V11_MINI"
 DEV = "MMBench_DEV_EN_V11"
@@ -93,7 +94,7 @@ def _item(row: Row, pictures: tuple[Picture, ...], turn: int = 0) -> Item:
         id=id,
         category=row.get("category") or "mmbench",
         group="general",
-        question=StoredQuestion(pictures, worded(row.text("question"), options, LETTER, row.get("hint")), id),
+        question=Question((*pictures, worded(row.text("question"), options, LETTER, row.get("hint"))), id=id),
         type="MCQ",
         truth=truth_text(ascii_uppercase[right % len(options)], options),
         choices=options,

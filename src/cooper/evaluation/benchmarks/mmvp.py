@@ -12,11 +12,12 @@ from pathlib import Path
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import answer_letter, column_options, options_in, truth_text
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, StoredQuestion, from_file
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_file
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
+from cooper.trace.trace import Question
 
 HUB = "MMVP/MMVP"
 EXPECTED = 300
@@ -77,7 +78,7 @@ def _item(row: Row, key: str, options: tuple[str, ...], pictures: tuple[Picture,
         id=id,
         category="mmvp",
         group="spatial",
-        question=StoredQuestion(pictures, worded(row.text(names[0]), options, LETTER), id),
+        question=Question((*pictures, worded(row.text(names[0]), options, LETTER)), id=id),
         type="MCQ",
         truth=truth_text(letter, options),
         choices=options,

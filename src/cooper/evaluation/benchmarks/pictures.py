@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.tables import Row
-from cooper.trace.trace import Question
 
 LONGEST_INDEX = 64  # characters; a longer `image` cell is a picture, as the published kits have it
 
@@ -22,7 +21,7 @@ class Picture:
     """A picture that is not decoded yet: a file, or the bytes of one. `place` names it in messages."""
 
     place: str
-    source: Path | bytes
+    source: Path | bytes = field(repr=False)
 
     def open(self) -> Image.Image:
         """Decode it, upright and in RGB. CooperError names the place when that fails."""
@@ -32,34 +31,6 @@ class Picture:
             return opened(self.source if isinstance(self.source, Path) else Image.open(BytesIO(self.source)))
         except (CooperError, OSError, Image.DecompressionBombError) as error:
             raise CooperError(f"{self.place}: {error}") from error
-
-
-class StoredQuestion(Question):
-    """A question that holds its pictures undecoded: thousands fit in memory, as `parts` decodes them anew each time."""
-
-    def __init__(self, pictures: tuple[Picture, ...], text: str, id: str) -> None:
-        for name, value in (("pictures", pictures), ("words", text), ("subject", -1), ("id", id)):
-            object.__setattr__(self, name, value)
-
-    pictures: tuple[Picture, ...]
-    words: str
-
-    @property
-    def parts(self) -> tuple[Image.Image | str, ...]:
-        return (*(picture.open() for picture in self.pictures), self.words)
-
-    @property
-    def text(self) -> str:
-        return self.words
-
-    def __repr__(self) -> str:
-        return f"StoredQuestion({self.id!r}, {len(self.pictures)} pictures, {self.words!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StoredQuestion) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash((self.id, self.words))
 
 
 class PictureColumn:

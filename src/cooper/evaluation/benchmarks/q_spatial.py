@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.pictures import Picture, StoredQuestion, from_bytes, from_file
+from cooper.evaluation.benchmarks.pictures import Picture, from_bytes, from_file
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import DISTANCE, worded
 from cooper.evaluation.quantities import METRES
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
+from cooper.trace.trace import Question
 
 HUB = "andrewliao11/Q-Spatial-Bench"
 Split = Literal["plus", "scannet"]
@@ -43,7 +44,7 @@ def _item(row: Row, number: int, split: Split) -> Item:
         id=id,
         category=row.text("question_type"),
         group="distance_size",
-        question=StoredQuestion((_picture(row),), worded(row.text("question"), instruction=DISTANCE), id),
+        question=Question((_picture(row), worded(row.text("question"), instruction=DISTANCE)), id=id),
         type="Number",
         truth=repr(_metres(row)),
         tolerance=RATIO,

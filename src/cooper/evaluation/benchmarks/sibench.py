@@ -20,12 +20,13 @@ from cooper.evaluation.benchmarks.options import (
     stand_ins,
     truth_text,
 )
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, StoredQuestion, from_files
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import WANTED, worded
 from cooper.evaluation.quantities import quantities
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
+from cooper.trace.trace import Question
 
 HUB = "Two-hot/SIBench"
 PICTURES = ("*.jpg", "*.jpeg", "*.png", "*.webp", "*.bmp")
@@ -198,7 +199,7 @@ def _item(row: Row, setting: str, pictures: tuple[Picture, ...]) -> Item:
         id=id,
         category=setting,
         group="spatial",
-        question=StoredQuestion(pictures, text, id),
+        question=Question((*pictures, text), id=id),
         type=kind,
         truth=_truth(row, kind, options),
         choices=options,

@@ -13,9 +13,10 @@ from cooper.evaluation.benchmarks.benchmark_set import item_id
 from cooper.evaluation.kept import keep_trace
 from cooper.evaluation.runner import check_modes
 from cooper.files.pictures import opened
-from cooper.reasoning.cooper import LONGEST_QUESTION, Cooper
+from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Inference, Options, read_inference
 from cooper.reasoning.origin import Origin
+from cooper.trace.asked import LONGEST_QUESTION
 from cooper.trace.trace import Question, TextStep, Trace
 
 

@@ -1,0 +1,56 @@
+"""What goes wrong while a command runs, as one sentence: mistakes of the user, and what the machine refuses."""
+
+import errno
+import os
+import sys
+
+import typer
+
+from cooper.errors import CooperError
+from cooper.files.text import visible
+
+LONGEST_SENTENCE = 2000  # characters
+
+
+def sentence_of(fault: BaseException) -> str | None:
+    """The sentence for what ended a command; None for a fault of the program itself, which needs its traceback."""
+    if isinstance(fault, CooperError):
+        return str(fault)
+    if isinstance(fault, OSError) and fault.errno is not None:
+        where = f"{fault.filename}: " if fault.filename else ""
+        return f"{where}{fault.strerror or os.strerror(fault.errno)}"
+    if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":
+        return f"the memory does not suffice ({' '.join(str(fault).split())[:200] or 'no further word'})"
+    return None
+
+
+def tell(fault: BaseException) -> bool:
+    """Print the sentence for a fault on stderr, if there is one; says whether it did."""
+    sentence = sentence_of(fault)
+    if sentence is None:
+        return False
+    text = visible(" ".join(sentence.split()))[:LONGEST_SENTENCE]
+    typer.secho(f"cooper: {text}", fg=typer.colors.RED, err=True)
+    return True
+
+
+def write_what_the_console_can() -> None:
+    """Characters that the console has no code for are shown as escapes, and do not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # streams that tests or callers put there may have none
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def flush_or_tell() -> int:
+    """Write out what was printed. The exit code: 0, or 1 where it could not be written; a closed pipe is nobody's fault."""
+    try:
+        sys.stdout.flush()
+    except OSError as fault:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - nothing more can be written at the end
+        if fault.errno != errno.EPIPE:
+            typer.secho(f"cooper: the output cannot be written: {fault.strerror}", fg=typer.colors.RED, err=True)
+        return 1
+    except ValueError:  # closed already
+        return 0
+    return 0

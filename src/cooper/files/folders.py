@@ -1,0 +1,93 @@
+"""Folders for results: checked before hours of work go there, and replaced whole or not at all."""
+
+import os
+import shutil
+from pathlib import Path
+
+from cooper.errors import CooperError
+
+LONGEST_NAME = 200  # bytes; file systems take 255, and drafts beside a folder have longer names
+LEAST_FREE = 1 << 20  # bytes without which nothing can be written
+
+
+def output_folder(path: str | Path) -> Path:
+    """A place for results, new or there already; `~` is the home directory. Nothing is made yet.
+
+    CooperError: it is a file, lies below one, cannot be written to, its disk is full, or no folder can have its name.
+    """
+    try:
+        folder = Path(path).expanduser().absolute()
+        if any(len(os.fsencode(part)) > LONGEST_NAME for part in folder.parts):
+            raise CooperError(f"{_short(path)}: a folder's name may have at most {LONGEST_NAME} bytes")
+        there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        if not there.is_dir():
+            kind = "is a file" if there.exists() else "is a link that leads nowhere"
+            raise CooperError(f"{path} cannot be a folder for results: {there} {kind}")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise CooperError(f"{path} cannot be written to: no permission for {there}")
+        if shutil.disk_usage(there).free < LEAST_FREE:
+            raise CooperError(f"{path} cannot be written to: the disk of {there} is full")
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, CooperError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise CooperError(f"{_short(path)} cannot be a folder for results: {reason}") from None
+    return folder
+
+
+def draft_beside(target: Path) -> Path:
+    """A new folder beside `target`, to be filled and then put there. Drafts that killed processes left are removed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{_literal(target.name)}.draft-*"):
+        if not _lives(left.name.rsplit("-", 1)[1]):
+            shutil.rmtree(left, ignore_errors=True)
+    draft = target.with_name(f".{target.name}.draft-{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    return draft
+
+
+def put_in_place(draft: Path, target: Path) -> None:
+    """Make `draft` the folder `target`. What was there is moved beside it first and removed last, so that a process killed
+    in between loses neither: `whole_folder` finds it."""
+    before = _before(target)
+    if target.exists():
+        shutil.rmtree(before, ignore_errors=True)
+        os.replace(target, before)
+    try:
+        os.replace(draft, target)
+    except OSError:
+        if before.exists():
+            os.replace(before, target)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def whole_folder(target: Path) -> Path:
+    """Where the folder `target` lies: there, or beside it, if a process was killed while it put another in its place."""
+    return _before(target) if not target.exists() and _before(target).is_dir() else target
+
+
+def _before(target: Path) -> Path:
+    return target.with_name(f".{target.name}.before")
+
+
+def _literal(name: str) -> str:
+    """A name without the characters that mean more in a pattern."""
+    return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in name)
+
+
+def _lives(number: str) -> bool:
+    """Whether a process runs on this machine; one whose number cannot be read counts as running."""
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OSError, OverflowError):
+        return True
+    return True
+
+
+def _short(path: str | Path) -> str:
+    text = str(path)
+    return text if len(text) <= 80 else f"{text[:40]}...{text[-30:]}"

@@ -1,0 +1,96 @@
+"""Questions on their way in: what a caller gives, checked and made plain before anything is read by the model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cooper.errors import CooperError
+from cooper.files.arguments import seed_of, shown, whole, words
+from cooper.files.pictures import checked_image, opened
+from cooper.perception.modality import Modality, Reading
+from cooper.reasoning.options import Options, Request
+from cooper.reasoning.text import Seeded
+from cooper.trace.asked import said_text, subject_of
+from cooper.trace.trace import Question
+
+MOST_TOKENS = 2048  # of a question in words: some 1,500 words, and what attention over one question may cost
+_ARRAYS = {"depth": ("depth", "m"), "segmentation": ("labels", "class id")}  # what a bare array of a known map is
+
+
+def checked_questions(questions: Sequence[Question], options: Options) -> list[Question]:
+    """Questions of a caller's own making as the engine takes them. CooperError names the question that is none."""
+    if isinstance(questions, Question | str | bytes) or not isinstance(questions, Sequence):
+        raise CooperError(f"questions must be a list of Question, not {shown(questions)}")
+    return [_checked(question, f"question {place}", options) for place, question in enumerate(questions)]
+
+
+def known_maps(known: Mapping[str, Any] | None, modalities: Mapping[str, Modality]) -> dict[str, Reading]:
+    """Maps that come with a question, checked: a `Reading` each, or the bare array [H, W] of depth in metres or of class ids.
+
+    CooperError: a map that the model does not draw, or one that it could not have drawn.
+    """
+    if known is None:
+        return {}
+    if not isinstance(known, Mapping):
+        raise CooperError(f"known must map names of maps to readings, not {shown(known)}")
+    readings = {}
+    for name, given in known.items():
+        if name not in modalities:
+            raise CooperError(f"known holds {shown(name)}; this model draws: {', '.join(modalities) or 'no maps'}")
+        readings[name] = reading = _reading(name, given)
+        try:
+            modalities[name].encode(reading)
+        except CooperError as error:
+            raise CooperError(f"the known {name} map: {error}") from None
+    return readings
+
+
+def requests_of(questions: Sequence[Question], samples: int, seed: int) -> list[Request]:
+    """`samples` requests for each question, one question after the other; sample k has the seed `seed + k`."""
+    samples, seed = whole(samples, "samples", 1), seed_of(seed)
+    return [
+        Request(number, Seeded(_mixed(seed + k, question.id)), seed + k)
+        for number, question in enumerate(questions)
+        for k in range(samples)
+    ]
+
+
+def _mixed(seed: int, name: str) -> int:
+    """A seed that differs between questions with different ids."""
+    return (seed + sum(byte * 1_000_003**place for place, byte in enumerate(name.encode(), 1))) % 2**63
+
+
+def _checked(question: Question, name: str, options: Options) -> Question:
+    if not isinstance(question, Question):
+        raise CooperError(f"{name} must be a Question, not {shown(question)}")
+    if isinstance(question.parts, str | bytes) or not isinstance(question.parts, Sequence):
+        raise CooperError(f"{name}: its parts must be pictures and texts, not {shown(question.parts)}")
+    words(question.id, f"{name}: its id")
+    parts = tuple(_part(part, f"{name}, part {place}") for place, part in enumerate(question.parts))
+    pictures = sum(not isinstance(part, str) for part in parts)
+    if not parts:
+        raise CooperError(f"{name} has neither pictures nor words")
+    if not pictures and options.mode in ("interleaved", "perception", "map"):
+        raise CooperError(f"{name} has no picture, which the mode {options.mode} needs; ask in the mode text or direct")
+    subject = subject_of(question.subject, pictures) if pictures else -1
+    return replace(question, parts=parts, subject=subject)
+
+
+def _part(part: Any, name: str) -> Image.Image | str:
+    if isinstance(part, str):
+        return said_text(part, name)
+    return checked_image(part, name) if isinstance(part, Image.Image) else opened(part, name)
+
+
+def _reading(name: str, given: Any) -> Reading:
+    if isinstance(given, Reading):
+        return given
+    if callable(getattr(given, "is_floating_point", None)):
+        given = given.detach().cpu().numpy()
+    if isinstance(given, np.ndarray) and name in _ARRAYS:
+        array, unit = _ARRAYS[name]
+        return Reading({array: given}, {array: unit})
+    raise CooperError(f"the known {name} map must be a Reading or an array [H, W], not {shown(given)}")
