@@ -120,7 +120,8 @@ def test_latents_are_those_of_the_cpu(bundle, pictures, tmp_path):
     assert torch.allclose(here, there, atol=1e-2)
 
 
-def test_reasoning_is_learnt_and_examined(device, bundle, pictures, tmp_path):
+def test_reasoning_is_learnt_and_examined(device, bundle, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr("cooper.training.answering.TURN_TOKENS", 4)  # an untrained network does not end its turns
     placed, rows = begun(bundle, pictures, tmp_path, device)
     grey = grey_latent(placed, pictures.rgb[0])
     traces = TraceRows(rows, build_modalities(MODALITIES), placed.model.config.view_rules, 1.0, grey)
@@ -131,9 +132,7 @@ def test_reasoning_is_learnt_and_examined(device, bundle, pictures, tmp_path):
     for number in kinds.values():
         assert step(PackedObjective(placed.model, LossWeights()), batches(range(number, number + 2)), device) > 0
     assert kinds.keys() == mixture.keys()
-    exam = AnswerExam(pictures, ("direct", "perception"), 2)
-    figures = exam.figures(placed)
-    assert {"direct_accuracy", "perception_maps"} <= figures.keys()
+    assert "direct_accuracy" in AnswerExam(pictures, ("direct",), 1).figures(placed)
 
 
 def test_the_picture_tower_is_learnt_and_scored(device, pictures, tmp_path):

@@ -1,5 +1,6 @@
 """Rows of stage 1, the store of latents, and the initial weights."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from cooper.errors import CooperError
 from cooper.model.mot import MotLayer
+from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment, latent_tokens
@@ -83,8 +84,37 @@ def test_latents_are_those_of_the_autoencoder_and_are_kept(pictures: ScenePictur
     assert torch.equal(again.get(key), store.get(key))
     mirrored = store.pixels(PictureKey(1, "rgb", True))
     assert torch.equal(mirrored, store.pixels(PictureKey(1, "rgb")).flip(-1))
-    with pytest.raises(CooperError, match="delete that folder"):
-        LatentStore(tmp_path, bundle.model.vae, pictures, modalities, 11)
+
+
+def _stored(folder: Path, autoencoder: Autoencoder, pictures: ScenePictures, capacity: int = 10) -> torch.Tensor:
+    """What a store in `folder` gives for a map, and what a fresh one would."""
+    key, modalities = PictureKey(1, "depth"), build_modalities(MODALITIES)
+    kept = LatentStore(folder, autoencoder, pictures, modalities, capacity).get(key)
+    with torch.no_grad():
+        expected = autoencoder.latents(to_pixels(pictures.picture(1, "depth", modalities))[None])[0]
+    assert torch.allclose(kept, expected, atol=2e-3)
+    return kept
+
+
+def test_latents_of_other_pictures_or_weights_are_made_anew_and_said(pictures, bundle, tmp_path, capsys):
+    first = _stored(tmp_path, bundle.model.vae, pictures)
+    _stored(tmp_path, bundle.model.vae, pictures)
+    assert capsys.readouterr().err == ""
+    turned = replace(pictures, depth_m=np.ascontiguousarray(pictures.depth_m[::-1]))
+    assert not torch.equal(_stored(tmp_path, bundle.model.vae, turned), first)
+    assert capsys.readouterr().err == f"{tmp_path} holds latents of other pictures of 1 scenes: they are made anew\n"
+    torch.manual_seed(9)
+    _stored(tmp_path, Autoencoder(bundle.model.vae.geometry), turned)
+    _stored(tmp_path, bundle.model.vae, turned, capacity=11)
+    said = f"{tmp_path} holds latents of another autoencoder or scene set: they are made anew\n"
+    assert capsys.readouterr().err == 2 * said
+    for damage in (
+        lambda: os.truncate(tmp_path / "latents.f16", 100),
+        lambda: (tmp_path / "latents.json").write_text("{" * 9999),
+    ):
+        damage()
+        _stored(tmp_path, bundle.model.vae, turned, capacity=11)
+        assert capsys.readouterr().err == said
 
 
 def test_a_mirrored_segmentation_is_painted_anew(map_rows: MapRows, pictures: ScenePictures):

@@ -1,6 +1,6 @@
 """Two losses with their own global counts, averaged weights, exact resume, and clean stops."""
 
-import ast
+import json
 import os
 import signal
 import subprocess
@@ -113,13 +113,26 @@ def test_a_signal_leaves_a_checkpoint(tmp_path: Path, number: signal.Signals):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(tmp_path: Path):
-    alone = lines(trained(toy_plan(tmp_path / "one", accumulation=4)))
-    ports = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611", "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
-    pair = [
-        _started(tmp_path / "two", "once", RANK=rank, LOCAL_RANK=rank, **ports)  # 2 processes with 2 parts each
-        for rank in ("0", "1")
-    ]
-    said = [process.communicate(timeout=120)[0] for process in pair]
-    losses = ast.literal_eval(said[0].strip().splitlines()[-1])
-    assert losses == pytest.approx([line["loss"] for line in alone], abs=1e-5)
+def test_two_processes_log_every_figure_of_one(tmp_path: Path):
+    """Each process has half of the batch, of uneven counts; every figure is of the whole batch."""
+    alone = [json.loads(line) for line in _logged(tmp_path / "one", 1)]
+    pair = [json.loads(line) for line in _logged(tmp_path / "two", 2)]
+    assert len(alone) == len(pair) == 8
+    for one, two in zip(alone, pair, strict=True):
+        assert {"step", "loss", "ce", "mse", "grad_norm", "learning_rate"} <= one.keys() == two.keys()
+        for name in one.keys() - {"seconds_per_step"}:
+            assert two[name] == pytest.approx(one[name], abs=2e-5), (one["step"], name)
+
+
+def _logged(folder: Path, processes: int) -> list[str]:
+    several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    command = [sys.executable, *several, str(TOY), "once", str(folder), str(4 // processes)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": _path()}
+    done = subprocess.run(command, env=environment, cwd=TOY.parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return (folder / "metrics.jsonl").read_text().splitlines()
+
+
+def _path() -> str:
+    """Where this package and its tests are found, from any folder."""
+    return os.pathsep.join([str(TOY.parents[2]), os.environ.get("PYTHONPATH", "")])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cooper.data.batches import rng_of
 from cooper.training.recipe import Optimiser, Record
 from cooper.training.trainer import Interrupted, Objective, PackedTrainer, Plan
+from cooper.training.watching import Watching
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,4 +76,6 @@ if __name__ == "__main__":
             print(stopped)
             sys.exit(130)
     else:
-        print([round(line["loss"], 6) for line in lines(trained(toy_plan(target, accumulation=2)))])
+        plan = toy_plan(target, accumulation=int(sys.argv[3]))
+        target.mkdir(parents=True, exist_ok=True)
+        PackedTrainer(plan, [Watching(target, "toy")]).run()

@@ -12,7 +12,7 @@ from cooper.model.checkpoint import Checkpoint, open_checkpoint, stored_dtype
 from cooper.model.config import CooperConfig
 from cooper.model.layout import network_entries, vae_entries
 from cooper.model.published import OWN_FIELDS, OWN_SECTION, dtype_name
-from cooper.model.weights import write_tensors, write_text
+from cooper.model.weights import is_finite, write_tensors, write_text
 
 MAX_SHARD_BYTES = 5_000_000_000
 
@@ -36,6 +36,9 @@ def export(
     """
     checkpoint = _checkpoint(source)
     config, state = checkpoint.config, checkpoint.state
+    for entry in (*network_entries(config), *vae_entries(config)):
+        if not is_finite(state[entry.ours]):
+            raise CooperError(f"tensor {entry.ours} holds numbers that are not finite, so the model is not exported")
     _make_empty(out_dir)
     written: tuple[Path, ...] = ()
     for stem, entries in (

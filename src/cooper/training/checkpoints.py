@@ -19,6 +19,7 @@ from cooper.model.experts import PerExpert
 from cooper.model.mot import JointAttention, MotLayer
 from cooper.model.vae import Autoencoder
 from cooper.model.vit import Vit
+from cooper.model.weights import is_finite
 from cooper.reasoning.cooper import Cooper
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import FILE_NAME as PROMPTS_FILE
@@ -111,9 +112,17 @@ def load_vision(folder: Path) -> TrainedVision:
 
 def _save_part(part: nn.Module, said: Mapping[str, Any], folder: Path, stage: str) -> None:
     """STAGE.safetensors with the weights and STAGE.json with what rebuilds the module."""
+    _check_finite(part)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(part.state_dict(), folder / f"{stage}.safetensors")
     (folder / f"{stage}.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_finite(module: nn.Module) -> None:
+    """CooperError names the first tensor with numbers that are not finite: such a model answers nothing."""
+    for name, tensor in module.state_dict().items():
+        if not is_finite(tensor):
+            raise CooperError(f"the trained tensor {name} holds numbers that are not finite; lower the learning rate")
 
 
 def _is_whole(folder: Path) -> bool:
@@ -216,6 +225,7 @@ def _look_at_the_same_place(attention: JointAttention) -> None:
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
     """config.json, model.safetensors (autoencoder included), tokenizer files and prompts.json."""
+    _check_finite(bundle.model)
     folder.mkdir(parents=True, exist_ok=True)
     bundle.model.save_pretrained(folder)
     save_tokenizer(bundle.processor.tokenizer, folder)

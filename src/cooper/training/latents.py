@@ -5,7 +5,10 @@ z: latent channels. h, w: latent cells.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cooper.errors import CooperError
+from cooper.files.rows import write_whole
 from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
 from cooper.training.pictures import ScenePictures, to_pixels
 
+File = tuple[str, type, tuple[int, ...]]  # name, type and shape of an array on disk
+MAKER_FILE, VALUES_FILE, FILLED_FILE, DIGESTS_FILE = "latents.json", "latents.f16", "filled.u8", "pictures.sha256"
 AT_ONCE = 16  # pictures; small batches with channels last encode more than twice as fast on a CPU as one large batch
 
 
@@ -33,7 +38,8 @@ class PictureKey:
 class LatentStore:
     """Scaled latents [z, h, w] of a set's pictures. What is not there yet is encoded when it is first asked for.
 
-    `capacity` is the number of scenes the file has room for; a set that is still being rendered may grow into it.
+    `capacity` is the number of scenes the file has room for; a set that is still being rendered may grow into it. The store
+    knows which autoencoder made it, of which pictures: what another one made, or was made of others, is made anew.
     """
 
     def __init__(
@@ -49,10 +55,29 @@ class LatentStore:
         stride = autoencoder.geometry.downsampling
         side = pictures.rgb.shape[1] // stride
         shape = (capacity, 2, len(self._kinds), autoencoder.geometry.latent_channels, side, side)
+        maker = {
+            "shape": list(shape),
+            "maps": [repr(each) for each in modalities.values()],
+            "weights": fingerprint(autoencoder),
+        }
         folder.mkdir(parents=True, exist_ok=True)
-        _check(folder / "latents.json", {"shape": list(shape), "kinds": list(self._kinds), "weights": fingerprint(autoencoder)})
-        self._values = _memory(folder / "latents.f16", np.float16, shape)
-        self._filled = _memory(folder / "filled.u8", np.uint8, shape[:3])
+        files = ((VALUES_FILE, np.float16, shape), (FILLED_FILE, np.uint8, shape[:3]), (DIGESTS_FILE, np.uint8, (capacity, 32)))
+        if not _is_of(folder, maker, files):
+            _begin(folder, maker, files)
+        self._values, self._filled, digests = (np.memmap(folder / name, kind, "r+", shape=size) for name, kind, size in files)
+        self._forget_others(folder, digests)
+
+    def _forget_others(self, folder: Path, digests: np.ndarray) -> None:
+        """Latents of scenes whose pictures are others now count as missing."""
+        changed = 0
+        for scene in range(len(self._pictures)):
+            digest = np.frombuffer(_digest_of(self._pictures, scene), dtype=np.uint8)
+            if not np.array_equal(digests[scene], digest):
+                changed += bool(self._filled[scene].any())
+                self._filled[scene] = 0
+                digests[scene] = digest
+        if changed:
+            print(f"{folder} holds latents of other pictures of {changed} scenes: they are made anew", file=sys.stderr)
 
     def get(self, key: PictureKey) -> Tensor:
         """One latent, float32 [z, h, w]."""
@@ -97,14 +122,33 @@ def fingerprint(autoencoder: Autoencoder) -> str:
     return digest.hexdigest()
 
 
-def _check(path: Path, wanted: dict[str, object]) -> None:
-    """A store made by other weights or for another set must not be read."""
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != wanted:
-            raise CooperError(f"{path.parent} holds latents of another autoencoder or scene set; delete that folder")
-        return
-    path.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+def _digest_of(pictures: ScenePictures, scene: int) -> bytes:
+    digest = hashlib.sha256()
+    for field in (pictures.rgb, pictures.depth_m, pictures.labels, pictures.instances):
+        digest.update(np.ascontiguousarray(field[scene]).tobytes())
+    return digest.digest()
 
 
-def _memory(path: Path, kind: type, shape: tuple[int, ...]) -> np.ndarray:
-    return np.memmap(path, dtype=kind, mode="r+" if path.exists() else "w+", shape=shape)
+def _is_of(folder: Path, maker: Mapping[str, object], files: Sequence[File]) -> bool:
+    """Whether a store is whole, and made by this autoencoder of these kinds of maps. What was made otherwise is said."""
+    path = folder / MAKER_FILE
+    if not path.exists():
+        return False
+    try:
+        same = json.loads(path.read_text(encoding="utf-8")) == maker
+    except (ValueError, RecursionError):
+        same = False
+    sizes = [(folder / name, np.dtype(kind).itemsize * math.prod(size)) for name, kind, size in files]
+    same = same and all(file.is_file() and file.stat().st_size == size for file, size in sizes)
+    if not same:
+        print(f"{folder} holds latents of another autoencoder or scene set: they are made anew", file=sys.stderr)
+    return same
+
+
+def _begin(folder: Path, maker: Mapping[str, object], files: Sequence[File]) -> None:
+    """An empty store; who made it is written last. Another process keeps the files that it has open."""
+    for name, kind, size in files:
+        draft = folder / f".{name}.{os.getpid()}"
+        np.memmap(draft, kind, "w+", shape=size)
+        draft.replace(folder / name)
+    write_whole(folder / MAKER_FILE, json.dumps(maker) + "\n")

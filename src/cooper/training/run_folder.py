@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from cooper.errors import CooperError
+from cooper.files.folders import output_folder
 from cooper.files.plain import read_plain
 from cooper.files.rows import write_whole
 from cooper.files.values import build, shown
@@ -42,35 +43,31 @@ def is_finished(recipe: Any) -> bool:
 def enter(recipe: Any, force: bool) -> None:
     """Make the folder and write the recipe into it, defaults included.
 
-    CooperError: the folder cannot be written, or holds a run of another recipe; with `force` that one goes on by the new recipe,
-    and its old one is kept as `recipe-until-STEP.yaml`.
+    CooperError: the folder cannot be written, or holds a run of another recipe; with `force` that run goes on by the new
+    recipe, and its old one is kept as `recipe-until-STEP.yaml`.
     """
-    folder: Path = recipe.out
+    folder = output_folder(recipe.out)
     step = max((step_of(path) for path in checkpoints(folder)), default=0)
     begun = bool(step) or (folder / MODEL_FOLDER).exists()
     differences = _differences(recipe, folder) if begun else []
     if differences and not force:
         more = f" and {len(differences) - MOST_SHOWN} more" if len(differences) > MOST_SHOWN else ""
         raise CooperError(
-            f"{folder} holds a run of another recipe: {'; '.join(differences[:MOST_SHOWN])}{more}; choose another out, or go on "
-            "from its last checkpoint by the new recipe with --force-recipe"
+            f"{folder} holds a run of another recipe: {'; '.join(differences[:MOST_SHOWN])}{more}; choose another out, or "
+            "go on from its last checkpoint by the new recipe with --force-recipe"
         )
-    if step > _steps(recipe):
-        raise CooperError(
-            f"{folder} has taken {step} steps already, and the recipe asks for {_steps(recipe)}; choose another out"
-        )
+    asked = _steps(recipe)
+    if step > asked:
+        raise CooperError(f"{folder} has taken {step} steps already, and the recipe asks for {asked}; choose another out")
     if (folder / FINISHED_FILE).exists() and differences and not step:
         raise CooperError(f"{folder} holds a finished run and no checkpoint to go on from; choose another out")
     if os.environ.get("RANK", "0") != "0":
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FINISHED_FILE).unlink(missing_ok=True)
-        if differences and (folder / RECIPE_FILE).exists():
-            (folder / RECIPE_FILE).replace(folder / f"recipe-until-{step}.yaml")
-        write_whole(folder / RECIPE_FILE, yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True))
-    except OSError as error:
-        raise CooperError(f"the run folder {folder} cannot be written: {error.strerror}") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FINISHED_FILE).unlink(missing_ok=True)
+    if differences and (folder / RECIPE_FILE).exists():
+        (folder / RECIPE_FILE).replace(folder / f"recipe-until-{step}.yaml")
+    write_whole(folder / RECIPE_FILE, yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True))
 
 
 def finish(recipe: Any) -> Path:
