@@ -43,6 +43,13 @@ def test_two_processes_take_the_step_of_one_with_twice_the_accumulation(start, s
             moved += 1
             assert float((step - other).abs().max()) <= 1e-4 * float(step.abs().max()) + 1e-7, name
     assert moved > 20
+    assert _figures(tmp_path / "two") == [pytest.approx(line, abs=1e-4, nan_ok=True) for line in _figures(tmp_path / "one")]
+
+
+def _figures(folder: Path) -> list[dict[str, float]]:
+    """All that was logged of every update, but for times."""
+    logged = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if "seconds" not in name and name != "step_time"} for line in logged]
 
 
 @pytest.fixture(scope="module")
