@@ -74,7 +74,9 @@ class Below:
 Seed = Annotated[int, AtLeast(0), AtMost(LARGEST_SEED)]
 Count = Annotated[int, AtLeast(1), AtMost(10**9)]
 Size = Annotated[int, AtLeast(1), AtMost(2**20)]  # of a layer, a table or a picture
+Depth = Annotated[int, AtLeast(1), AtMost(2**10)]  # layers, one behind the other
 Positive = Annotated[float, Above(0)]
+Rate = Annotated[float, Above(0), AtMost(1000)]  # of learning
 Weight = Annotated[float, AtLeast(0)]
 Share = Annotated[float, AtLeast(0), AtMost(1)]
 _LARGEST = 2**63 - 1  # of a whole number without a range of its own

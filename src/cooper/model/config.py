@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from transformers import PreTrainedConfig
 
 from cooper.errors import CooperError
-from cooper.files.values import AtLeast, AtMost, Positive, Share, Size, Weight, check_fields
+from cooper.files.values import AtLeast, AtMost, Depth, Positive, Share, Size, Weight, check_fields
 from cooper.sequence.images import ImageTransform
 from cooper.sequence.layout import View, Views
 from cooper.sequence.processor import Marks, Processor, Tables
@@ -19,7 +19,7 @@ class VitGeometry:
     """The picture tower (SigLIP). `num_layers` counts the layers that exist; `position_side` the side of its position table."""
 
     hidden_size: Size = 1152
-    num_layers: Size = 26
+    num_layers: Depth = 26
     num_attention_heads: Size = 16
     intermediate_size: Size = 4304
     patch_size: Size = 14
@@ -32,8 +32,8 @@ class VaeGeometry:
     """The autoencoder. Defaults are FLUX's, which the published checkpoints imply."""
 
     base_channels: Size = 128
-    channel_multipliers: tuple[Size, ...] = (1, 2, 4, 4)
-    blocks_per_level: Size = 2
+    channel_multipliers: tuple[Annotated[int, AtLeast(1), AtMost(64)], ...] = (1, 2, 4, 4)
+    blocks_per_level: Annotated[int, AtLeast(1), AtMost(64)] = 2
     latent_channels: Size = 16
     scale: Positive = 0.3611
     shift: float = 0.1159
@@ -74,6 +74,9 @@ def default_modalities() -> dict[str, dict[str, Any]]:
     }
 
 
+Side = Annotated[int, AtLeast(1), AtMost(2**13)]  # of a picture, in pixels
+
+
 @dataclass(frozen=True)
 class Transforms:
     """Picture sizes: (longest side, shortest side, stride) in pixels for both views.
@@ -81,8 +84,8 @@ class Transforms:
     `vit_after_vae`: the ViT view is made from the VAE-resized picture, as published inference does.
     """
 
-    vae: tuple[Size, Size, Size] = (1024, 512, 16)
-    vit: tuple[Size, Size, Size] = (518, 224, 14)
+    vae: tuple[Side, Side, Side] = (1024, 512, 16)
+    vit: tuple[Side, Side, Side] = (518, 224, 14)
     vit_after_vae: bool = True
 
     def __post_init__(self) -> None:

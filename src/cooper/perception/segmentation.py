@@ -5,13 +5,14 @@ H, W: height and width of a picture in pixels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 from PIL import Image
 
 from cooper.errors import CooperError
+from cooper.files.values import AtLeast
 from cooper.perception.components import connected, sizes
 from cooper.perception.modality import Drawn, Reading, register_modality
 from cooper.perception.palette import LabelMaps, Swatch, build_palette, paint, read, spread_colours
@@ -38,7 +39,7 @@ class SegmentationModality:
     name: str = "segmentation"
     tag: str = "segmentation"
     stuff: Sequence[str] = STUFF
-    speck: int = 8
+    speck: Annotated[int, AtLeast(0)] = 8
 
     def __post_init__(self) -> None:
         if self.codec not in CODECS:

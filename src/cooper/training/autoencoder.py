@@ -23,6 +23,8 @@ from cooper.training.pictures import KINDS, DrawnMaps, ScenePictures, map_scores
 from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
 from cooper.training.trainer import Objective
 
+MOST_LEVELS = 8  # of the autoencoder
+
 
 @dataclass(frozen=True)
 class AutoencoderLoss:
@@ -62,6 +64,8 @@ class AutoencoderRecipe:
         for name in self.emphasis:
             if name not in KINDS:
                 raise CooperError(f"emphasis names {name!r}; known: {', '.join(KINDS)}")
+        if not 1 <= len(self.geometry.channel_multipliers) <= MOST_LEVELS:
+            raise CooperError(f"geometry.channel_multipliers must have 1 to {MOST_LEVELS} entries")
         if self.crop % self.geometry.downsampling:
             raise CooperError(f"crop is {self.crop}; it must be a multiple of {self.geometry.downsampling}, as geometry has it")
 
@@ -85,6 +89,11 @@ class Crops:
     pictures: ScenePictures
     modalities: Mapping[str, Modality]
     recipe: AutoencoderRecipe
+
+    def __post_init__(self) -> None:
+        side = self.pictures.rgb.shape[1]
+        if self.recipe.crop > side:
+            raise CooperError(f"crop is {self.recipe.crop}; the pictures of {self.recipe.data} have sides of {side} px")
 
     def __call__(self, rows: range) -> CropBatch:
         kinds = [Mixture(self.recipe.mixture).pick(self.recipe.seed, row) for row in rows]

@@ -1,7 +1,8 @@
 """What a stage hands to the next one: the autoencoder's folder, and whole checkpoints in our own layout."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 
 from cooper.errors import CooperError
 from cooper.files.hub import NANO
-from cooper.files.values import Positive, Size
+from cooper.files.values import Depth, Positive, Size
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, VitGeometry
+from cooper.model.config_check import check_config
 from cooper.model.cooper import CooperModel
 from cooper.model.experts import PerExpert
 from cooper.model.mot import JointAttention, MotLayer
@@ -36,7 +38,7 @@ class NetworkShape:
     """Sizes of the network; defaults are nano's. `views`: which views of a picture are read, as in the configuration."""
 
     hidden_size: Size = 192
-    num_hidden_layers: Size = 6
+    num_hidden_layers: Depth = 6
     num_attention_heads: Size = 6
     num_key_value_heads: Size = 2
     intermediate_size: Size = 512
@@ -75,6 +77,14 @@ class Bundle:
     model: CooperModel
     processor: Processor
     prompts: Prompts
+
+
+def check_memory(build: Callable[[], nn.Module], name: str) -> None:
+    """CooperError: a network with more weights than this machine can hold."""
+    with torch.device("meta"):
+        weights = sum(weight.numel() for weight in build().parameters())
+    if 4 * weights > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        raise CooperError(f"recipe: {name} has {weights / 1e9:.1f} billion weights, more than the memory of this machine holds")
 
 
 def save_autoencoder(trained: TrainedAutoencoder, folder: Path) -> None:
@@ -175,6 +185,7 @@ def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int,
         modalities={name: dict(settings) for name, settings in trained.modalities.items()},
         drawing=asdict(shape.drawing),
     )
+    check_memory(lambda: CooperModel(check_config(config, "recipe: network")), "network")
     torch.manual_seed(seed)
     model = CooperModel(config)
     initialise(model)

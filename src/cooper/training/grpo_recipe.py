@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge import JudgeSettings
-from cooper.files.values import Above, AtLeast, AtMost, Count, Positive, Seed, Size, Weight, check_fields
+from cooper.files.values import Above, AtLeast, AtMost, Below, Count, Positive, Rate, Seed, Size, Weight, check_fields, checked
 from cooper.reasoning.options import Turns
 from cooper.training.recipe import Batch, Record
 
@@ -31,6 +31,23 @@ OWNED = {  # settings of TRL that follow from other keys of the recipe
     "logging_steps": "record.log_every",
     "reward_weights": "rewards",
     "report_to": "record.tracker",
+}
+
+RANGES = {  # settings of TRL whose faults show late or never
+    "num_iterations": Annotated[int, AtLeast(1), AtMost(1000)],
+    "beta": Weight,
+    "epsilon": Positive,
+    "epsilon_high": Positive,
+    "max_grad_norm": Positive,
+    "warmup_steps": Weight,
+    "weight_decay": Weight,
+    "adam_beta1": Annotated[float, AtLeast(0), Below(1)],
+    "adam_beta2": Annotated[float, AtLeast(0), Below(1)],
+    "adam_epsilon": Positive,
+    "loss_type": Literal["grpo", "dapo", "bnpo", "dr_grpo", "cispo", "sapo", "vespo", "luspo"],
+    "scale_rewards": Literal["group", "batch", "none", True, False],
+    "importance_sampling_level": Literal["token", "sequence"],
+    "multi_objective_aggregation": Literal["sum_then_normalize", "normalize_then_sum"],
 }
 
 
@@ -94,7 +111,7 @@ class GrpoRecipe:
     init: Path
     data: Path
     steps: Count
-    learning_rate: Positive
+    learning_rate: Rate
     questions: Batch = 8
     group: Annotated[int, AtLeast(2), AtMost(2**12)] = 8  # each rollout is compared with the others
     rows: Batch = 16
@@ -125,7 +142,9 @@ class GrpoRecipe:
             raise CooperError(f"map_noise is {self.map_noise}; it must be 0 in text mode")
         if self.steps * self.questions > MOST_ROWS:
             raise CooperError(f"steps times questions is {self.steps * self.questions}; it must be at most {MOST_ROWS}")
-        for name in self.trl:
+        for name, value in self.trl.items():
+            if name in RANGES:
+                checked(RANGES[name], value, f"trl.{name}")
             if name in OWNED:
                 raise CooperError(f"trl.{name} follows from {OWNED[name]}; set that instead")
         if float(self.trl.get("beta", 0)) > 0 and self.lora is None:

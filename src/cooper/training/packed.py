@@ -66,6 +66,8 @@ def freeze(model: CooperModel, names: Sequence[str]) -> None:
             raise CooperError(f"recipe: frozen names {name!r}, no part of the network; known: und, gen, {known}")
         for weight in chosen:
             weight.requires_grad_(False)
+    if not any(weight.requires_grad for weight in weights.values()):
+        raise CooperError("recipe: frozen leaves no weight that could be trained")
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from cooper.errors import CooperError
-from cooper.files.values import AtLeast, AtMost, Below, Count, Positive, Weight, build, overridden, read_recipe
+from cooper.files.values import AtLeast, AtMost, Below, Count, Positive, Rate, Weight, build, overridden, read_recipe
 from cooper.perception.depth import DepthModality
 from cooper.perception.segmentation import SegmentationModality
 
 __all__ = ["Batch", "Optimiser", "OptimiserKind", "Precision", "Record", "Schedule", "build", "overridden", "read_recipe"]
 
+MOST_CLASSES = 256  # that colours can be told apart for
 Batch = Annotated[int, AtLeast(1), AtMost(2**16)]  # samples that are in memory together
 
 Precision = Literal["float32", "bf16"]
@@ -28,7 +29,7 @@ class Optimiser:
 
     steps: Count
     batch: Batch
-    learning_rate: Positive
+    learning_rate: Rate
     kind: OptimiserKind = "adamw"
     accumulation: Batch = 1
     warmup: Annotated[int, AtLeast(0), AtMost(10**9)] = 100
@@ -74,3 +75,6 @@ def check_maps(modalities: Mapping[str, Mapping[str, Any]]) -> None:
         if name not in modalities:
             raise CooperError(f"modalities has no settings of {name}")
         build(kind, modalities[name], f"modalities.{name}")
+    names = modalities["segmentation"].get("names", ())
+    if len(set(names)) < len(names) or len(names) > MOST_CLASSES:
+        raise CooperError(f"modalities.segmentation.names must be at most {MOST_CLASSES} names, none of them twice")

@@ -13,6 +13,7 @@ from cooper.data.scenes.drawings import Drawings
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.model.vae import Autoencoder
+from cooper.model.vit import Vit
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
 from cooper.training.amg import AmgRecipe, MapBatches, contact_sheet
@@ -28,6 +29,7 @@ from cooper.training.checkpoints import (
     Bundle,
     TrainedAutoencoder,
     TrainedVision,
+    check_memory,
     load_autoencoder,
     load_bundle,
     load_vision,
@@ -111,6 +113,7 @@ def _autoencoder(recipe: AutoencoderRecipe) -> Path:
     modalities = build_modalities(recipe.modalities)
     pictures = load_pictures(SceneSet(recipe.data), recipe.scenes)
     held_out = load_pictures(SceneSet(recipe.val), recipe.eval_scenes)
+    check_memory(lambda: Autoencoder(recipe.geometry), "geometry")
     torch.manual_seed(recipe.seed)
     autoencoder = Autoencoder(recipe.geometry)
     objective = AutoencoderObjective(autoencoder, recipe.loss, recipe.seed)
@@ -131,6 +134,7 @@ def _vision(recipe: VisionRecipe) -> Path:
     modalities = build_modalities(recipe.modalities)
     batches = VisionBatches(load_pictures(SceneSet(recipe.data), recipe.scenes), modalities, recipe)
     held_out = VisionBatches(load_pictures(SceneSet(recipe.val), recipe.eval_scenes), modalities, recipe)
+    check_memory(lambda: Vit(recipe.vit), "vit")
     torch.manual_seed(recipe.seed)
     objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
     if recipe.init is not None:

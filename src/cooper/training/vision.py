@@ -83,6 +83,14 @@ class VisionRecipe:
     def __post_init__(self) -> None:
         check_mixture(self.mixture, KINDS)
         check_maps(self.modalities)
+        if self.vit.hidden_size % self.vit.num_attention_heads:
+            raise CooperError("vit.num_attention_heads must divide vit.hidden_size")
+        patch, (longest, shortest, stride) = self.vit.patch_size, self.transforms.vit
+        if stride % patch:
+            raise CooperError(f"transforms.vit has the stride {stride}; it must be a multiple of vit.patch_size, {patch}")
+        if not shortest <= longest <= patch * self.vit.position_side:
+            end = patch * self.vit.position_side
+            raise CooperError(f"transforms.vit makes sides of {shortest} to {longest} px; vit.position_side ends at {end} px")
 
 
 @dataclass(frozen=True, eq=False)
