@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import torch
 from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback
@@ -16,6 +17,7 @@ from cooper.curation.flags import Flag, read_flags
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.evaluation.judge import Judge
+from cooper.files.values import checked
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options
 from cooper.reasoning.text import Sampling
@@ -51,7 +53,7 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
     """
     bundle = load_bundle(recipe.init, recipe.base)
     args = arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
-    trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, _callbacks(recipe, plain), _adapters(recipe.lora))
+    trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, _callbacks(recipe, plain), _adapters(recipe.lora, bundle))
     for default in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(default)
     tracked, every = recipe.record.tracker == "trackio", recipe.record.eval_every
@@ -152,20 +154,30 @@ def _examined(exam: AnswerExam, bundle: Bundle) -> Mapping[str, float]:
         return exam.figures(bundle)
 
 
-def _adapters(lora: LoraSettings | None) -> Any:
+def _adapters(lora: LoraSettings | None, bundle: Bundle) -> Any:
+    """CooperError: a target that no module's name ends with."""
     if lora is None:
         return None
     from peft import LoraConfig
+
+    if not lora.targets:
+        raise CooperError("recipe: lora.targets must name at least one module")
+    names = [f".{name}" for name, _ in bundle.model.named_modules()]
+    for target in lora.targets:
+        if not any(name.endswith(f".{target}") for name in names):
+            raise CooperError(f"recipe: lora.targets names {target!r}, and no module of the network ends so")
 
     return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets))
 
 
 def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     """The recipe as TRL's configuration. CooperError names a key under `trl` that TRL does not know or refuses."""
-    known = {each.name for each in fields(GRPOConfig)}
-    for name in recipe.trl:
+    known = get_type_hints(GRPOConfig)
+    for name, value in recipe.trl.items():
         if name not in known:
             raise CooperError(f"recipe: trl names {name!r}, which this version of TRL does not know")
+        if set(get_args(known[name]) or [known[name]]) - {NoneType} in ({int}, {float}, {bool}):
+            checked(known[name], value, f"recipe: trl.{name}")
     ours: dict[str, Any] = {
         "output_dir": str(recipe.out),
         "max_steps": recipe.steps,
@@ -191,7 +203,7 @@ def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     defaults = {"gradient_checkpointing": False, "bf16": False, "lr_scheduler_type": "constant_with_warmup"}
     try:
         args = GRPOConfig(**{**defaults, **recipe.trl, **ours})
-    except (TypeError, ValueError, OSError) as error:
+    except (TypeError, ValueError, OSError, ImportError) as error:
         raise CooperError(f"recipe: TRL refuses these settings: {' '.join(str(error).split())}") from None
     _check_sharding(args, recipe.lora)
     return args
