@@ -4,13 +4,14 @@ A field says its range where it is declared: `steps: Annotated[int, AtLeast(1)]`
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cooper.errors import CooperError
 from cooper.files.arguments import LARGEST_SEED
@@ -20,55 +21,34 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class AtLeast:
-    """A number not below `bound`."""
+class Range:
+    """Numbers on one side of a bound. Use one of the four below."""
 
     bound: float
+    words: ClassVar[str]
+    compare: ClassVar[Callable[[float, float], bool]]
 
     def holds(self, value: float) -> bool:
-        return value >= self.bound
+        return type(self).compare(value, self.bound)
 
     def __str__(self) -> str:
-        return f"at least {self.bound}"
+        return f"{self.words} {self.bound}"
 
 
-@dataclass(frozen=True)
-class AtMost:
-    """A number not above `bound`."""
-
-    bound: float
-
-    def holds(self, value: float) -> bool:
-        return value <= self.bound
-
-    def __str__(self) -> str:
-        return f"at most {self.bound}"
+class AtLeast(Range):
+    words, compare = "at least", operator.ge
 
 
-@dataclass(frozen=True)
-class Above:
-    """A number above `bound`."""
-
-    bound: float
-
-    def holds(self, value: float) -> bool:
-        return value > self.bound
-
-    def __str__(self) -> str:
-        return f"above {self.bound}"
+class AtMost(Range):
+    words, compare = "at most", operator.le
 
 
-@dataclass(frozen=True)
-class Below:
-    """A number below `bound`."""
+class Above(Range):
+    words, compare = "above", operator.gt
 
-    bound: float
 
-    def holds(self, value: float) -> bool:
-        return value < self.bound
-
-    def __str__(self) -> str:
-        return f"below {self.bound}"
+class Below(Range):
+    words, compare = "below", operator.lt
 
 
 Seed = Annotated[int, AtLeast(0), AtMost(LARGEST_SEED)]

@@ -103,9 +103,10 @@ def run_plan(plan: Plan, stage: str, recipe: Any, measured: Measured) -> Path:
 
     trainer.add_callback(Evaluating(plan.record.eval_every, measure, trainer.log))
     trainer.run()
-    with average.applied(objective):
-        measured.export(plan.folder / MODEL_FOLDER)
-    draw_curves(plan.folder / METRICS_FILE, plan.folder / "curves.svg")
+    if trainer.is_world_process_zero():
+        with average.applied(objective):
+            measured.export(plan.folder / MODEL_FOLDER)
+        draw_curves(plan.folder / METRICS_FILE, plan.folder / "curves.svg")
     return plan.folder / MODEL_FOLDER
 
 
