@@ -17,6 +17,8 @@ def output_folder(path: str | Path) -> Path:
     """
     try:
         folder = Path(path).expanduser().absolute()
+        if "\0" in str(folder):
+            raise ValueError("embedded null byte")
         if any(len(os.fsencode(part)) > LONGEST_NAME for part in folder.parts):
             raise CooperError(f"{_short(path)}: a folder's name may have at most {LONGEST_NAME} bytes")
         there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
