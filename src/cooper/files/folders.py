@@ -16,7 +16,7 @@ def output_folder(path: str | Path) -> Path:
     CooperError: it is a file, lies below one, cannot be written to, its disk is full, or no folder can have its name.
     """
     try:
-        folder = Path(path).expanduser().absolute()
+        folder = Path(path).expanduser().resolve()
         if "\0" in str(folder):
             raise ValueError("embedded null byte")
         if any(len(os.fsencode(part)) > LONGEST_NAME for part in folder.parts):
