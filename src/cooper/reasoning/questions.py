@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.files.arguments import seed_of, shown, whole, words
+from cooper.files.arguments import shown, whole, words
 from cooper.files.pictures import opened
 from cooper.perception.modality import Modality, Reading
 from cooper.reasoning.options import Options, Request
@@ -52,7 +52,7 @@ def known_maps(known: Mapping[str, Any] | None, modalities: Mapping[str, Modalit
 
 def requests_of(questions: Sequence[Question], samples: int, seed: int) -> list[Request]:
     """`samples` requests for each question, one question after the other; sample k has the seed `seed + k`."""
-    samples, seed = whole(samples, "samples", 1), seed_of(seed)
+    samples = whole(samples, "samples", 1)
     return [
         Request(number, Seeded(_mixed(seed + k, question.id)), seed + k)
         for number, question in enumerate(questions)

@@ -16,7 +16,6 @@ from cooper.evaluation.benchmarks.options import (
     are_stand_ins,
     bare_letter,
     column_options,
-    options_in,
     stand_ins,
     truth_text,
 )
@@ -26,6 +25,7 @@ from cooper.evaluation.benchmarks.wording import WANTED, worded
 from cooper.evaluation.quantities import quantities
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
+from cooper.trace.options import options_in
 from cooper.trace.trace import Question
 
 HUB = "Two-hot/SIBench"
