@@ -2,7 +2,7 @@
 
 import pytest
 
-from cooper.evaluation.answers import read_choice, read_number, read_yes_no
+from cooper.evaluation.replies.answers import read_choice, read_number, read_yes_no
 
 SIDES = ("left", "right", "in front of", "behind")
 COUNTS = ("3", "5", "7", "15")

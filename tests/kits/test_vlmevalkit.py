@@ -13,7 +13,7 @@ if find_spec("vlmeval") is None:  # not importorskip: importing the kit turns th
 
 from cooper.cli.main import main
 from cooper.errors import CooperError
-from cooper.evaluation.answers import score
+from cooper.evaluation.replies.answers import score
 from cooper.evaluation.benchmarks.sibench import read_sibench
 from cooper.evaluation.plugins import installed_vlmeval as kit
 from cooper.evaluation.plugins import vlmevalkit

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import LETTERS
+from cooper.evaluation.replies.answers import LETTERS
 
 PROMPT_VERSION = "1"  # part of every cache key: raise it when a wording or a reader changes its meaning
 NO_CHOICE = "Z"  # what the judge writes when a reply chooses none of the options

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import TOLERANCE, NumberRule, QuestionType, Scored, score
+from cooper.evaluation.replies.answers import TOLERANCE, NumberRule, QuestionType, Scored, score
 from cooper.evaluation.kept import keep_trace, trace_folder
 from cooper.evaluation.processes import Share
 from cooper.evaluation.progress import progress

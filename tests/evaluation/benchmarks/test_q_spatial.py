@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import within_ratio
+from cooper.evaluation.replies.answers import within_ratio
 from cooper.evaluation.benchmarks.q_spatial import read_q_spatial
 from cooper.evaluation.benchmarks.wording import DISTANCE
 from cooper.evaluation.runner import score_reply

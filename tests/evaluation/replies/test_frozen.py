@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cooper.evaluation.answers import read_choice, read_number, read_yes_no
+from cooper.evaluation.replies.answers import read_choice, read_number, read_yes_no
 
 FILE = Path(__file__).with_name("frozen.jsonl")
 

@@ -2,7 +2,7 @@
 
 Q-Spatial++ (101 questions) holds its pictures; those of Q-Spatial-ScanNet (170) come from ScanNet, under its licence,
 and are looked for beside the table as `scene0015_00/color/0.jpg`. The published notebook asks for a ratio below 2, the
-paper for one of at most 2, as we do. The pure function is `cooper.evaluation.answers.within_ratio`.
+paper for one of at most 2, as we do. The pure function is `cooper.evaluation.replies.answers.within_ratio`.
 """
 
 import math
@@ -15,7 +15,7 @@ from cooper.evaluation.benchmarks.pictures import Picture, StoredQuestion, from_
 from cooper.evaluation.benchmarks.source import find_files, local_data
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import DISTANCE, worded
-from cooper.evaluation.quantities import METRES
+from cooper.evaluation.replies.quantities import METRES
 from cooper.evaluation.runner import Item
 
 HUB = "andrewliao11/Q-Spatial-Bench"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import QUESTION_TYPES
+from cooper.evaluation.replies.answers import QUESTION_TYPES
 from cooper.evaluation.benchmarks.tables import read_table
 from cooper.evaluation.plugins import installed_vlmeval as kit
 from cooper.evaluation.plugins.answering import Answerer, KitModel, question_of_parts

@@ -1,0 +1,98 @@
+"""Numbers that are no answer: labels, denied ones, notes in brackets, and what an estimate rests on."""
+
+import re
+from collections.abc import Sequence
+
+from cooper.evaluation.replies.quantities import Quantity
+from cooper.evaluation.replies.statements import Statement
+
+_LABELLED = re.compile(
+    r"(?:\b(?:image|picture|photo|figure|fig\.?|floor|level|room|step|option|object|page|view|frame|point|row|column|camera|question|scene|item|part|section|"
+    r"chair|table|person|cube|region|box|line|example|case|area|zone|id|note)s?\s?(?:#|no\.?|number)?\s?|#|\bpixels?\W{0,3})$",
+    re.IGNORECASE,
+)
+_NO_AMOUNT = re.compile(r"(?:st|nd|rd|th|d|k|px)\b|-?\s?(?:pixels?|px)\b|-?(?:D|dimensional)\b|:\d\d\b", re.IGNORECASE)
+_SHARE = re.compile(r"\s?(?:%|percent\b|per cent\b)")
+_NOT = re.compile(
+    r"(?:\bnot|n't|\brather than|\binstead of|\bas opposed to|\bno longer|\bnever|\b(?:first|initially) (?:thought|counted|said|guessed|estimated)|不是|而非)"
+    r"\s?(?:(?:be|about|exactly|the|just|it was|there were|only|likely) ?){0,2}$",
+    re.IGNORECASE,
+)
+_PLACED = re.compile(r"\b(?:around|near|by|at|behind|beside|under|next to|in|per|among|into)\s+(?:the |all )?$", re.IGNORECASE)
+_LISTED = re.compile(r"^[ ]*(\d{1,2})[.)]\s+(?=\S)", re.MULTILINE)
+_ASIDE = re.compile(
+    r"\b(?:based on|assum(?:ing|es?|ed|ption)|given (?:that|the|an?|its)|using|uses?|used|reference|compar(?:ed|ing) (?:to|with)|relative to|typical(?:ly)?|standard|"
+    r"usual(?:ly)?|on average|as (?:an?|the|its|it)|since|because|considering|knowing|scale[ds]?|which (?:is|are|has)|whose|of which|including|"
+    r"note that|note|each|taking|took|confidence|certain(?:ty)?|sure|probability|error|margin|accuracy|for comparison|about the size of|"
+    r"where (?:the|a)|if|with (?:the|an?) [\w ]{1,24} (?:of|being|at))\b"
+    r"|假设|参考",
+    re.IGNORECASE,
+)
+_GOES_ON = re.compile(r"\b(?:so|hence|therefore|thus|gives?|giving|makes?|estimate|i get|we get|answer|the (?:distance|gap|height|width|length) is)\b|=", re.IGNORECASE)
+
+
+def is_label(each: Quantity, text: str, found: Sequence[Quantity]) -> bool:
+    """Whether a number only names something: the 2nd, image 1, 3D, the marks of a list, 100 % of certainty."""
+    if each.is_length or each.unit:
+        return False
+    before, behind = text[max(0, each.start - 24) : each.start], text[each.end : each.end + 14]
+    if _LABELLED.search(before) and len(found) >= 1 and not each.worded:
+        return True
+    if _NO_AMOUNT.match(behind):
+        return True
+    if _SHARE.match(behind):
+        return len(found) > 1 or re.search(r"sure|confiden|certain", text[each.end : each.end + 30]) is not None
+    return not each.worded and _is_list_mark(each, text)
+
+
+def _is_list_mark(each: Quantity, text: str) -> bool:
+    marks = [mark for mark in _LISTED.finditer(text[:4000])]
+    if not any(mark.start(1) == each.start for mark in marks):
+        return False
+    numbers = [int(mark[1]) for mark in marks]
+    headed = re.search(r":\s*\n\s*$", text[: each.start][-12:]) is not None
+    return (len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))) or (headed and numbers[0] == 1)
+
+
+def _is_beside(each: Quantity, text: str) -> bool:
+    """Whether a count only says where the counted things are, or picks some of them out: "around 1 table", "1 of whom"."""
+    if each.is_length or each.unit:
+        return False
+    before, behind = text[max(0, each.start - 14) : each.start], text[each.end : each.end + 14]
+    return _PLACED.search(before) is not None or re.match(r"\s+of\s+(?:whom|them|these|those|which)\b", behind) is not None
+
+
+def is_denied(each: Quantity, text: str) -> bool:
+    """Whether "not" or its like stands before a number."""
+    return _NOT.search(text[max(0, each.start - 40) : each.start]) is not None
+
+
+def without_asides(found: Sequence[Quantity], text: str, said: Sequence[Statement]) -> list[Quantity]:
+    """The numbers that are no note to another: not in brackets behind it, and not what it rests on. All, if all are notes."""
+    kept: list[Quantity] = []
+    for each in found:
+        sentence = next((one for one in reversed(said) if one.start <= each.start), None)
+        start = 0 if sentence is None else sentence.start
+        follows = any(other.start >= start for other in kept)
+        if not (follows and (_is_bracketed(text, each, start) or _is_beside(each, text))) and not _is_note(each, text, start, kept):
+            kept.append(each)
+    return kept or list(found)
+
+
+def _is_bracketed(text: str, each: Quantity, start: int) -> bool:
+    before = text[max(start, each.start - 200) : each.start]
+    return before.count("(") + before.count("[") > before.count(")") + before.count("]")
+
+
+def _is_note(each: Quantity, text: str, start: int, kept: Sequence[Quantity]) -> bool:
+    """Whether the sentence says before the number that it is a reference. Where the sentence begins with that, and nothing
+    was said before, the note ends at the comma."""
+    before = text[max(start, each.start - 160) : each.start]
+    cues = list(_ASIDE.finditer(before))
+    if not cues:
+        return False
+    between = before[cues[0].end() :]
+    if _GOES_ON.search(between):
+        return False
+    opening = not any(other.start >= start for other in kept)
+    return not (opening and "," in between)
