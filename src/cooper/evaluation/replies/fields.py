@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 LONGEST = 20_000  # characters of JSON that are parsed
@@ -34,6 +34,16 @@ def answer_field(text: str) -> str | None:
         return _of_object(parsed)
     broken = list(_BROKEN.finditer(found[0]))
     return broken[-1][2].strip("\"'") if broken else None
+
+
+def named_field(text: str, names: Sequence[str]) -> str | None:
+    """What the first of these fields says in an object that stands in a text; None without one."""
+    found = _OBJECT.search(text) if "{" in text else None
+    parsed = None if found is None else _parsed(found[0])
+    if not isinstance(parsed, Mapping):
+        return None
+    named = {str(key).strip().lower().replace(" ", "_"): value for key, value in parsed.items()}
+    return next((_told(named[name], "", 0) for name in names if name in named), None)
 
 
 def _parsed(text: str) -> Any:
