@@ -47,7 +47,7 @@ def score(
 
     `truth`: a letter or an option's text (MCQ, with `choices` in order), yes or no (YN), or a number, in metres if it
     is a length. `rule`, for a Number: within the relative `tolerance`; `relative` is the same, but passes units over, as
-    the truth is in the unit the question names; `ratio` takes `tolerance` as the largest ratio either way.
+    the truth is in the unit the question names; `ratio` takes `tolerance` as the ratio either way that must not be reached.
     CooperError: an unknown question type, a Text, which takes a judge, or a truth that does not fit.
     """
     match question_type:
@@ -84,17 +84,17 @@ def is_close(predicted: float, truth: float, tolerance: float = TOLERANCE) -> bo
 
 
 def within_ratio(predicted: float, truth: float, ratio: float = 2.0) -> bool:
-    """Whether the larger of the two sizes is at most `ratio` times the smaller (Liao et al., 2024, Q-Spatial: 2).
+    """Whether the larger of the two sizes is less than `ratio` times the smaller (the published scorer of Q-Spatial: 2).
 
-    0.5 and 2 are within 2 of 1, 0.49 and 2.01 are not. A zero goes with a zero alone, and signs must agree: -1 is within
-    2 of -2, not of 2. CooperError: a ratio below 1.
+    0.51 and 1.99 are within 2 of 1, 0.5 and 2 are not; a difference by rounding alone does not make exactly twice less than
+    twice. A zero goes with a zero alone, and signs must agree. CooperError: a ratio of 1 or below.
     """
-    if not ratio >= 1:
-        raise CooperError(f"a ratio must be at least 1, got {ratio:g}")
+    if not ratio > 1:
+        raise CooperError(f"a ratio must be greater than 1, got {ratio:g}")
     if predicted == 0 or truth == 0:
         return predicted == truth
     small, large = sorted((abs(predicted), abs(truth)))
-    return (predicted > 0) == (truth > 0) and math.isfinite(large) and large <= ratio * small * (1 + 1e-12)
+    return (predicted > 0) == (truth > 0) and math.isfinite(large) and large < ratio * small * (1 - 1e-12)
 
 
 def mean_relative_accuracy(predicted: float, truth: float) -> float:

@@ -31,27 +31,32 @@ _ASIDE = re.compile(
 _GOES_ON = re.compile(r"\b(?:so|hence|therefore|thus|gives?|giving|makes?|estimate|i get|we get|answer|the (?:distance|gap|height|width|length) is)\b|=", re.IGNORECASE)
 
 
-def is_label(each: Quantity, text: str, found: Sequence[Quantity]) -> bool:
-    """Whether a number only names something: the 2nd, image 1, 3D, the marks of a list, 100 % of certainty."""
+def without_labels(found: Sequence[Quantity], text: str) -> list[Quantity]:
+    """Without numbers that only name something (the 2nd, image 1, 3D, the marks of a list) or say how sure the reply is."""
+    listed = _list_marks(text)
+    return [each for each in found if each.start not in listed and not _is_label(each, text, len(found) == 1)]
+
+
+def _is_label(each: Quantity, text: str, alone: bool) -> bool:
     if each.is_length or each.unit:
         return False
     before, behind = text[max(0, each.start - 24) : each.start], text[each.end : each.end + 14]
-    if _LABELLED.search(before) and len(found) >= 1 and not each.worded:
-        return True
-    if _NO_AMOUNT.match(behind):
+    if (_LABELLED.search(before) and not each.worded) or _NO_AMOUNT.match(behind):
         return True
     if _SHARE.match(behind):
-        return len(found) > 1 or re.search(r"sure|confiden|certain", text[each.end : each.end + 30]) is not None
-    return not each.worded and _is_list_mark(each, text)
+        return not alone or re.search(r"sure|confiden|certain", text[each.end : each.end + 30]) is not None
+    return False
 
 
-def _is_list_mark(each: Quantity, text: str) -> bool:
-    marks = [mark for mark in _LISTED.finditer(text[:4000])]
-    if not any(mark.start(1) == each.start for mark in marks):
-        return False
+def _list_marks(text: str) -> set[int]:
+    """Where the marks of a numbered list stand: 1, 2, 3 at the beginnings of lines, or a 1 below a line that ends with a colon."""
+    marks = list(_LISTED.finditer(text))
     numbers = [int(mark[1]) for mark in marks]
-    headed = re.search(r":\s*\n\s*$", text[: each.start][-12:]) is not None
-    return (len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))) or (headed and numbers[0] == 1)
+    if not numbers:
+        return set()
+    headed = numbers[0] == 1 and re.search(r":\s*$", text[: marks[0].start()][-12:]) is not None
+    in_order = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    return {mark.start(1) for mark in marks} if headed or in_order else set()
 
 
 def _is_beside(each: Quantity, text: str) -> bool:

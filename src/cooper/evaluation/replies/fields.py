@@ -12,7 +12,6 @@ ANSWERS += ("prediction", "letter", "result", "response", "label", "output", "ve
 SIZES = ("count", "total", "number", "num", "quantity", "distance", "length", "height", "width", "depth", "size", "amount")
 _UNITS = ("unit", "units", "distance_unit", "measurement_unit")
 _ASIDE = re.compile(r"confiden|certain|prob|score|box|bbox|coord|point|index|^id$|image|pixel|margin|error|toleran|step|logit")
-_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 _BROKEN = re.compile(
     rf"[\"']({'|'.join(ANSWERS[:15])}|{'|'.join(SIZES)})[\"']\s{{0,4}}:\s{{0,4}}"
     r"(\"(?:[^\"\\]|\\.){1,300}\"|'[^']{1,300}'|[-+\w.]{1,40})",
@@ -25,21 +24,24 @@ _UNIT_OF_KEY |= {"in": "in", "inch": "in", "inches": "in", "yd": "yd", "centimet
 
 def answer_field(text: str) -> str | None:
     """What the field of the answer says, as text; None where the text is no object or names no such field."""
-    found = _OBJECT.search(text) if "{" in text else None
-    if found is None:
-        broken = list(_BROKEN.finditer(text)) if "{" in text else []
-        return broken[-1][2].strip("\"'") if broken else None
-    parsed = _parsed(found[0])
+    if "{" not in text:
+        return None
+    parsed = _parsed(_object_in(text))
     if isinstance(parsed, Mapping):
         return _of_object(parsed)
-    broken = list(_BROKEN.finditer(found[0]))
+    broken = list(_BROKEN.finditer(text, text.find("{")))
     return broken[-1][2].strip("\"'") if broken else None
+
+
+def _object_in(text: str) -> str:
+    """From the first opening brace to the last closing one; "" without both."""
+    start, end = text.find("{"), text.rfind("}")
+    return text[start : end + 1] if 0 <= start < end else ""
 
 
 def named_field(text: str, names: Sequence[str]) -> str | None:
     """What the first of these fields says in an object that stands in a text; None without one."""
-    found = _OBJECT.search(text) if "{" in text else None
-    parsed = None if found is None else _parsed(found[0])
+    parsed = _parsed(_object_in(text))
     if not isinstance(parsed, Mapping):
         return None
     named = {str(key).strip().lower().replace(" ", "_"): value for key, value in parsed.items()}
@@ -48,7 +50,7 @@ def named_field(text: str, names: Sequence[str]) -> str | None:
 
 def _parsed(text: str) -> Any:
     """The object, also one in single quotes; None for anything else."""
-    if len(text) > LONGEST:
+    if not 0 < len(text) <= LONGEST:
         return None
     for spelled in (text, _SINGLE.sub('"', text)):
         try:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from cooper.evaluation.replies.asides import is_denied, is_label, without_asides
+from cooper.evaluation.replies.asides import is_denied, without_asides, without_labels
 from cooper.evaluation.replies.fields import answer_field
 from cooper.evaluation.replies.numerals import METRES, VALUE
 from cooper.evaluation.replies.quantities import Quantity, quantities
@@ -11,6 +11,7 @@ from cooper.evaluation.replies.reading import Reading, Trail, shown
 from cooper.evaluation.replies.statements import Statement, is_cut_off, is_refusal, statements
 from cooper.evaluation.replies.text import answer_part, bare, tidy
 
+FIRST, LAST = 50, 250  # numbers of a text that are weighed, where it has more
 _SCALAR = re.compile(r"\bscalar\s{0,4}\{([^{}]{0,80})\}")
 _DISTANCE_UNIT = re.compile(r"\bdistance[\s_]{0,3}unit\s{0,4}\{([^{}]{0,40})\}")
 _UNITS = "|".join(sorted((re.escape(unit) for unit in METRES if unit.isalpha()), key=len, reverse=True))
@@ -90,8 +91,10 @@ def _of_official(text: str, lengths: bool, trail: Trail) -> Reading[float | None
 
 def _chosen(text: str, lengths: bool, guarded: bool, trail: Trail) -> float | None:
     found = quantities(text, lengths)
+    if len(found) > FIRST + LAST:
+        found = [*found[:FIRST], *found[-LAST:]]
     said = statements(text, tuple((each.start, each.end) for each in found))
-    kept = [each for each in found if not is_label(each, text, found) and not is_denied(each, text)]
+    kept = [each for each in without_labels(found, text) if not is_denied(each, text)]
     kept = _in_figures(kept, text, len(said))
     if not kept:
         if not lengths and said and _NO_THINGS.fullmatch(said[0].text) and not is_refusal(text):

@@ -113,7 +113,7 @@ def answer_part(reply: str, trail: Trail) -> Part:
     marked = _last_element(plain)
     if marked is not None:
         trail.note("part", f"the answer element: {shown(marked)}")
-        return Part(_short(_unboxed(marked) or bare(marked)), marked=True)
+        return Part(shortened(_unboxed(marked) or bare(marked)), marked=True)
     spoken, thought, is_open = _without_thoughts(plain)
     if spoken.strip():
         if thought or is_open:
@@ -121,14 +121,14 @@ def answer_part(reply: str, trail: Trail) -> Part:
         boxed = _unboxed(spoken)
         if boxed:
             trail.note("part", f"the last box: {shown(boxed)}")
-        return Part(_short(boxed or bare(spoken)), marked=bool(boxed))
+        return Part(shortened(boxed or bare(spoken)), marked=bool(boxed))
     if is_open:
         trail.note("part", "the thought was cut off before an answer")
         return Part("")
     if thought.strip():
         trail.note("part", "nothing follows the thought, so only what it announces counts")
         boxed = _unboxed(thought)
-        return Part(_short(boxed or bare(thought)), marked=bool(boxed), guarded=not boxed)
+        return Part(shortened(boxed or bare(thought)), marked=bool(boxed), guarded=not boxed)
     return Part("")
 
 
@@ -180,6 +180,6 @@ def _unboxed(text: str) -> str:
     return inner
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
     """The beginning and the end of a very long text, parted by a line of dots."""
     return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n...\n{text[-TAIL:]}"

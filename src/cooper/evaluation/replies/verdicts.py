@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from cooper.evaluation.replies.fields import named_field
 from cooper.evaluation.replies.options import LETTERS
-from cooper.evaluation.replies.text import bare, tidy
+from cooper.evaluation.replies.text import bare, shortened, tidy
 
 NO_CHOICE = "Z"  # what the judge writes when a reply chooses none of the options
 OPTIONS = LETTERS.removesuffix(NO_CHOICE)
@@ -115,7 +115,7 @@ def _titled_values(text: str, titled: Callable[[str], Value | None]) -> list[Val
 
 def _aloud(reply: str | None) -> str:
     """The reply without the judge's thoughts; "" for no reply and for a thought that was cut off."""
-    aloud = _ALOUD.split(tidy(reply or ""))[-1]
+    aloud = shortened(_ALOUD.split(tidy(reply or ""))[-1])
     return "" if "<think>" in aloud.lower() else aloud
 
 

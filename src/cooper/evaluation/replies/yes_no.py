@@ -37,7 +37,7 @@ _TO_YES = re.compile(
     r"|\b(?:it |that )?(?:seems|appears|looks) (?:so|that way|like it|to be so|to be the case)\b|\bwithout (?:a )?doubt\b"
 )
 _JUDGED = re.compile(rf"(?:^|\b){_THIS}(?: is|'s| are| was| seems| looks| appears)? (?:to be )?{_FILL}(?P<side>{_GOOD}|{_BAD})\b(?! (?:answer|option|choice|side|hand))")
-_BARE_JUDGED = re.compile(rf"(?:\W*)(?P<side>correct|right|accurate|incorrect|wrong|inaccurate|agreed|disagree)\b(?=\W*$|[.!,;])(?!\W*(?:answer|option))")
+_BARE_JUDGED = re.compile(rf"\W*(?:(?:quite|very|perfectly|entirely|all|completely) )?(?P<side>correct|right|accurate|incorrect|wrong|inaccurate|agreed|disagree)\b(?=\W*$|[.!,;])(?!\W*(?:answer|option))")
 _SHORT_AUX = re.compile(
     r"(?:it|they|he|she|there|that|this|we|you)\s?(?:(?:certainly|definitely|indeed|clearly|really|sure) )?(?P<aux>is|are|was|were|does|do|did|can|has|have|'s|'re|will|would)(?: (?:indeed|certainly|definitely))?(?P<no> not|n't)?[\s.!]*"
 )
