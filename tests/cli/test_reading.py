@@ -24,7 +24,10 @@ def run(*args, reply=None):
 def test_a_choice_and_why():
     found = run("At first A, but the answer is (C).", *OPTIONS)
     assert found.exit_code == 0
-    assert found.output.splitlines() == ["answer: C 'cone'", "  announced: 'At first A, but the answer is (C).' names the option"]
+    assert found.output.splitlines() == [
+        "answer: C 'cone'",
+        "  announced: 'At first A, but the answer is (C).' names the option",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,10 @@ def test_other_types(kind, reply, first):
 
 def test_no_answer_is_no_failure():
     found = run("No image was provided, so I cannot answer.", "--type", "yn")
-    assert (found.exit_code, found.output.splitlines()) == (0, ["no answer", "  refusal: the reply says that it cannot see the picture"])
+    assert (found.exit_code, found.output.splitlines()) == (
+        0,
+        ["no answer", "  refusal: the reply says that it cannot see the picture"],
+    )
     found = run("", "--type", "number")
     assert (found.exit_code, found.output.splitlines()[0]) == (0, "no answer")
 

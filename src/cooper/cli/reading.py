@@ -16,7 +16,9 @@ TYPES = ("mcq", "yn", "number", "count", "q-spatial")
 
 
 def read(
-    reply: Annotated[str, typer.Argument(help="The reply; - reads standard input. One that begins with a dash comes last, behind --.")],
+    reply: Annotated[
+        str, typer.Argument(help="The reply; - reads standard input. One that begins with a dash comes last, behind --.")
+    ],
     kind: Annotated[
         str, typer.Option("--type", help="mcq, yn, number (in the question's unit), count, or q-spatial (metres).")
     ] = "mcq",
@@ -56,7 +58,9 @@ def _reader(kind: str, choices: Sequence[str]) -> "Callable[[str], Reading[str] 
     if kind != "mcq" and choices:
         raise CooperError(f"--choices belongs to --type mcq, not to {kind}")
     if any(not choice.strip() for choice in choices):
-        raise CooperError(f"option {next(n for n, choice in enumerate(choices, 1) if not choice.strip())} of --choices is empty")
+        raise CooperError(
+            f"option {next(n for n, choice in enumerate(choices, 1) if not choice.strip())} of --choices is empty"
+        )
     if kind == "mcq":
         return lambda reply: choice_reading(reply, choices)
     if kind == "yn":

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.replies.answers import within_ratio
 from cooper.evaluation.benchmarks.q_spatial import read_q_spatial
 from cooper.evaluation.benchmarks.wording import DISTANCE
+from cooper.evaluation.replies.answers import within_ratio
 from cooper.evaluation.runner import score_reply
 
 
@@ -39,7 +39,15 @@ def test_within_ratio_by_definition():
 
 
 def test_exactly_twice_is_wrong_as_in_the_published_scorer(tmp_path, plus, write_parquet):
-    for twice, truth in ((2.0, 1.0), (1.0, 2.0), (0.6, 0.3), (0.6096, 0.3048), (2 * 0.1, 0.1), (0.3 + 0.3, 0.3), (7 * 0.0254, 14 * 0.0254)):
+    for twice, truth in (
+        (2.0, 1.0),
+        (1.0, 2.0),
+        (0.6, 0.3),
+        (0.6096, 0.3048),
+        (2 * 0.1, 0.1),
+        (0.3 + 0.3, 0.3),
+        (7 * 0.0254, 14 * 0.0254),
+    ):
         assert not within_ratio(twice, truth), (twice, truth)
     item = read_q_spatial(write_parquet(tmp_path / "QSpatial_plus.parquet", [plus(0)])).items[0]  # 96 cm
     for reply in (r"\scalar{192} \distance_unit{cm}", "1.92 m", "48 cm", "0.48 m"):

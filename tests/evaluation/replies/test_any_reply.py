@@ -16,11 +16,64 @@ from cooper.evaluation.replies.yes_no import yes_no_reading
 CHOICES = ("red cube", "the blue ball", "in front of", "2.5 m", "Not visible", "yes", "椅子", "<")
 PLAIN = ("red cube", "the blue ball", "in front of", "2.5 m", "Not visible", "kitchen", "north-west", "a man with a hat")
 PIECES = (
-    "A", "(b)", "option C", "red cube", "not ", " is wrong", "the answer is ", ". ", "\n", "?", "yes", "no", "12", "1/0", "½", "m", " ft", "'", '"',
-    "<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "}", "{", '{"answer": ', "\\scalar{", "\\distance_unit{", "[", "(", "不", "是", "一",
-    "１", "\ud800", "\x00", "\x1b[0m", "\ue000", "\uf8ff", "10^999", "x 10^400", "one hundred and ", "half a ", "±", "-", "–", "1e400", "…", "$", "*",
-)  # fmt: skip
-JUNK = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=14).map("".join), st.binary(max_size=40).map(lambda b: b.decode("latin-1")))  # fmt: skip
+    *(
+        "A",
+        "(b)",
+        "option C",
+        "red cube",
+        "not ",
+        " is wrong",
+        "the answer is ",
+        ". ",
+        "\n",
+        "?",
+        "yes",
+        "no",
+        "12",
+        "1/0",
+        "½",
+        "m",
+    ),
+    *(
+        " ft",
+        "'",
+        '"',
+        "<think>",
+        "</think>",
+        "<answer>",
+        "</answer>",
+        "\\boxed{",
+        "}",
+        "{",
+        '{"answer": ',
+        "\\scalar{",
+        "[",
+        "(",
+    ),
+    *(
+        "\\distance_unit{",
+        "不",
+        "是",
+        "一",
+        "１",
+        "\ud800",
+        "\x00",
+        "\x1b[0m",
+        "\ue000",
+        "\uf8ff",
+        "10^999",
+        "x 10^400",
+        "1e400",
+    ),
+    *("one hundred and ", "half a ", "±", "-", "–", "…", "$", "*"),
+)
+JUNK = st.one_of(
+    st.text(max_size=60),
+    st.lists(st.sampled_from(PIECES), max_size=14).map("".join),
+    st.binary(max_size=40).map(lambda junk: junk.decode("latin-1")),
+)
+FRAMES = ("{}", "Answer: {}", "The answer is {}", "<think>one</think>{}")
+DECORATIONS = ("{}", " {}\n", "**{}**", "{}.", "\n\n{}  ")
 
 
 @settings(max_examples=400, deadline=None)
@@ -31,7 +84,8 @@ def test_no_reply_breaks_a_reader(reply):
     for lengths in (True, False):
         value = number_reading(reply, lengths).value
         assert value is None or abs(value) < float("inf")
-    read_verdict(reply), read_grade(reply), read_extracted_choice(reply, CHOICES)
+    for judge in (read_verdict, read_grade, lambda said: read_extracted_choice(said, CHOICES)):
+        judge(reply)
 
 
 @settings(max_examples=100, deadline=None)
@@ -56,7 +110,7 @@ def test_an_option_alone_is_that_option(option):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(("{}", "Answer: {}", "The answer is {}", "<think>one</think>{}")), st.sampled_from(("{}", " {}\n", "**{}**", "{}.", "\n\n{}  ")), st.data())  # fmt: skip
+@given(st.sampled_from(FRAMES), st.sampled_from(DECORATIONS), st.data())
 def test_decoration_changes_nothing(frame, decoration, data):
     number = data.draw(st.integers(0, 999_999).map(lambda value: value / 100))
     letter = data.draw(st.sampled_from("ABCDEFGH"))
@@ -67,20 +121,35 @@ def test_decoration_changes_nothing(frame, decoration, data):
     assert read_number(frame.format(decoration.format(f"{number:.2f} cm"))) == pytest.approx(number / 100)
 
 
-@pytest.mark.parametrize("piece", ["1/", "A, ", "not A ", "\\boxed{", '{"a":', "<think>", "one hundred and ", "the answer is ", "½", "5'", "\n", "no "])
+@pytest.mark.parametrize(
+    "piece",
+    ["1/", "A, ", "not A ", "\\boxed{", '{"a":', "<think>", "one hundred and ", "the answer is ", "½", "5'", "\n", "no "],
+)
 def test_a_reply_of_a_million_characters(piece):
     """Of a part that long its beginning and its end are read, so no rule about sentences meets more than that."""
     reply = piece * (1_000_000 // len(piece))
-    assert len(answer_part(reply, Trail()).text) <= HEAD + TAIL + len("\n...\n")
-    read_choice(reply, CHOICES), read_yes_no(reply), read_number(reply), read_grade(reply)
-    ended = "The chair stands near the wall. " * 30_000
-    assert read_choice(f"{ended}Final answer: (C)", PLAIN) == "C" and read_number(f"{ended}The answer is 2 m.") == 2.0
-    assert read_yes_no(f"<think>{ended}No?</think>\nYes.") == "yes"
+    assert len(answer_part(reply, Trail()).text) <= 5 * (HEAD + TAIL)  # "½" becomes " 1/2"
+    for reader in (lambda said: read_choice(said, CHOICES), read_yes_no, read_number, read_grade):
+        reader(reply)
+
+
+def test_the_end_of_a_very_long_reply_counts():
+    long = "The chair stands near the wall. " * 30_000
+    assert read_choice(f"{long}Final answer: (C)", PLAIN) == "C"
+    assert read_number(f"{long}The answer is 2 m.") == 2.0
+    assert read_yes_no(f"<think>{long}No?</think>\nYes.") == "yes"
 
 
 def test_more_options_than_letters():
     choices = [f"thing {place}" for place in range(1, 31)]
-    assert [read_choice(reply, choices) for reply in ("Z", "AA", "(AB)", "The answer is AD.", "thing 30", "AE")] == ["Z", "AA", "AB", "AD", "AD", ""]
+    assert [read_choice(reply, choices) for reply in ("Z", "AA", "(AB)", "The answer is AD.", "thing 30", "AE")] == [
+        "Z",
+        "AA",
+        "AB",
+        "AD",
+        "AD",
+        "",
+    ]
     assert score("thing 28", "MCQ", "AB", choices).correct and score("AB", "MCQ", "thing 28", choices).correct
     with pytest.raises(CooperError, match="up to 700 choices, got 701"):
         read_choice("A", ["x"] * 701)

@@ -1,7 +1,7 @@
 """Replies with the value that a careful reader finds in them, written down with the sentence before any rule saw it.
 
-`frozen.jsonl`: what was read rightly before the reader became a grammar, which must not be lost. `kinds.jsonl`: kinds of replies
-that models write. The first line of a file holds its sets of options; the others are `[kind, reply, value]`, for a choice
+`frozen.jsonl`: what was read rightly before the reader became a grammar, which must not be lost. `kinds.jsonl`: kinds of
+replies that models write. The first line of a file holds its sets of options; the others are `[kind, reply, value]`, for a choice
 with the place of its options before the reply, and in `kinds.jsonl` with the kind's name in front.
 """
 
@@ -52,7 +52,9 @@ def test_kinds_of_replies(group):
 
 def test_other_readings_need_another_version():
     """Runs store the version, so that they can be scored again when the rules read something else."""
-    found = [read(row) for row in FROZEN + KINDS] + [read(("", kind, ["1", "2"], row[3], "")) for row in KINDS[::3] for kind in OTHERS]
+    found = [read(row) for row in FROZEN + KINDS] + [
+        read(("", kind, ["1", "2"], row[3], "")) for row in KINDS[::3] for kind in OTHERS
+    ]
     spelled = [f"{value:.9g}" if isinstance(value, float) else str(value) for value in found]
     digest = sha256("\n".join(spelled).encode()).hexdigest()
     recorded = json.loads((FOLDER / "versions.json").read_text())

@@ -156,7 +156,13 @@ def test_choices_with_an_explanation(reply, read):
 
 @pytest.mark.parametrize(
     ("reply", "read"),
-    [("Number: 2.5", 2.5), ('{"number": 2.5}', 2.5), ("2.5\n\nIt gives 250 cm.", 2.5), ("Number: 2.5\nNumber: 3", None), ("2.5 m", None)],
+    [
+        ("Number: 2.5", 2.5),
+        ('{"number": 2.5}', 2.5),
+        ("2.5\n\nIt gives 250 cm.", 2.5),
+        ("Number: 2.5\nNumber: 3", None),
+        ("2.5 m", None),
+    ],
 )
 def test_numbers_with_an_explanation(reply, read):
     assert read_extracted_number(reply) == read

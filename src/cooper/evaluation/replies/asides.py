@@ -7,28 +7,42 @@ from cooper.evaluation.replies.quantities import Quantity
 from cooper.evaluation.replies.statements import Statement
 
 _LABELLED = re.compile(
-    r"(?:\b(?:image|picture|photo|figure|fig\.?|floor|level|room|step|option|object|page|view|frame|point|row|column|camera|question|scene|item|part|section|"
-    r"chair|table|person|cube|region|box|line|example|case|area|zone|id|note)s?\s?(?:#|no\.?|number)?\s?|#|\bpixels?\W{0,3})$",
+    r"(?:\b(?:image|picture|photo|figure|fig\.?|floor|level|room|step|option|object|page|view|frame|point|row|column|"
+    r"camera|question|scene|item|part|section|"
+    r"chair|table|person|cube|region|box|line|example|case|area|zone|id|note)s?\s?(?:#|no\.?|number)?\s?|#|"
+    r"\bpixels?\W{0,3}|\d(?:st|nd|rd|th) of )$",
     re.IGNORECASE,
 )
-_NO_AMOUNT = re.compile(r"(?:st|nd|rd|th|d|k|px)\b|-?\s?(?:pixels?|px)\b|-?(?:D|dimensional)\b|:\d\d\b", re.IGNORECASE)
+_NO_AMOUNT = re.compile(
+    r"\s?[x×]\s?\d{2,5}\s?(?:px|pixels?)\b|(?:st|nd|rd|th|d|k|px)\b|-?\s?(?:pixels?|px)\b|-?(?:D|dimensional)\b|:\d\d\b",
+    re.IGNORECASE,
+)
 _SHARE = re.compile(r"\s?(?:%|percent\b|per cent\b)")
 _NOT = re.compile(
-    r"(?:\bnot|n't|\brather than|\binstead of|\bas opposed to|\bno longer|\bnever|\b(?:first|initially) (?:thought|counted|said|guessed|estimated)|不是|而非)"
+    r"(?:\bnot|n't|\brather than|\binstead of|\bas opposed to|\bno longer|\bnever|\b(?:first|initially) (?:thought|"
+    r"counted|said|guessed|estimated)|不是|而非)"
     r"\s?(?:(?:be|about|exactly|the|just|it was|there were|only|likely) ?){0,2}$",
     re.IGNORECASE,
 )
+_AT_FIRST = re.compile(r"(?: \w+)? (?:at first|initially|originally|before)\b", re.IGNORECASE)
 _PLACED = re.compile(r"\b(?:around|near|by|at|behind|beside|under|next to|in|per|among|into)\s+(?:the |all )?$", re.IGNORECASE)
 _LISTED = re.compile(r"^[ ]*(\d{1,2})[.)]\s+(?=\S)", re.MULTILINE)
 _ASIDE = re.compile(
-    r"\b(?:based on|assum(?:ing|es?|ed|ption)|given (?:that|the|an?|its)|using|uses?|used|reference|compar(?:ed|ing) (?:to|with)|relative to|typical(?:ly)?|standard|"
-    r"usual(?:ly)?|on average|as (?:an?|the|its|it)|since|because|considering|knowing|scale[ds]?|which (?:is|are|has)|whose|of which|including|"
-    r"note that|note|each|taking|took|confidence|certain(?:ty)?|sure|probability|error|margin|accuracy|for comparison|about the size of|"
+    r"\b(?:based on|assum(?:ing|es?|ed|ption)|given (?:that|the|an?|its)|using|uses?|used|reference|compar(?:ed|ing) "
+    r"(?:to|with)|relative to|typical(?:ly)?|standard|"
+    r"usual(?:ly)?|on average|as (?:an?|the|its|it)|since|because|considering|knowing|scale[ds]?|which (?:is|are|has)|"
+    r"whose|of which|including|"
+    r"note that|note|each|taking|took|confidence|certain(?:ty)?|sure|probability|error|margin|accuracy|for comparison|"
+    r"about the size of|"
     r"where (?:the|a)|if|with (?:the|an?) [\w ]{1,24} (?:of|being|at))\b"
     r"|假设|参考",
     re.IGNORECASE,
 )
-_GOES_ON = re.compile(r"\b(?:so|hence|therefore|thus|gives?|giving|makes?|estimate|i get|we get|answer|the (?:distance|gap|height|width|length) is)\b|=", re.IGNORECASE)
+_GOES_ON = re.compile(
+    r"\b(?:so|hence|therefore|thus|gives?|giving|makes?|estimate|i get|we get|answer|the (?:distance|gap|height|width|"
+    r"length) is)\b|=",
+    re.IGNORECASE,
+)
 
 
 def without_labels(found: Sequence[Quantity], text: str) -> list[Quantity]:
@@ -49,7 +63,7 @@ def _is_label(each: Quantity, text: str, alone: bool) -> bool:
 
 
 def _list_marks(text: str) -> set[int]:
-    """Where the marks of a numbered list stand: 1, 2, 3 at the beginnings of lines, or a 1 below a line that ends with a colon."""
+    """Where the marks of a numbered list stand: 1, 2, 3 at the beginnings of lines, or a 1 below a line with a colon."""
     marks = list(_LISTED.finditer(text))
     numbers = [int(mark[1]) for mark in marks]
     if not numbers:
@@ -69,7 +83,8 @@ def _is_beside(each: Quantity, text: str) -> bool:
 
 def is_denied(each: Quantity, text: str) -> bool:
     """Whether "not" or its like stands before a number."""
-    return _NOT.search(text[max(0, each.start - 40) : each.start]) is not None
+    before, behind = text[max(0, each.start - 40) : each.start], text[each.end : each.end + 30]
+    return _NOT.search(before) is not None or _AT_FIRST.match(behind) is not None
 
 
 def without_asides(found: Sequence[Quantity], text: str, said: Sequence[Statement]) -> list[Quantity]:
@@ -79,7 +94,9 @@ def without_asides(found: Sequence[Quantity], text: str, said: Sequence[Statemen
         sentence = next((one for one in reversed(said) if one.start <= each.start), None)
         start = 0 if sentence is None else sentence.start
         follows = any(other.start >= start for other in kept)
-        if not (follows and (_is_bracketed(text, each, start) or _is_beside(each, text))) and not _is_note(each, text, start, kept):
+        if not (follows and (_is_bracketed(text, each, start) or _is_beside(each, text))) and not _is_note(
+            each, text, start, kept
+        ):
             kept.append(each)
     return kept or list(found)
 

@@ -22,11 +22,15 @@ from cooper.evaluation.replies.statements import Statement, is_cut_off, is_refus
 from cooper.evaluation.replies.text import Part, answer_part, bare, tidy
 
 _AROUND = " \t\n.,:;!'\"()[]{}"
-_BARE_LETTER = re.compile(r"(?:(?:the )?(?:option|choice|answer|letter)s?\s*[:=]?\s*)?[(\[\"']*([a-z]{1,2})[)\]\"']*", re.IGNORECASE)
-_LIST_ONLY = re.compile(rf"(?:both |either |options? )?[\"'(\[]*{MARK}[\"')\]]*(?:(?:\s|[,/&+;.]|and|or|nor|[\"'()\[\]])+{MARK}[\"')\]]*)+[\s.!]*")
+_BARE_LETTER = re.compile(
+    r"(?:(?:the )?(?:option|choice|answer|letter)s?\s*[:=]?\s*)?[(\[\"']*([a-z]{1,2})[)\]\"']*", re.IGNORECASE
+)
+_LIST_ONLY = re.compile(
+    rf"(?:both |either |options? )?[\"'(\[]*{MARK}[\"')\]]*(?:(?:\s|[,/&+;.]|and|or|nor|[\"'()\[\]])+{MARK}[\"')\]]*)+[\s.!]*"
+)
 _FEW = 2  # sentences, up to which a mere mention counts wherever it stands
 
-_Claim = tuple[int, ...]
+_Claim = tuple[int, ...]  # the places of the options that a claim names, at least one
 
 
 def choice_reading(reply: str, choices: Sequence[str]) -> Reading[str]:
@@ -38,7 +42,7 @@ def choice_reading(reply: str, choices: Sequence[str]) -> Reading[str]:
     field = answer_field(part.text)
     if field is not None:
         trail.note("field", f"the field of the answer: {shown(field)}")
-        part = Part(bare(tidy(field)), marked=True)
+        part = Part(bare(tidy(field)))
     place = _place(part, [bare(tidy(choice)) for choice in choices], trail)
     return trail.end("" if place is None else names[place])
 
@@ -79,7 +83,9 @@ def _stated(part: Part, lexer: Lexer, trail: Trail) -> int | None:
     for rank in ("announced", "claimed"):
         if rank == "claimed" and part.guarded:
             break
-        found = [(number, claim) for number, each in enumerate(said) for claim in _claims(rank, number, each, said, marked, lexer)]
+        found = [
+            (number, claim) for number, each in enumerate(said) for claim in _claims(rank, number, each, said, marked, lexer)
+        ]
         if found:
             return _decided(rank, found, said, marked, trail)
     if part.guarded:
@@ -107,7 +113,7 @@ def _claims(
         if short and re.fullmatch(rf"[\"'(\[]*{MARK}[\"')\]]*\.?", sentence[short.end() :]):
             found.append(sentence[short.end() :])
         if not found and len(said) > 1 and number == len(said) - 1:
-            place = _alone(each.text, lexer.choices)
+            place = None if each.text.endswith(":") else _alone(each.text, lexer.choices)
             found = [] if place is None else [chr(0xE000 + place)]
         if not found:
             place = _behind_announcement(each.text, lexer.choices)
@@ -146,7 +152,7 @@ def _decided(
         trail.note("several", f"{shown(sentence)} contradicts what was claimed before it")
         return None
     trail.note(rank, f"{shown(sentence)} names the option")
-    return last[0]
+    return next(iter(last))
 
 
 def _mentioned(said: Sequence[Statement], marked: Sequence[str], lexer: Lexer, trail: Trail) -> int | None:

@@ -10,8 +10,13 @@ from cooper.evaluation.replies.options import DENIED, MARK, SPELLED
 
 _AND = r"(?:\s?[,/&+;]\s?(?:and |or |nor )?| and (?:also )?| or | nor | as well as )"
 LIST = rf"{MARK}(?:{_AND}(?:also |both |option )?{MARK}){{0,30}}"
-_SMALL = r"(?:(?:be|option|the|a|an|in|on|at|of|is|it|to|with|by|from|for|really|necessarily|actually|just|either|any of|that|its?|it's|think|believe|say|choose|pick|select|go) ){0,4}"
-_DEGREE = r"(?:(?:also|both|all|clearly|definitely|therefore|thus|obviously|simply|likely|then|certainly|really|quite|still) ){0,3}"
+_SMALL = (
+    r"(?:(?:be|option|the|a|an|in|on|at|of|is|it|to|with|by|from|for|really|necessarily|actually|just|either|any of|that|"
+    r"its?|it's|think|believe|say|choose|pick|select|go) ){0,4}"
+)
+_DEGREE = (
+    r"(?:(?:also|both|all|clearly|definitely|therefore|thus|obviously|simply|likely|then|certainly|really|quite|still) ){0,3}"
+)
 
 _OPEN = r"[\"'(\[]{0,2}"
 _NOT_BEFORE = re.compile(
@@ -24,15 +29,19 @@ _OVER = re.compile(rf"(?<={MARK}) (?:over|than|before) {_OPEN}({LIST})")
 _PREFERRED = re.compile(rf"(?<=\bprefer {MARK}) to {_OPEN}({LIST})")
 _SAME = re.compile(rf"\b(?:so|neither|nor|likewise|same goes for|as) (?:are|is|do|does|can|were|was|for) {_OPEN}({LIST})")
 _WRONG = (
-    r"(?:not\b|n't\b|wrong|incorrect|false\b|untrue|out\b|impossible|invalid|excluded|eliminated|ruled out|unlikely|implausible|"
+    r"(?:not\b|n't\b|wrong|incorrect|false\b|untrue|out\b|impossible|invalid|excluded|eliminated|ruled out|unlikely|"
+    r"implausible|"
     r"inconsistent|contradicted|inaccurate|rejected|discarded|no match|never\b|neither\b|nowhere|less )"
 )
 _NOT_AFTER = re.compile(
     rf"({LIST})[)\"']?,?(?: \([^()]{{0,80}}\))?,?(?: (?:option|one|choice|answer|which|that|both|all|too|itself))?"
     rf"(?: (?:is|are|was|were|seems?|looks?|appears?|must be|would be|has to be)(?: to be)? {_DEGREE}{_WRONG}"
-    r"| ?(?:isn't|aren't|wasn't|doesn't|don't|didn't|won't|wouldn't|can't|couldn't|cannot|can not|does not|do not|did not|would not|"
-    r"could not|will not|has no\b|lacks?\b|fails?\b|contradicts?\b|conflicts?\b|can be (?:safely )?(?:ruled|exclu|elimin|dismiss|discard|reject))"
-    rf"|\s?(?:[:–=-]|->|→)\s?(?:(?:this|it|that|the statement) )?(?:is |does |would be )?(?:{_WRONG}|no\b|doesn't|isn't|does not)|\s?:?\s?[✗✘❌×])"
+    r"| ?(?:isn't|aren't|wasn't|doesn't|don't|didn't|won't|wouldn't|can't|couldn't|cannot|can not|does not|do not|did "
+    r"not|would not|"
+    r"could not|will not|has no\b|lacks?\b|fails?\b|contradicts?\b|conflicts?\b|can be (?:safely )?(?:ruled|exclu|elimin|"
+    r"dismiss|discard|reject))"
+    rf"|\s?(?:[:–=-]|->|→)\s?(?:(?:this|it|that|the statement) )?(?:is |does |would be )?(?:{_WRONG}|no\b|doesn't|isn't|"
+    r"does not)|\s?:?\s?[✗✘❌×])"
 )
 _NOT_CHINESE = re.compile(
     rf"({LIST})\s?(?:项)?\s?(?:是|也|都)?\s?(?:不|错|排除|有误)|(?:不是|不选|排除|而非|非|不会是)\s?(?:选项)?\s?({LIST})"
@@ -40,55 +49,78 @@ _NOT_CHINESE = re.compile(
 _DENIALS = (_NOT_BEFORE, _OVER, _PREFERRED, _NOT_AFTER, _NOT_CHINESE)
 
 _CONSIDERED = re.compile(
-    r"\b(?:at first|initially|originally|at first glance|at first sight|my (?:first|initial) (?:\w+ )?(?:thought|instinct|guess|impression|idea)|"
+    r"\b(?:at first|initially|originally|at first glance|at first sight|my (?:first|initial) (?:\w+ )?(?:thought|"
+    r"instinct|guess|impression|idea)|"
     r"i (?:first |initially |originally |briefly |had )?(?:thought|considered|suspected|assumed|was tempted|expected)|"
-    r"one (?:might|may|could) think|(?:it |this |that )?(?:may|might) (?:seem|look|appear)|(?:al)?though|even though|even if|whereas|while|despite|"
+    r"one (?:might|may|could) think|(?:it |this |that )?(?:may|might) (?:seem|look|appear)|(?:al)?though|even though|"
+    r"even if|whereas|while|despite|"
     r"(?:is|was) tempting)\b"
     rf"[^,;.{MARK[1:-1]}]{{0,60}}{_OPEN}({LIST})[^,;.]{{0,60}}"
 )
 _PLAUSIBLE = re.compile(
-    rf"({LIST}),? (?:also )?(?:is|are|was|were|seems?|seemed|looks?|looked|appears?|appeared)(?: to be)? (?:also |quite |rather |very |fairly )?"
+    rf"({LIST}),? (?:also )?(?:is|are|was|were|seems?|seemed|looks?|looked|appears?|appeared)(?: to be)? (?:also |quite |"
+    r"rather |very |fairly )?"
     r"(?:tempting|possible|plausible|a possibility|close|reasonable|\w+ at first|\w+ initially)"
 )
-_AMONG = re.compile(rf"\b(?:between|among|amongst|out of|of|from|compar(?:e|ed|ing)|consider(?:ing)?|given) (?:options |the options )?({LIST}),")
-_CORRECTED = re.compile(r"\b(?:but|however|wait|actually|so|hence|therefore|thus|instead|on reflection|closer|rather|final(?:ly)?|yet)\b")
+_AMONG = re.compile(
+    rf"\b(?:between|among|amongst|out of|of|from|compar(?:e|ed|ing)|consider(?:ing)?|given) (?:options |the options )?({LIST}),"
+)
+_CORRECTED = re.compile(
+    r"\b(?:but|however|wait|actually|so|hence|therefore|thus|instead|on reflection|closer|rather|final(?:ly)?|yet)\b"
+)
 
 _BETWEEN = rf"[^.;:!?{MARK[1:-1]}{DENIED}]"
 _OF_ANSWER = (
-    r"\b(?:answers?|ans|selection|pick|verdict|conclusion|response|solution|guess|prediction|correct one|right one|correct|best match|best fit"
+    r"\b(?:answers?|ans|selection|pick|verdict|conclusion|response|solution|guess|prediction|correct one|right one|"
+    r"correct|best match|best fit"
     r"|(?:correct|right|best|final|my|chosen|selected|likely|closest) (?:choice|option|result|letter|description|statement)"
     r"|(?:choice|option|result|letter|selected)(?=\s?(?:[:=]|is\b)))"
 )
 _IS = r"(?:\bis\b|\bwas\b|would be|should be|must be|has to be|will be|\bbe\b|[:=]|-+>|→|⇒)"
-_ADVERB = r"(?:(?:therefore|thus|option|clearly|definitely|probably|most likely|likely|indeed|hence|then|simply|the|a|an|to be|that|it|is|it's) ){0,4}"
+_ADVERB = (
+    r"(?:(?:therefore|thus|option|clearly|definitely|probably|most likely|likely|indeed|hence|then|simply|the|a|an|to be|"
+    r"that|it|is|it's) ){0,4}"
+)
 ANNOUNCED = re.compile(
     rf"{_OF_ANSWER}\b(?:{_BETWEEN}{{0,40}}?{_IS}[\s:=]*|\s+)[\s,]{{0,2}}{_ADVERB}[\"'(\[]{{0,2}}({LIST})"
     rf"|(?:正确)?答案\s?(?:应该|应|就|可能|可以)?(?:是|为|选)?\s?[:=]?\s?(?:选项)?\s?[\"'(\[]{{0,2}}({LIST})"
 )
 _CHOOSE = (
-    r"\b(?:choos(?:e|ing)|chose|chosen|pick|picked|select|selected|selecting|go(?:ing)? (?:with|for)|opt(?:ing)? for|say|vote for|"
-    r"prefer|settle (?:on|for)|take|lean(?:ing)? (?:to|towards?|on)|think|believe|guess|conclude|answer(?:ing)?|favou?r|stick with|bet on|"
-    r"points? to(?:wards?)?|suggests?|indicates?|supports?|confirms?|inclined to (?:say|choose)|looks like|seems (?:like|to be)|must be|"
+    r"\b(?:choos(?:e|ing)|chose|chosen|pick|picked|select|selected|selecting|go(?:ing)? (?:with|for)|opt(?:ing)? for|say|"
+    r"vote for|"
+    r"prefer|settle (?:on|for)|take|lean(?:ing)? (?:to|towards?|on)|think|believe|guess|conclude|answer(?:ing)?|favou?r|"
+    r"stick with|bet on|"
+    r"points? to(?:wards?)?|suggests?|indicates?|supports?|confirms?|inclined to (?:say|choose)|looks like|seems (?:like|"
+    r"to be)|must be|"
     r"has to be|have to be|appears to be)"
 )
 _FITS = (
-    r"(?:correct|right|true|accurate|best|answer|valid|supported|consistent|likely|appropriate|fitting|match(?:es)?|fits?|winner|"
+    r"(?:correct|right|true|accurate|best|answer|valid|supported|consistent|likely|appropriate|fitting|match(?:es)?|"
+    r"fits?|winner|"
     r"choice|option|the one|most|better|closest|plausible|what|our|my|selected|chosen|confirmed)"
 )
 CLAIMED = re.compile(
     rf"{_CHOOSE}\b{_BETWEEN}{{0,30}}?[\s:]{_OPEN}({LIST})"
-    rf"|({LIST})[)\"']?,?(?: \([^()]{{0,80}}\))?(?: (?:option|choice|answer|one))? (?:is|was|are|seems|appears|looks|must be|would be|should be|has to be)"
+    rf"|({LIST})[)\"']?,?(?: \([^()]{{0,80}}\))?(?: (?:option|choice|answer|one))? (?:is|was|are|seems|appears|looks|must "
+    r"be|would be|should be|has to be)"
     rf"(?: to be)? {_DEGREE}(?:the |a |an |my |our )?(?:only |most |best |more |one |single |final |correct |right )?{_FITS}"
-    rf"|({LIST})[)\"']? (?:also )?(?:matches|fits|agrees|holds|applies|works|describes|remains|wins|makes (?:the most )?sense)\b"
+    rf"|({LIST})[)\"']? (?:also )?(?:matches|fits|agrees|holds|applies|works|describes|remains|wins|stands out|comes "
+    r"closest|makes (?:the most )?sense)\b"
     rf"|({LIST})[)\"']? it is\b"
     rf"|\b(?:only|leaves|leaving|left with|remaining)\b{_BETWEEN}{{0,24}}?[\s:]{_OPEN}({LIST})"
-    rf"|\b(?:so|thus|hence|therefore|consequently|accordingly|ergo|overall|in conclusion|in short|to conclude|finally|clearly|definitely)\b[,:]?\s"
+    r"|\b(?:so|thus|hence|therefore|consequently|accordingly|ergo|overall|in conclusion|in short|to conclude|finally|"
+    r"clearly|definitely)\b[,:]?\s"
     rf"(?:(?:it|this|that|they|we|i|the|is|are|it's|must|be|has|have|get|would|say|choose|object|one) ){{0,4}}{_OPEN}({LIST})"
-    rf"|({LIST})[)\"']?\s?(?:[:–-]|->)\s?(?:this |it |that )?(?:is )?(?:correct|right|true|matches|fits|yes)|({LIST})[)\"']?\s?:?\s?[✓✔✅]"
+    rf"|({LIST})[)\"']?\s?(?:[:–-]|->)\s?(?:this |it |that )?(?:is )?(?:correct|right|true|matches|fits|yes)|"
+    rf"({LIST})[)\"']?\s?:?\s?[✓✔✅]"
     rf"|(?:选择?|应选|故选|选项)\s?(?:了|的是|是|为)?\s?[:]?\s?[\"'(\[]{{0,2}}({LIST})|({LIST})\s?(?:项)?\s?(?:是)?\s?(?:正确|对的|对\b)"
 )
-OPENING = re.compile(rf"{_OPEN}({SPELLED})[)\"'\]]{{0,2}}(?:\s?[.:;)]|\s?,(?! {MARK})|\s?[–-]|\s?$| because\b| since\b| as\b| for\b| due to\b)")
-PLAN = re.compile(r"(?:let me|let's|let us|i will|i'll|i need to|we need to|first|to (?:determine|decide|answer|find)|next|consider|now) ")
+OPENING = re.compile(
+    rf"{_OPEN}({SPELLED})[)\"'\]]{{0,2}}(?:\s?[.:;)]|\s?,(?! {MARK})|\s?[–-]|\s?$| because\b| since\b| as\b| for\b| due to\b)"
+)
+PLAN = re.compile(
+    r"(?:let me|let's|let us|i will|i'll|i need to|we need to|first|to (?:determine|decide|answer|find)|next|consider|now) "
+)
 ABBREVIATED = re.compile(rf"a\s?[:=]\s?|{SPELLED}\s?:\s?(?={_OPEN}{SPELLED}[)\"'\]]{{0,2}}\.?$)")
 
 

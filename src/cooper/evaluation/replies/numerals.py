@@ -14,28 +14,32 @@ METRES = {
     **dict.fromkeys(("yd", "yds", "yard", "yards", "码"), 0.9144),
     **dict.fromkeys(("mile", "miles", "英里"), 1609.344),
 }
-UNITS = "zero one two three four five six seven eight nine ten eleven twelve".split()
-TEENS = "thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+TEENS = ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 WORDS = {word: float(value) for value, word in enumerate((*UNITS, *TEENS))} | {"none": 0.0}
 WORDS |= {ten: 20.0 + 10 * place for place, ten in enumerate(TENS)}
-_SCALES = {"hundred": 100.0, "thousand": 1000.0, "million": 1e6, "dozen": 12.0}
+SCALES = {"hundred": 100.0, "thousand": 1000.0, "million": 1e6, "dozen": 12.0}
 _PARTS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25}
 _PARTS |= {"fourths": 0.25, "fifth": 0.2, "fifths": 0.2, "eighth": 0.125, "eighths": 0.125, "tenth": 0.1, "tenths": 0.1}
 
-_GROUPED = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:[ ]\d{3})+(?![\d])(?:\.\d+)?|\d{1,3}(?:'\d{3})+(?![\d\"'])"
+_GROUPED = (
+    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:[ ]\d{3})+(?![\d])(?:\.\d+)?|\d{1,3}(?:'\d{3})+(?![\d\"'])"
+)
 DIGITS = rf"(?:{_GROUPED}|\d+(?:[.,]\d+)?|\.\d+)(?:[eE][-+]?\d{{1,3}}(?![\w.]))?"
 POWER = r"(?:\s?(?:x|×|·|\*)\s?10\s?(?:\^|\*\*)\s?\(?[-+]?\d{1,3}\)?)"
 FRACTION = r"(?:\d+(?:\s+(?:and\s+)?|-))?\d+(?:\.\d+)?\s?/\s?\d+(?:\.\d+)?(?![\d/])"
 VALUE = rf"(?:{FRACTION}|{DIGITS}{POWER}?)"
 
 _SMALL = "|".join(sorted(WORDS, key=len, reverse=True))
-_SCALE = "|".join(_SCALES)
+_SCALE = "|".join(SCALES)
 _PART = "|".join(sorted(_PARTS, key=len, reverse=True))
 _BELOW_HUNDRED = rf"(?:(?:{'|'.join(TENS)})[ -](?:{'|'.join(UNITS[1:10])})\b|{_SMALL})"
-_WHOLE = rf"(?:(?:{_BELOW_HUNDRED}|an?)[ -])?(?:{_SCALE})(?:(?:[ -]and)?[ -](?:{_BELOW_HUNDRED}|{_SCALE})\b){{0,6}}|{_BELOW_HUNDRED}"
+_WHOLE = (
+    rf"(?:(?:{_BELOW_HUNDRED}|an?)[ -])?(?:{_SCALE})(?:(?:[ -]and)?[ -](?:{_BELOW_HUNDRED}|{_SCALE})\b){{0,6}}|{_BELOW_HUNDRED}"
+)
 _SINGLE = r"a single|a couple of|a couple|a pair of|a pair"
-_OF_A_WHOLE = rf"(?:a|one|two|three|four|five|seven)[ -](?:{_PART})|half"
+_OF_A_WHOLE = rf"(?:a|one|two|three|four|five|seven)[ -](?:{_PART})|half|quarter(?= of)"
 SPELLED = rf"(?:half an? dozen|(?:{_OF_A_WHOLE})(?: of)?(?: an?| one)?|{_SINGLE}|{_WHOLE}|an?)"
 AND_PART = rf"(?:[ -]and[ -](?:an?|one|two|three)[ -](?:{_PART})\b)"
 
@@ -84,9 +88,9 @@ def spelled_value(text: str) -> float:
         if word in WORDS:
             current += WORDS[word]
         elif word in ("hundred", "dozen"):
-            current = (current or 1.0) * _SCALES[word]
-        elif word in _SCALES:
-            total, current = total + (current or 1.0) * _SCALES[word], 0.0
+            current = (current or 1.0) * SCALES[word]
+        elif word in SCALES:
+            total, current = total + (current or 1.0) * SCALES[word], 0.0
         elif word in ("a", "an"):
             current = current or (1.0 if len(words) == 1 else 0.0)
     return total + current

@@ -3,7 +3,7 @@ so that rules about sentences need not know what an option is called."""
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cooper.evaluation.replies.text import tidy
@@ -15,14 +15,21 @@ MARK = "[\ue000-\uf7ff]"
 SPELLED = "[\ue000-\ue7ff]"  # a mention by letter
 DENIED = "\uf8ff"  # what stands for an option that was denied
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+(?:\.\d+)?|-(?=\.?\d)")
+_WORD = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+(?:\.\d+)?|-(?=\.?\d)"
+)
 _ARTICLES = ("the", "a", "an")
-_DIGITS = {word: str(value) for value, word in enumerate("zero one two three four five six seven eight nine ten".split())}
-_PLACES = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
-_SHORT_PLACES = {f"{number}{'st nd rd th'.split()[min(number, 4) - 1]}": number - 1 for number in range(1, 11)}
+_DIGITS = {
+    word: str(value)
+    for value, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"])
+}
+_PLACES = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
+_SHORT_PLACES = {f"{number}{['st', 'nd', 'rd', 'th'][min(number, 4) - 1]}": number - 1 for number in range(1, 11)}
 _PLACE_OF = {word: number for number, word in enumerate(_PLACES)} | _SHORT_PLACES | {"last": -1, "final": -1}
 _NOUN = r"(?:option|choice|alternative|candidate|possibility)"
-_ORDINAL = re.compile(rf"\b(?:the\s+)?({'|'.join(_PLACE_OF)})\s+(?:(?:listed|given)\s+)?(?:{_NOUN}|one|answer)\b(?!\s+of\b)", re.I)
+_ORDINAL = re.compile(
+    rf"\b(?:the\s+)?({'|'.join(_PLACE_OF)})\s+(?:(?:listed|given)\s+)?(?:{_NOUN}|one|answer)\b(?!\s+of\b)", re.I
+)
 _NUMBERED = re.compile(rf"\b{_NOUN}\s+(?:number\s+|no\.?\s*|#\s?)?(\d{{1,3}}|one|two|three|four|five|six)\b(?![.,]\d)", re.I)
 _PRONOUN_BEFORE = re.compile(
     r"(?:right|correct|first|second|third|fourth|fifth|last|this|that|which|no|the|only|other|best|wrong|each|any|every|"
@@ -30,10 +37,59 @@ _PRONOUN_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _RIGHT_BEHIND = re.compile(r"\s+(?:one|answer|option|choice|match|description|order|now|away)\b|\s*(?:answer|option)\b", re.I)
-_AFTER_A = (
-    "is are were have isn isn't was were seems looks appears fits matches and or nor but not over rather instead it because since as would "
-    "could might may can cannot can't does doesn't has must should remains agrees describes shows works holds to"
-).split()
+_AFTER_A = [
+    "is",
+    "are",
+    "were",
+    "have",
+    "isn",
+    "isn't",
+    "was",
+    "were",
+    "seems",
+    "looks",
+    "appears",
+    "fits",
+    "matches",
+    "and",
+    "or",
+    "nor",
+    "but",
+    "not",
+    "over",
+    "rather",
+    "instead",
+    "it",
+    "because",
+    "since",
+    "as",
+    "would",
+    "could",
+    "might",
+    "may",
+    "can",
+    "cannot",
+    "can't",
+    "does",
+    "doesn't",
+    "has",
+    "must",
+    "should",
+    "remains",
+    "agrees",
+    "describes",
+    "shows",
+    "works",
+    "holds",
+    "to",
+    "stands",
+    "seem",
+    "look",
+    "appear",
+    "fit",
+    "match",
+]
+_MID_SENTENCE = re.compile(r"[a-z,] $")  # where an article is written small
 _AS_A_LETTER = re.compile(rf"\s*(?:$|[.,:;!?✓✔✅✗✘❌×)\]/&+=–\-\"'\n]|(?:{'|'.join(_AFTER_A)})\b|[\u3400-\u9fff{MARK[1:-1]}])")
 
 
@@ -98,7 +154,8 @@ class Lexer:
         small = either.lower()
         letters = re.compile(
             rf"[(\[]\s?(?P<bracketed>{either}|{small})\s?[)\]]"
-            rf"|\b(?i:{_NOUN}s?|letters?)\s+[\"'(]?(?P<named>(?:{either})(?![\w'])|(?:{small})(?![\w'])(?=\W*$|\W*\n|[.,:)]))[\"')]?"
+            rf"|\b(?i:{_NOUN}s?|letters?)\s+[\"'(]?(?P<named>(?:{either})(?![\w'])|(?:{small})(?![\w'])(?=\W*$|\W*\n|"
+            r"[.,:)]))[\"')]?"
             rf"|(?<![\w'])[\"'](?P<quoted>{either}|{small})\.?[\"'](?!\w)"
             rf"|(?<![\w'.\-])(?P<lone>{either})(?![\w']|-\w|\.\w)"
         )
@@ -127,7 +184,9 @@ class Lexer:
         pieces, place, index = [], 0, 0
         while index < len(words):
             size, option = self._option_at(lowered, index)
-            if size and not _is_other_sense(lowered[index : index + size], text, words[index].start(), words[index + size - 1].end()):
+            if size and not _is_other_sense(
+                lowered[index : index + size], text, words[index].start(), words[index + size - 1].end()
+            ):
                 start = words[index].start()
                 before = re.search(r"(?:^|\s)(?:the|an?)\s+$", text[max(place, start - 6) : start], re.IGNORECASE)
                 cut = start - len(before[0].lstrip()) if before else start
@@ -149,10 +208,10 @@ class Lexer:
             return chr(_LETTER + self.places[name.upper()])
         name = found["lone"]
         behind = found.string[found.end() :][:12]
-        ahead = found.string[: found.start()][-12:].lower()
-        if name == "I" and not (re.match(r"\s*(?:$|[.):\n])", behind) and re.search(r"(?:^|is|:|=)\W*$", ahead)):
+        ahead = found.string[: found.start()][-12:]
+        if name == "I" and not (re.match(r"\s*(?:$|[.):\n])", behind) and re.search(r"(?:^|is|:|=)\W*$", ahead.lower())):
             return found[0]
-        article = name == "A" and not _AS_A_LETTER.match(behind)
+        article = name == "A" and not (_AS_A_LETTER.match(behind) or _MID_SENTENCE.search(ahead))
         return found[0] if article else chr(_LETTER + self.places[name])
 
 
@@ -177,10 +236,3 @@ def _one_mention(text: str) -> str:
         return found[2] if ord(found[1]) - _TEXT == ord(found[2]) - _LETTER else found[0]
 
     return _TEXT_FIRST.sub(same, text)
-
-
-def mentions(marked: Sequence[str], kind: str = MARK) -> Iterator[int]:
-    """The places of all options that some marked sentences mention."""
-    for sentence in marked:
-        for char in re.findall(kind, sentence):
-            yield (ord(char) - _LETTER) % 0x800

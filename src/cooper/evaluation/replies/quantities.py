@@ -9,6 +9,7 @@ from cooper.evaluation.replies.numerals import (
     CHINESE,
     CHINESE_DIGITS,
     METRES,
+    SCALES,
     SPELLED,
     VALUE,
     chinese_value,
@@ -24,28 +25,37 @@ _UNIT = "|".join(_LATIN)
 _MARK = r"''|[\"'”’′″]"
 _NO_INCH = r"(?!(?:tall|high|long|wide|deep|away|apart|from|and|or|to|thick|across|gap|off|by|x)\b)[A-Za-z]"  # "4 in total"
 _INCH_OK = rf"(?!(?<=in)(?<!-in)\s+{_NO_INCH})"
-_GAP = r"(?:[~\s]|-)*[\"'({]?\s?"
-_BEHIND = rf"(?:{_GAP}(?P<unit>(?:{_UNIT})(?![A-Za-z²³])(?!\s?(?:\^|/\s?[a-z])){_INCH_OK}|{_HAN})(?:\.(?=\s*[,\d]))?|(?P<mark>{_MARK}))?"
+_GAP = r"(?:,|(?:[~\s]|-)*[\"'({\[]?\s?)"
+_BEHIND = (
+    rf"(?:{_GAP}(?P<unit>(?:{_UNIT})(?![A-Za-z²³])(?!\s?(?:\^|/\s?[a-z])){_INCH_OK}|{_HAN})(?:\.(?=\s*[,\d]))?|"
+    rf"(?P<mark>{_MARK}))?"
+)
 _NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w.)\]])[-–]\s?)?(?<![\w.])(?<!\d,)(?P<value>{VALUE})(?!\d)(?P<more>{AND_PART})?{_BEHIND}", re.IGNORECASE
+    rf"(?P<sign>(?<![\w.)\]])[-–]\s?)?(?<![\w.])(?<!\d,)(?P<value>{VALUE})(?!\d)(?P<more>{AND_PART})?(?P<scale>\s(?:hundred|"
+    rf"thousand|million)\b)?{_BEHIND}",
+    re.IGNORECASE,
 )
 _WORDED = re.compile(
     rf"(?<![\w'])(?P<value>{SPELLED})(?![\w'])(?P<more>{AND_PART})?"
     rf"(?:[ -](?P<unit>{_UNIT})\b{_INCH_OK}(?P<after>{AND_PART})?)?",
     re.IGNORECASE,
 )
-_CHINESE = re.compile(rf"(?<![第十百千])(?P<value>{CHINESE})(?P<unit>{_HAN})?(?P<half>半|(?<=[米尺])[一二三四五六七八九](?![米尺厘公]))?")
+_CHINESE = re.compile(
+    rf"(?<![第十百千])(?P<value>{CHINESE})(?P<unit>{_HAN})?(?P<half>半|(?<=[米尺])[一二三四五六七八九](?![米尺厘公]))?"
+)
 _NO_COUNT = re.compile(r"[些样般致直定边面侧起切旦种]")  # characters behind which 一 is no number
 _TO = re.compile(r"\s*(?:-|–|~|to|or|至|到)\s*", re.IGNORECASE)
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _EQUALS = re.compile(r"\s*[=+*×/]")
 _TOLERANCE = re.compile(
-    r"[\s,(]{0,3}(?:±|\+\s?/\s?[-–]|\+-|plus or minus|plus/minus|give or take|with (?:an? )?(?:error|margin|uncertainty|tolerance)(?: of| margin of)?|"
+    r"[\s,(]{0,3}(?:±|\+\s?/\s?[-–]|\+-|plus or minus|plus/minus|give or take|with (?:an? )?(?:error|margin|uncertainty|"
+    r"tolerance)(?: of| margin of)?|"
     r"\(?(?:error|margin|uncertainty|tolerance)(?: of)?:?|within|to within)\s*(?:about |around )?[-+]?\s?",
     re.IGNORECASE,
 )
 _AGAIN = re.compile(
-    r"[\s,;(\[/]*(?:(?:or|i\.?e\.?|that is|which is|which equals|equivalent to|equal to|equals|aka|about|approximately|approx\.?|roughly|around|"
+    r"[\s,;(\[/]*(?:(?:or|i\.?e\.?|that is|which is|which equals|equivalent to|equal to|equals|aka|about|approximately|"
+    r"approx\.?|roughly|around|"
     r"nearly|almost|just|over|under|is|some|=|≈|~|:)[\s,:]*){0,4}",
     re.IGNORECASE,
 )
@@ -98,6 +108,7 @@ def _in_digits(match: re.Match[str]) -> Quantity:
         mark = ""  # a quotation mark that was opened before the number
     unit = (match["unit"] or mark).lower()
     bare = value_of(match["value"]) + (part_value(match["more"]) if match["more"] else 0.0)
+    bare *= SCALES[match["scale"].strip().lower()] if match["scale"] else 1.0
     if _MINUS.search(match.string[max(0, match.start() - 24) : match.start()]):
         return _made(-bare, unit, match.span())
     if match["sign"] and not _is_sign(match):
@@ -127,7 +138,9 @@ def _in_words(text: str) -> list[Quantity]:
         if match["unit"] or not (behind and _NO_COUNT.match(behind)):
             if match["value"] == "半" and not match["unit"]:
                 continue
-            value = chinese_value(match["value"]) + (CHINESE_DIGITS[match["half"]] * (1.0 if match["half"] == "半" else 0.1) if match["half"] else 0.0)
+            value = chinese_value(match["value"]) + (
+                CHINESE_DIGITS[match["half"]] * (1.0 if match["half"] == "半" else 0.1) if match["half"] else 0.0
+            )
             found.append(_made(value, match["unit"] or "", match.span(), worded=True))
     return found
 
@@ -157,9 +170,9 @@ def _as_one(last: Quantity, this: Quantity, text: str) -> Quantity | None:
     if _TOLERANCE.fullmatch(gap):
         unit = last.unit or this.unit
         return replace(_made(last.bare, unit, (last.start, this.end), last.worded), joined=True)
-    if last.is_length and this.is_length and last.unit != this.unit and _AGAIN.fullmatch(gap):
-        if abs(last.value - this.value) <= ALIKE * max(abs(last.value), abs(this.value)):
-            return replace(last, end=this.end)
+    alike = abs(last.value - this.value) <= ALIKE * max(abs(last.value), abs(this.value))
+    if last.is_length and this.is_length and last.unit != this.unit and alike and _AGAIN.fullmatch(gap):
+        return replace(last, end=this.end)
     return _range(last, this, text, gap)
 
 

@@ -4,34 +4,107 @@ import re
 from dataclasses import dataclass
 
 _BOUNDARY = re.compile(r"\n+|[.!?]+[\"')\]]*(?=\s|$)")
-_ABBREVIATED = frozenset("ft in cm mm km m yd i.e e.g approx ca vs fig no nr st dr mr mrs".split())
+_ABBREVIATED = frozenset(
+    ["ft", "in", "cm", "mm", "km", "m", "yd", "i.e", "e.g", "approx", "ca", "vs", "fig", "no", "nr", "st", "dr", "mr", "mrs"]
+)
 _LABEL = re.compile(r"\W*(?:[A-Za-z]|\d{1,2})\W*")
 _GOES_ON = re.compile(r"\s*[\d(a-z]")
 
 _UNFINISHED = frozenset(
-    "the a an of are was were be to under near on at by from with and or but that which these those its their his her "
-    "between behind above below beside into onto over i see would they if because since as then than about approximately "
-    "when while where option let we is distance roughly around must should has have been very more less each both".split()
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "are",
+        "was",
+        "were",
+        "be",
+        "to",
+        "under",
+        "near",
+        "on",
+        "at",
+        "by",
+        "from",
+        "with",
+        "and",
+        "or",
+        "but",
+        "that",
+        "which",
+        "these",
+        "those",
+        "its",
+        "their",
+        "his",
+        "her",
+        "between",
+        "behind",
+        "above",
+        "below",
+        "beside",
+        "into",
+        "onto",
+        "over",
+        "i",
+        "see",
+        "would",
+        "they",
+        "if",
+        "because",
+        "since",
+        "as",
+        "then",
+        "than",
+        "about",
+        "approximately",
+        "when",
+        "while",
+        "where",
+        "option",
+        "let",
+        "we",
+        "is",
+        "distance",
+        "roughly",
+        "around",
+        "must",
+        "should",
+        "has",
+        "have",
+        "been",
+        "very",
+        "more",
+        "less",
+        "each",
+        "both",
+    ]
 )
 _SHORT = 4  # words, up to which a reply is no cut-off sentence
 
 _PICTURE = r"(?:images?|pictures?|photos?|photographs?|visuals?|attachments?|files?|videos?|frames?|screenshots?)"
 _ANY = r"(?:(?:the|this|that|an|any|your|these|those|actual|provided|attached|given|uploaded|input|of|or|such|a)\s+){0,4}"
 _CANNOT = (
-    r"(?:can(?:no|['’]?)t|can not|could(?:n['’]t| not)|(?:un|not )able to|do(?:es)? ?n['’o]t have(?: the ability to| any way to)?"
+    r"(?:can(?:no|['’]?)t|can not|could(?:n['’]t| not)|(?:un|not )able to|do(?:es)? ?n['’o]t have(?: the ability to| any "
+    r"way to)?"
     r"|not possible (?:for me )?to|impossible (?:for me )?to|no (?:way|ability) to|not capable of|incapable of|don['’]t)"
 )
-_SEE = r"(?:see|view|look at|access|open|process|analy[sz]e|interpret|examine|display|perceive|inspect|load|read|seeing|viewing)"
+_SEE = (
+    r"(?:see|view|look at|access|open|process|analy[sz]e|interpret|examine|display|perceive|inspect|load|read|seeing|viewing)"
+)
 _REFUSED = re.compile(
     rf"\b{_CANNOT}\s+(?:\w+\s+){{0,2}}?(?:{_SEE}\s+)+{_ANY}{_PICTURE}\b"
     rf"|\bno (?:access|ability)\b[^.!?]{{0,30}}\b{_PICTURE}\b|\b(?:have|has) access to {_ANY}{_PICTURE}\b"
     rf"|\bno {_PICTURE}\b[^.!?]{{0,30}}\b(?:provided|attached|available|given|included|shared|uploaded|here|visible|loaded)\b"
     rf"|\b(?:the|your|this) {_PICTURE} (?:is|was|are|were|has|have)(?:n['’]t| not)? ?(?:been |actually )?"
     r"(?:not |n['’]t )?(?:provided|attached|available|missing|included|shared|uploaded|blank|corrupted|empty|loading|visible)\b"
-    rf"|\bno {_PICTURE}\b[^.!?]{{0,12}}\b(?:came|come|arrived|sent|received|in (?:our|this|your) (?:conversation|message|chat|prompt))\b"
+    rf"|\bno {_PICTURE}\b[^.!?]{{0,12}}\b(?:came|come|arrived|sent|received|in (?:our|this|your) (?:conversation|message|"
+    r"chat|prompt))\b"
     rf"|\b{_PICTURE} (?:did not|didn't|failed to|could not be|couldn't be) (?:load|open|come|arrive|upload)"
     rf"|\b{_PICTURE} (?:cannot|can['’]t|can not) be (?:seen|viewed|opened|processed|loaded|accessed|displayed)\b"
-    r"|\bas an? (?:\w+[ -]){0,3}(?:ai|assistant|model)\b[^.!?]{0,60}?\b(?:cannot|can['’]t|can not|unable|not able|no way|don['’]t|do not|lack)"
+    r"|\bas an? (?:\w+[ -]){0,3}(?:ai|assistant|model)\b[^.!?]{0,60}?\b(?:cannot|can['’]t|can not|unable|not able|no way|"
+    r"don['’]t|do not|lack)"
     r"|我?(?:无法|不能|没办法|没法)(?:查看|看到|看见|访问|打开|分析|识别|处理)[^.!?]{0,6}(?:图|照片|影像)|(?:没有|未)(?:提供|上传|附上|收到)?(?:任何)?(?:图片|图像|照片)",
     re.IGNORECASE,
 )
@@ -39,12 +112,11 @@ _REFUSED = re.compile(
 
 @dataclass(frozen=True)
 class Statement:
-    """A sentence or a line. `ended`: a mark or a line's end closes it. `asks`: it is a question."""
+    """A sentence or a line. `asks`: it is a question."""
 
     text: str
     start: int
     end: int
-    ended: bool
     asks: bool
 
 
@@ -60,9 +132,9 @@ def statements(text: str, whole: tuple[tuple[int, int], ...] = ()) -> list[State
         inside = span is not None and span[0] < mark.start() + 1 and mark.end() < span[1]
         if inside or not _ends(text, begin, mark):
             continue
-        _add(found, text, (begin, mark.end()), ended=True)
+        _add(found, text, (begin, mark.end()))
         begin = mark.end()
-    _add(found, text, (begin, len(text)), ended=False)
+    _add(found, text, (begin, len(text)))
     return found
 
 
@@ -78,14 +150,14 @@ def _ends(text: str, begin: int, mark: re.Match[str]) -> bool:
     return not (len(label) <= 12 and _LABEL.fullmatch(label) and text[mark.end() : mark.end() + 2].strip())
 
 
-def _add(found: list[Statement], text: str, span: tuple[int, int], ended: bool) -> None:
+def _add(found: list[Statement], text: str, span: tuple[int, int]) -> None:
     piece = text[span[0] : span[1]]
     words = piece.strip()
     if words.strip(".!?,;:\"'()[] "):
         start = span[0] + len(piece) - len(piece.lstrip())
-        found.append(Statement(words, start, span[1], ended, words.rstrip("\"')] ").endswith("?")))
+        found.append(Statement(words, start, span[1], words.rstrip("\"')] ").endswith("?")))
     elif words and found and words[0] == "?":
-        found[-1] = Statement(found[-1].text, found[-1].start, span[1], True, True)
+        found[-1] = Statement(found[-1].text, found[-1].start, span[1], True)
 
 
 def is_cut_off(text: str) -> bool:

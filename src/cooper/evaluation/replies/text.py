@@ -76,12 +76,10 @@ _FENCE = re.compile(r"^[ ]{0,8}```[\w-]{0,20}[ ]*$", re.MULTILINE)
 class Part:
     """Where the answer stands.
 
-    text: plain characters, line breaks kept. marked: it stood in an answer element or a box, so it is the answer itself.
-    guarded: it is a thought with nothing behind it, so only a plain announcement counts.
+    text: plain characters, line breaks kept. guarded: it is a thought with nothing behind it, so only an announcement counts.
     """
 
     text: str
-    marked: bool = False
     guarded: bool = False
 
 
@@ -109,26 +107,27 @@ def bare(text: str) -> str:
 
 def answer_part(reply: str, trail: Trail) -> Part:
     """The last answer element (also one cut off), else what follows the thoughts; of that the last box, if any."""
-    plain = tidy(reply)
-    marked = _last_element(plain)
+    marked = _last_element(reply)
     if marked is not None:
+        marked = tidy(shortened(marked))
         trail.note("part", f"the answer element: {shown(marked)}")
-        return Part(shortened(_unboxed(marked) or bare(marked)), marked=True)
-    spoken, thought, is_open = _without_thoughts(plain)
+        return Part(_unboxed(marked) or bare(marked))
+    spoken, thought, is_open = _without_thoughts(reply)
+    spoken, thought = tidy(shortened(spoken)), tidy(shortened(thought))
     if spoken.strip():
         if thought or is_open:
             trail.note("part", "what stands outside the thoughts")
         boxed = _unboxed(spoken)
         if boxed:
             trail.note("part", f"the last box: {shown(boxed)}")
-        return Part(shortened(boxed or bare(spoken)), marked=bool(boxed))
+        return Part(boxed or bare(spoken))
     if is_open:
         trail.note("part", "the thought was cut off before an answer")
         return Part("")
     if thought.strip():
         trail.note("part", "nothing follows the thought, so only what it announces counts")
         boxed = _unboxed(thought)
-        return Part(shortened(boxed or bare(thought)), marked=bool(boxed), guarded=not boxed)
+        return Part(boxed or bare(thought), guarded=not boxed)
     return Part("")
 
 

@@ -1,4 +1,5 @@
-"""What a judge said, in the form asked for or with an explanation around it. Anything else, and verdicts that differ, is None."""
+"""What a judge said, in the form asked for or with an explanation around it. Anything else is None, and so are verdicts that
+differ."""
 
 import math
 import re
@@ -16,18 +17,45 @@ Value = TypeVar("Value")
 _ALOUD = re.compile(r"</think>", re.IGNORECASE)
 _DECORATION = " \t\r\n*_`\"'"
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
-_TITLES = r"(?:final |overall |my |the |extracted |your )*(?:score|grade|rating|mark|judge?ment|verdict|answer|result|conclusion|option|choice|letter|number|value|reply is)"
+_TITLES = (
+    r"(?:final |overall |my |the |extracted |your )*(?:score|grade|rating|mark|judge?ment|verdict|answer|result|"
+    r"conclusion|option|choice|letter|number|value|reply is)"
+)
 _TITLED = re.compile(
-    rf"\b{_TITLES}\b[\"'\s]*(?:(?:chosen|found|given)\s+)?(?:is|are|was|of|would be|[:=]|->|→|\bit\b)[\s:\"'(\[]*(?P<said>[^\s,;\"')\]]+)"
+    rf"\b{_TITLES}\b[\"'\s]*(?:(?:chosen|found|given)\s+)?(?:is|are|was|of|would be|[:=]|->|→|"
+    r"\bit\b)[\s:\"'(\[]*(?P<said>[^\s,;\"')\]]+)"
     r"(?P<more>\s{0,3}(?:/|out of|%|[-–]\s?\d|or\b|and\b)\s{0,3}\S{0,6})?",
     re.IGNORECASE,
 )
 _ONE_OF_ONE = re.compile(r"\s*(?:/|out of)\s*1(?:\.0*)?\W*$")
 _OPENING_WORD = re.compile(r"(yes|no|none)\s*(?:[,;:.!–-]|\n)\s*(?=\S)", re.IGNORECASE)
-_FIELDS = ("verdict", "judgement", "judgment", "score", "grade", "rating", "final_score", "final_answer", "answer", "result", "correct")
-_FIELDS += ("is_correct", "right", "is_right", "option", "choice", "letter", "number", "value", "extracted_answer", "conclusion")
-_SAYS_YES = frozenset("yes right correct true 1 1.0".split())
-_SAYS_NO = frozenset("no wrong incorrect false 0 0.0".split())
+_FIELDS = (
+    "verdict",
+    "judgement",
+    "judgment",
+    "score",
+    "grade",
+    "rating",
+    "final_score",
+    "final_answer",
+    "answer",
+    "result",
+    "correct",
+)
+_FIELDS += (
+    "is_correct",
+    "right",
+    "is_right",
+    "option",
+    "choice",
+    "letter",
+    "number",
+    "value",
+    "extracted_answer",
+    "conclusion",
+)
+_SAYS_YES = frozenset(["yes", "right", "correct", "true", "1", "1.0"])
+_SAYS_NO = frozenset(["no", "wrong", "incorrect", "false", "0", "0.0"])
 
 
 def read_verdict(reply: str | None) -> bool | None:
@@ -115,7 +143,7 @@ def _titled_values(text: str, titled: Callable[[str], Value | None]) -> list[Val
 
 def _aloud(reply: str | None) -> str:
     """The reply without the judge's thoughts; "" for no reply and for a thought that was cut off."""
-    aloud = shortened(_ALOUD.split(tidy(reply or ""))[-1])
+    aloud = tidy(shortened(_ALOUD.split(reply or "")[-1]))
     return "" if "<think>" in aloud.lower() else aloud
 
 

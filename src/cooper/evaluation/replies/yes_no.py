@@ -7,59 +7,140 @@ from cooper.evaluation.replies.reading import Reading, Trail, shown
 from cooper.evaluation.replies.statements import Statement, is_cut_off, is_refusal, statements
 from cooper.evaluation.replies.text import answer_part, bare, tidy
 
-_YES_WORDS = "yes|yeah|yep|yup|yea|aye|affirmative|indeed|certainly|definitely|absolutely|surely|of course|sure|exactly|precisely|totally|true"
+_YES_WORDS = (
+    "yes|yeah|yep|yup|yea|aye|affirmative|indeed|certainly|definitely|absolutely|surely|of course|sure|exactly|"
+    "precisely|totally|true"
+)
 _NO_WORDS = "no|nope|nah|nay|negative|false|untrue|never|not at all|by no means|no way|not really|not quite"
 _OTHER_YES = "oui|ja|sí|sim|да|はい|네|예"  # openings in other languages
 _OTHER_NO = "non|nein|não|нет|いいえ|아니요|아니오"
 _GOOD = "correct|right|true|accurate|valid|the case|so"
 _BAD = "incorrect|wrong|false|untrue|inaccurate|invalid|mistaken"
 _NOT = r"(?:not|never|hardly|cannot be|can't be|cannot|n't)"
-_FILL = r"(?:(?:be|really|quite|entirely|strictly|necessarily|at all|exactly|actually|fully|completely|very|also|simply|indeed) )*"
+_FILL = (
+    r"(?:(?:be|really|quite|entirely|strictly|necessarily|at all|exactly|actually|fully|completely|very|also|simply|indeed) )*"
+)
 _THIS = (
-    r"(?:it|this|that|the (?:statement|claim|description|assertion|sentence|caption|answer)|this (?:statement|claim|description|assertion)|"
+    r"(?:it|this|that|the (?:statement|claim|description|assertion|sentence|caption|answer)|this (?:statement|claim|"
+    r"description|assertion)|"
     r"(?:that|your) (?:statement|claim|description|assertion)|you|you're|they)"
 )
 
 _NO_SIDE = re.compile(  # phrases in which yes and no are no answer
-    r"\bno (?:idea|clue|answer|information|info|doubt|way (?:to|of) (?:tell|know|say|telling|knowing|saying)|telling|guarantee|evidence either way|one (?:can|could))\b"
-    r"|(?:\b(?:whether|if) (?:it|that|this)(?: is|'s) )?\b(?:yes|true|correct|right)\s?(?:or|nor|and|/)\s?(?:no|false|incorrect|wrong)\b"
+    r"\bno (?:idea|clue|answer|information|info|doubt|comment|problem|question|way (?:to|of) (?:tell|know|say|telling|"
+    r"knowing|saying)|telling|guarantee|evidence either way|one (?:can|could))\b"
+    r"|(?:\b(?:whether|if) (?:it|that|this)(?: is|'s) )?\b(?:yes|true|correct|right)\s?(?:or|nor|and|/)\s?(?:no|false|"
+    r"incorrect|wrong)\b"
     r"|\b(?:no|false|incorrect|wrong)\s?(?:or|nor|and|/)\s?(?:yes|true|correct|right)\b"
-    r"|\b(?:whether|if) (?:it|that|this|the (?:statement|claim))(?: is|'s) (?:true|false|correct|right)\b|是否|是不是|有没有|对不对"
+    r"|\b(?:whether|if) (?:it|that|this|the (?:statement|claim))(?: is|'s) (?:true|false|correct|right)\b"
+    r"|是否|是不是|有没有|对不对"
+    r"|\b(?:yes|no) (?:would|could|should|cannot|can't|is (?:not|wrong|incorrect))\b"
 )
+_BELIEVE = r"(?:of course|i think|i believe|i am sure|i'm sure|i suppose|i guess|clearly|surely|certainly|definitely)(?: that)?"
+_ITS = r"(?:it|they|there|he|she|this|that) (?:is|are|does|do|was|were|has|have|can|will)"
 _TO_NO = re.compile(
-    rf"\b(?:is|are|was|does|do)?n't {_FILL}(?:{_GOOD})\b|\b{_NOT} {_FILL}(?:{_GOOD})\b|\b(?:far from|anything but) (?:true|correct)\b"
-    r"|\b(?:absolutely|definitely|certainly|of course|surely|clearly|obviously|probably|apparently|most likely|likely) not\b|\bnot at all\b"
+    rf"\b(?:is|are|was|does|do)?n't {_FILL}(?:{_GOOD})\b|\b{_NOT} {_FILL}(?:{_GOOD})\b|\b(?:far from|anything but) "
+    r"(?:true|correct)\b"
+    r"|\b(?:absolutely|definitely|certainly|of course|surely|clearly|obviously|probably|apparently|most likely|likely) "
+    r"not\b|\bnot at all\b"
+    rf"|\b{_BELIEVE} {_ITS}(?: not|n't)\b|\bi (?:do not|don't) (?:think|believe) {_ITS}(?=\W*$|[.,;!])"
+    r"|\bi(?:'m| am)? (?:afraid|suppose|guess|think|believe) not\b"
     r"|\bi (?:do not|don't|would not|wouldn't) (?:think|believe|say|suppose) so\b|\bi (?:doubt|disagree)\b(?: it| that| so)?"
     r"|\b(?:does not|doesn't|do not|don't|did not) (?:appear|seem|look)(?: to be)? (?:so|that way|like it|to be so|the case)\b"
 )
 _TO_YES = re.compile(
-    rf"\b{_NOT} {_FILL}(?:{_BAD})\b|n't {_FILL}(?:{_BAD})\b|\bi(?:'d)? (?:would )?(?:think|believe|say|suppose|guess|reckon) so\b|\bi agree\b"
+    rf"\b{_NOT} {_FILL}(?:{_BAD})\b|n't {_FILL}(?:{_BAD})\b|\bi(?:'d)? (?:would )?(?:think|believe|say|suppose|guess|"
+    r"reckon) so\b|\bi agree\b"
+    rf"|\b{_BELIEVE} {_ITS}(?=\W*$|[.,;!])"
     r"|\b(?:it |that )?(?:seems|appears|looks) (?:so|that way|like it|to be so|to be the case)\b|\bwithout (?:a )?doubt\b"
 )
-_JUDGED = re.compile(rf"(?:^|\b){_THIS}(?: is|'s| are| was| seems| looks| appears)? (?:to be )?{_FILL}(?P<side>{_GOOD}|{_BAD})\b(?! (?:answer|option|choice|side|hand))")
-_BARE_JUDGED = re.compile(rf"\W*(?:(?:quite|very|perfectly|entirely|all|completely) )?(?P<side>correct|right|accurate|incorrect|wrong|inaccurate|agreed|disagree)\b(?=\W*$|[.!,;])(?!\W*(?:answer|option))")
-_SHORT_AUX = re.compile(
-    r"(?:it|they|he|she|there|that|this|we|you)\s?(?:(?:certainly|definitely|indeed|clearly|really|sure) )?(?P<aux>is|are|was|were|does|do|did|can|has|have|'s|'re|will|would)(?: (?:indeed|certainly|definitely))?(?P<no> not|n't)?[\s.!]*"
+_JUDGED = re.compile(
+    rf"(?:^|\b){_THIS}(?: is|'s| are| was| seems| looks| appears)? (?:to be )?{_FILL}(?P<side>{_GOOD}|{_BAD})\b(?! "
+    r"(?:answer|option|choice|side|hand))"
 )
-_SHORT_NO = frozenset("n|not exactly|hardly|unlikely|very unlikely|not likely|none|there are none|there is none|there isn't one|not so|nothing".split("|"))
-_SHORT_YES = frozenset("y|likely|very likely|quite likely|there is one|there are some|most likely|quite so|it is so|without question".split("|"))
+_BARE_JUDGED = re.compile(
+    r"\W*(?:(?:quite|very|perfectly|entirely|all|completely) )?(?P<side>correct|right|accurate|incorrect|wrong|"
+    r"inaccurate|agreed|disagree)\b(?=\W*$|[.!,;:])(?!\W*(?:answer|option))"
+)
+_SHORT_AUX = re.compile(
+    r"(?:it|they|he|she|there|that|this|we|you)\s?(?:(?:certainly|definitely|indeed|clearly|really|sure) )?(?P<aux>is|"
+    r"are|was|were|does|do|did|can|has|have|'s|'re|will|would)(?: (?:indeed|certainly|definitely))?(?P<no> not|"
+    r"n't)?[\s.!]*"
+)
+_SHORT_NO = frozenset(
+    [
+        "n",
+        "not exactly",
+        "hardly",
+        "unlikely",
+        "very unlikely",
+        "not likely",
+        "doubtful",
+        "none",
+        "there are none",
+        "there is none",
+        "there isn't one",
+        "not so",
+        "nothing",
+    ]
+)
+_SHORT_YES = frozenset(
+    [
+        "y",
+        "likely",
+        "very likely",
+        "quite likely",
+        "there is one",
+        "there are some",
+        "most likely",
+        "quite so",
+        "it is so",
+        "without question",
+    ]
+)
 _SIDE = re.compile(rf"(?<![\w-])(?:(?P<no>{_NO_WORDS})|(?P<yes>{_YES_WORDS}|{_OTHER_YES}))(?![\w-])")
-_WEAK = frozenset(("indeed", "certainly", "definitely", "absolutely", "surely", "sure", "exactly", "precisely", "totally", "of course", "never", "negative"))
+_WEAK = frozenset(
+    (
+        "indeed",
+        "certainly",
+        "definitely",
+        "absolutely",
+        "surely",
+        "sure",
+        "exactly",
+        "precisely",
+        "totally",
+        "of course",
+        "never",
+        "negative",
+    )
+)
 _WEAK |= {"not really", "not quite"}
 _OPENING = re.compile(
-    r"[\W_]*(?:(?:well|so|ok|okay|hmm|oh|hence|thus|therefore|then|in short|in conclusion|overall|answer|most|very|my|the|final|answer|is|a|i|would|i'd|say|"
+    r"[\W_]*(?:(?:well|so|ok|okay|hmm|oh|hence|thus|therefore|then|in short|in conclusion|overall|answer|most|very|my|"
+    r"the|final|answer|is|a|i|would|i'd|say|"
     r"probably|likely|perhaps|clearly|it|think)\b[\s,:=.–-]*){0,7}"
     rf"(?P<word>(?P<no>{_NO_WORDS}|{_OTHER_NO})|(?P<yes>{_YES_WORDS}|{_OTHER_YES}|si))(?![\w'])(?!-)"
 )
-ANNOUNCED = re.compile(r"\b(?:final )?answer(?: to [\w ]{0,40})?(?: (?:is|would be|should be|must be)|\s?[:=])+\s?|\b(?:therefore|hence|thus|so|overall|in conclusion)\b[,:]?")
-_CHINESE_NO = re.compile(r"^(?:答案\s?(?:是|为)?\s?:?\s?)?[\"']?(?:不[是对会能可行存正]?|否|没有|没|错|无(?!法)|并?非|假|不正确)")
+ANNOUNCED = re.compile(
+    r"\b(?:final )?answer(?: to [\w ]{0,40})?(?: (?:is|would be|should be|must be)|\s?[:=])+\s?|\b(?:therefore|hence|"
+    r"thus|so|overall|in conclusion)\b[,:]?"
+)
+_CHINESE_NO = re.compile(
+    r"^(?:答案\s?(?:是|为)?\s?:?\s?)?[\"']?(?:不[是对会能可行存正]?|否|没有|没|错|无(?!法)|并?非|假|不正确)"
+)
 _CHINESE_YES = re.compile(r"^(?:答案\s?(?:是|为)?\s?:?\s?)?[\"']?(?:是|对|正确|没错|不错|有|可以|能|会|真|存在|确实|当然)")
-_CHINESE_OPEN = re.compile(r"无法|不确定|不知道|不清楚|难以|看不[清出到]|说不|不好说|不能(?:确定|判断|回答)")
+_CHINESE_OPEN = re.compile(r"无法|不[太大很]?确定|不知道|不清楚|难以|看不[清出到]|说不|不好说|不能(?:确定|判断|回答)")
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_NO_THINGS = re.compile(r"\bthere (?:is|are|was|were) no(?:thing| \w)|\b(?:no|none of the) \w+ (?:is|are) (?:visible|present|there|seen)\b")
-_NO_LEADS = re.compile(r"[\W_]*(?:no|nope) (?:image|picture|photo|one|other|more|matter|object|objects|chair|visible|clear|sign|longer|such)\b")
+_NO_THINGS = re.compile(
+    r"\bthere (?:is|are|was|were) no(?:thing| \w)|\b(?:no|none of the) \w+ (?:is|are) (?:visible|present|there|seen)\b"
+)
+_NO_LEADS = re.compile(
+    r"[\W_]*(?:no|nope) (?:image|picture|photo|one|other|more|matter|object|objects|chair|visible|clear|sign|longer|such)\b"
+)
 _UNSURE = re.compile(
-    r"\b(?:can(?:no|')?t|can not|unable to|not able to|impossible to|hard to|difficult to|not possible to) (?:\w+ )?(?:tell|say|determine|decide|answer|know|judge|see|be sure|confirm)\b"
+    r"\b(?:can(?:no|')?t|can not|unable to|not able to|impossible to|hard to|difficult to|not possible to) (?:\w+ "
+    r")?(?:tell|say|determine|decide|answer|know|judge|see|be sure|confirm)\b"
     r"|\b(?:not sure|unsure|uncertain|unclear|it depends|not enough|insufficient|maybe|perhaps|(?:could|may|might) be|either)\b"
 )
 
@@ -91,6 +172,7 @@ def _in_chinese(text: str, trail: Trail) -> Reading[str]:
     clauses = [clause.strip() for clause in re.split(r"[,.;!?\n]", text) if clause.strip()]
     answers = [clause for clause in clauses if "答案" in clause]
     for clause in (*answers[::-1], *clauses[:1]):
+        clause = re.sub(r"[\"' ]", "", clause)
         clause = re.sub(r"^(?:我|所以|因此)?(?:认为|觉得|想)?\s?", "", clause)
         clause = re.sub(r"^.*答案\s?(?:应该|就)?(?:是|为)?\s?:?\s?", "", clause) or clause
         if re.match(r"是(?:否|不是)", clause):
@@ -105,7 +187,7 @@ def _in_chinese(text: str, trail: Trail) -> Reading[str]:
 
 
 def _in_words(text: str, guarded: bool, trail: Trail) -> Reading[str]:
-    said = [each for each in statements(_turned(text))]
+    said = statements(_turned(text))
     announced = _announced(said)
     if announced:
         return trail.end(announced[0], "announced", f"{shown(announced[1])} says {announced[0]}")
@@ -167,13 +249,27 @@ def _opening(sentence: str) -> str:
     if found is None:
         return ""
     behind = sentence[found.end() :]
-    if found["word"] == "no" and re.match(r" [a-z]", behind) and not re.match(
-        r" (?:it|the|they|there|this|that|he|she|i|we|because|since|as|but|not|a|an|and|in|you|yes|these|those|both|matter)\b", behind
+    if (
+        found["word"] == "no"
+        and re.match(r" [a-z]", behind)
+        and not re.match(
+            r" (?:it|the|they|there|this|that|he|she|i|we|because|since|as|but|not|a|an|and|in|you|yes|these|those|both|"
+            r"matter)\b",
+            behind,
+        )
     ):
         return ""
-    if found["word"] in _WEAK and re.match(r" [a-z]", behind) and not re.match(r" (?:yes|so|it|they|the|there|true|correct)\b", behind):
+    if (
+        found["word"] in _WEAK
+        and re.match(r" [a-z]", behind)
+        and not re.match(r" (?:yes|so|it|they|the|there|true|correct)\b", behind)
+    ):
         return ""
-    if found["word"] in ("true", "false") and re.match(r" [a-z]", behind) and not re.match(r" (?:since|because|as|that)\b", behind):
+    if (
+        found["word"] in ("true", "false")
+        and re.match(r" [a-z]", behind)
+        and not re.match(r" (?:since|because|as|that)\b", behind)
+    ):
         return ""
     return "no" if found["no"] else "yes"
 
