@@ -26,7 +26,7 @@ _BARE_LETTER = re.compile(
     r"(?:(?:the )?(?:option|choice|answer|letter)s?\s*[:=]?\s*)?[(\[\"']*([a-z]{1,2})[)\]\"']*", re.IGNORECASE
 )
 _LIST_ONLY = re.compile(
-    rf"(?:both |either |options? )?[\"'(\[]*{MARK}[\"')\]]*(?:(?:\s|[,/&+;.]|and|or|nor|[\"'()\[\]])+{MARK}[\"')\]]*)+[\s.!]*"
+    rf"(?:both |either |options? )?[\"'(\[]*{MARK}[\"')\]]*(?:(?:\s|[,/&+;.和与或跟及]|and|or|nor|[\"'()\[\]])+{MARK}[\"')\]]*)+[\s.!]*"
 )
 _FEW = 2  # sentences, up to which a mere mention counts wherever it stands
 
@@ -109,7 +109,7 @@ def _claims(
         return []
     if rank == "announced":
         found = claims(ANNOUNCED, sentence)
-        short = ABBREVIATED.match(sentence) if number == 0 else None
+        short = ABBREVIATED.match(sentence) if number in (0, len(said) - 1) else None
         if short and re.fullmatch(rf"[\"'(\[]*{MARK}[\"')\]]*\.?", sentence[short.end() :]):
             found.append(sentence[short.end() :])
         if not found and len(said) > 1 and number == len(said) - 1:

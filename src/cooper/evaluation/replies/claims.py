@@ -8,7 +8,7 @@ import re
 
 from cooper.evaluation.replies.options import DENIED, MARK, SPELLED
 
-_AND = r"(?:\s?[,/&+;]\s?(?:and |or |nor )?| and (?:also )?| or | nor | as well as )"
+_AND = r"(?:\s?[,/&+;]\s?(?:and |or |nor )?|\s?[和与或跟及]\s?| and (?:also )?| or | nor | as well as )"
 LIST = rf"{MARK}(?:{_AND}(?:also |both |option )?{MARK}){{0,30}}"
 _SMALL = (
     r"(?:(?:be|option|the|a|an|in|on|at|of|is|it|to|with|by|from|for|really|necessarily|actually|just|either|any of|that|"
@@ -66,7 +66,7 @@ _AMONG = re.compile(
     rf"\b(?:between|among|amongst|out of|of|from|compar(?:e|ed|ing)|consider(?:ing)?|given) (?:options |the options )?({LIST}),"
 )
 _CORRECTED = re.compile(
-    r"\b(?:but|however|wait|actually|so|hence|therefore|thus|instead|on reflection|closer|rather|final(?:ly)?|yet)\b"
+    r"\b(?:but|however|wait|actually|so|hence|therefore|thus|instead|on reflection|closer|rather|final(?:ly)?|yet|no,)(?!\w)"
 )
 
 _BETWEEN = rf"[^.;:!?{MARK[1:-1]}{DENIED}]"
@@ -106,7 +106,8 @@ CLAIMED = re.compile(
     rf"(?: to be)? {_DEGREE}(?:the |a |an |my |our )?(?:only |most |best |more |one |single |final |correct |right )?{_FITS}"
     rf"|({LIST})[)\"']? (?:also )?(?:matches|fits|agrees|holds|applies|works|describes|remains|wins|stands out|comes "
     r"closest|makes (?:the most )?sense)\b"
-    rf"|({LIST})[)\"']? it is\b"
+    rf"|({LIST})[)\"']? it is\b|{DENIED}[^.;]{{0,40}}[,;] ({LIST}) (?:is|does|fits)\W*$"
+    rf"|\b(?:wait|no|actually|correction|sorry|hmm)[,:] (?:(?:actually|no|wait|it is|it's|rather|so),? ){{0,3}}{_OPEN}({LIST})"
     rf"|\b(?:only|leaves|leaving|left with|remaining)\b{_BETWEEN}{{0,24}}?[\s:]{_OPEN}({LIST})"
     r"|\b(?:so|thus|hence|therefore|consequently|accordingly|ergo|overall|in conclusion|in short|to conclude|finally|"
     r"clearly|definitely)\b[,:]?\s"

@@ -28,7 +28,10 @@ _SHORT_PLACES = {f"{number}{['st', 'nd', 'rd', 'th'][min(number, 4) - 1]}": numb
 _PLACE_OF = {word: number for number, word in enumerate(_PLACES)} | _SHORT_PLACES | {"last": -1, "final": -1}
 _NOUN = r"(?:option|choice|alternative|candidate|possibility)"
 _ORDINAL = re.compile(
-    rf"\b(?:the\s+)?({'|'.join(_PLACE_OF)})\s+(?:(?:listed|given)\s+)?(?:{_NOUN}|one|answer)\b(?!\s+of\b)", re.I
+    rf"\b(?:the\s+)?({'|'.join(_PLACE_OF)})\s+(?:(?:listed|given)\s+)?(?:{_NOUN}|one|answer)\b(?!\s+of\b)"
+    rf"|\b(?:the\s+)?(?P<also>{'|'.join(_PLACES)})(?=\s+(?:and|or)\s+(?:the\s+)?(?:{'|'.join(_PLACE_OF)})\s+(?:{_NOUN}|one|answer)s?\b)"
+    r"|第\s?(?P<han>[一二三四五六七八九十])\s?(?:个|项)(?:选项|答案)?|选项\s?(?P<item>[一二三四五六七八九十])",
+    re.IGNORECASE,
 )
 _NUMBERED = re.compile(rf"\b{_NOUN}\s+(?:number\s+|no\.?\s*|#\s?)?(\d{{1,3}}|one|two|three|four|five|six)\b(?![.,]\d)", re.I)
 _PRONOUN_BEFORE = re.compile(
@@ -36,6 +39,7 @@ _PRONOUN_BEFORE = re.compile(
     r"another|accurate|likely|either|option|choice)\s+$",
     re.IGNORECASE,
 )
+_OF_LETTER = re.compile(r"(?<!\w)\(?[A-Z]\)? (?:is|are|seems?|looks?|must be) (?:not |also |both |clearly |the )?$")
 _RIGHT_BEHIND = re.compile(r"\s+(?:one|answer|option|choice|match|description|order|now|away)\b|\s*(?:answer|option)\b", re.I)
 _AFTER_A = [
     "is",
@@ -90,7 +94,9 @@ _AFTER_A = [
     "match",
 ]
 _MID_SENTENCE = re.compile(r"[a-z,] $")  # where an article is written small
-_AS_A_LETTER = re.compile(rf"\s*(?:$|[.,:;!?✓✔✅✗✘❌×)\]/&+=–\-\"'\n]|(?:{'|'.join(_AFTER_A)})\b|[\u3400-\u9fff{MARK[1:-1]}])")
+_AS_A_LETTER = re.compile(
+    rf"\s*(?:$|[.,:;!?✓✔✅✗✘❌×)\]/&+=–\-\"'\n]|(?:{'|'.join(_AFTER_A)})\b|[B-Z]\b|[\u3400-\u9fff{MARK[1:-1]}])"
+)
 
 
 def labels(count: int) -> list[str]:
@@ -154,8 +160,10 @@ class Lexer:
         small = either.lower()
         letters = re.compile(
             rf"[(\[]\s?(?P<bracketed>{either}|{small})\s?[)\]]"
-            rf"|\b(?i:{_NOUN}s?|letters?)\s+[\"'(]?(?P<named>(?:{either})(?![\w'])|(?:{small})(?![\w'])(?=\W*$|\W*\n|"
+            rf"|\b(?i:{_NOUN}s?|letters?)\s+[\"'(]?(?P<named>(?:{either})(?![\w'])|(?:{small})(?![\w'])(?=\W*$|\W*\n| is\b|"
             r"[.,:)]))[\"')]?"
+            rf"|(?:(?<='s )|(?<=is )|(?<=be ))(?P<ending>{small})(?=\W*$)"
+            rf"|(?<![\w'.\-])(?P<right>{small})(?= is (?:the )?(?:correct|right|best|answer)\b)"
             rf"|(?<![\w'])[\"'](?P<quoted>{either}|{small})\.?[\"'](?!\w)"
             rf"|(?<![\w'.\-])(?P<lone>{either})(?![\w']|-\w|\.\w)"
         )
@@ -169,8 +177,10 @@ class Lexer:
         return _one_mention(text.lower())
 
     def _ordinal(self, found: re.Match[str]) -> str:
-        place = _PLACE_OF[found[1].lower()]
-        if found[1].lower() == "final" or not -1 <= place < len(self.choices):
+        han = found["han"] or found["item"]
+        word = (found[1] or found["also"] or "").lower()
+        place = "一二三四五六七八九十".index(han) if han else _PLACE_OF[word]
+        if word == "final" or not -1 <= place < len(self.choices):
             return found[0]
         return chr(_PLACE + place % len(self.choices))
 
@@ -203,7 +213,7 @@ class Lexer:
         return 0, 0
 
     def _letter(self, found: re.Match[str]) -> str:
-        name = found["bracketed"] or found["named"] or found["quoted"]
+        name = found["bracketed"] or found["named"] or found["quoted"] or found["ending"] or found["right"]
         if name:
             return chr(_LETTER + self.places[name.upper()])
         name = found["lone"]
@@ -220,7 +230,7 @@ def _is_other_sense(words: Sequence[str], text: str, start: int, end: int) -> bo
     if list(words) == ["one"]:
         return _PRONOUN_BEFORE.search(text[max(0, start - 14) : start]) is not None
     if words[-1] in ("right", "correct", "true"):
-        return _RIGHT_BEHIND.match(text, end) is not None
+        return _OF_LETTER.search(text[max(0, start - 28) : start]) is not None or _RIGHT_BEHIND.match(text, end) is not None
     return False
 
 

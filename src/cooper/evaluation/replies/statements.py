@@ -101,6 +101,7 @@ _REFUSED = re.compile(
     r"(?:not |n['’]t )?(?:provided|attached|available|missing|included|shared|uploaded|blank|corrupted|empty|loading|visible)\b"
     rf"|\bno {_PICTURE}\b[^.!?]{{0,12}}\b(?:came|come|arrived|sent|received|in (?:our|this|your) (?:conversation|message|"
     r"chat|prompt))\b"
+    rf"|^\W*no {_PICTURE}(?: (?:was |is )?(?:found|detected|seen))?\W*$|\bsee no {_PICTURE}\b(?! (?:of|on|in|at)\b)"
     rf"|\b{_PICTURE} (?:did not|didn't|failed to|could not be|couldn't be) (?:load|open|come|arrive|upload)"
     rf"|\b{_PICTURE} (?:cannot|can['’]t|can not) be (?:seen|viewed|opened|processed|loaded|accessed|displayed)\b"
     r"|\bas an? (?:\w+[ -]){0,3}(?:ai|assistant|model)\b[^.!?]{0,60}?\b(?:cannot|can['’]t|can not|unable|not able|no way|"

@@ -34,14 +34,15 @@ _NO_SIDE = re.compile(  # phrases in which yes and no are no answer
     r"|\b(?:no|false|incorrect|wrong)\s?(?:or|nor|and|/)\s?(?:yes|true|correct|right)\b"
     r"|\b(?:whether|if) (?:it|that|this|the (?:statement|claim))(?: is|'s) (?:true|false|correct|right)\b"
     r"|是否|是不是|有没有|对不对"
+    r"|\byes\W{1,5}and no\b|\bno\W{1,5}and yes\b"
     r"|\b(?:yes|no) (?:would|could|should|cannot|can't|is (?:not|wrong|incorrect))\b"
 )
-_BELIEVE = r"(?:of course|i think|i believe|i am sure|i'm sure|i suppose|i guess|clearly|surely|certainly|definitely)(?: that)?"
+_BELIEVE = r"(?:of course|i think|i believe|i am sure|i'm sure|i suppose|i guess|i would say|i'd say|clearly|surely|certainly|definitely)(?: that)?"
 _ITS = r"(?:it|they|there|he|she|this|that) (?:is|are|does|do|was|were|has|have|can|will)"
 _TO_NO = re.compile(
     rf"\b(?:is|are|was|does|do)?n't {_FILL}(?:{_GOOD})\b|\b{_NOT} {_FILL}(?:{_GOOD})\b|\b(?:far from|anything but) "
     r"(?:true|correct)\b"
-    r"|\b(?:absolutely|definitely|certainly|of course|surely|clearly|obviously|probably|apparently|most likely|likely) "
+    r"|\b(?:absolutely|definitely|certainly|of course|surely|clearly|obviously|probably|apparently|evidently|seemingly|presumably|most likely|likely) "
     r"not\b|\bnot at all\b"
     rf"|\b{_BELIEVE} {_ITS}(?: not|n't)\b|\bi (?:do not|don't) (?:think|believe) {_ITS}(?=\W*$|[.,;!])"
     r"|\bi(?:'m| am)? (?:afraid|suppose|guess|think|believe) not\b"
@@ -52,7 +53,7 @@ _TO_YES = re.compile(
     rf"\b{_NOT} {_FILL}(?:{_BAD})\b|n't {_FILL}(?:{_BAD})\b|\bi(?:'d)? (?:would )?(?:think|believe|say|suppose|guess|"
     r"reckon) so\b|\bi agree\b"
     rf"|\b{_BELIEVE} {_ITS}(?=\W*$|[.,;!])"
-    r"|\b(?:it |that )?(?:seems|appears|looks) (?:so|that way|like it|to be so|to be the case)\b|\bwithout (?:a )?doubt\b"
+    r"|\b(?:it |that )?(?:seems|appears|looks|would appear|would seem) (?:so|that way|like it|to be so|to be the case)\b|\bwithout (?:a )?doubt\b"
 )
 _JUDGED = re.compile(
     rf"(?:^|\b){_THIS}(?: is|'s| are| was| seems| looks| appears)? (?:to be )?{_FILL}(?P<side>{_GOOD}|{_BAD})\b(?! "
@@ -68,35 +69,18 @@ _SHORT_AUX = re.compile(
     r"n't)?[\s.!]*"
 )
 _SHORT_NO = frozenset(
-    [
-        "n",
-        "not exactly",
-        "hardly",
-        "unlikely",
-        "very unlikely",
-        "not likely",
-        "doubtful",
-        "none",
-        "there are none",
-        "there is none",
-        "there isn't one",
-        "not so",
-        "nothing",
-    ]
+    (
+        "n|not exactly|hardly|unlikely|very unlikely|not likely|doubtful|none|there are none|there is none|"
+        "there isn't one|not so|nothing|it seems not|evidently not|not as far as i can see|not that i can see|"
+        "in no way|improbable"
+    ).split("|")
 )
 _SHORT_YES = frozenset(
-    [
-        "y",
-        "likely",
-        "very likely",
-        "quite likely",
-        "there is one",
-        "there are some",
-        "most likely",
-        "quite so",
-        "it is so",
-        "without question",
-    ]
+    (
+        "y|likely|very likely|quite likely|there is one|there are some|most likely|quite so|it is so|"
+        "without question|sure thing|you bet|uh-huh|mm-hmm|probably|no doubt|undoubtedly|sure enough|naturally|"
+        "obviously|clearly"
+    ).split("|")
 )
 _SIDE = re.compile(rf"(?<![\w-])(?:(?P<no>{_NO_WORDS})|(?P<yes>{_YES_WORDS}|{_OTHER_YES}))(?![\w-])")
 _WEAK = frozenset(
@@ -127,7 +111,7 @@ ANNOUNCED = re.compile(
     r"thus|so|overall|in conclusion)\b[,:]?"
 )
 _CHINESE_NO = re.compile(
-    r"^(?:答案\s?(?:是|为)?\s?:?\s?)?[\"']?(?:不[是对会能可行存正]?|否|没有|没|错|无(?!法)|并?非|假|不正确)"
+    r"^(?:答案\s?(?:是|为)?\s?:?\s?)?[\"']?(?:并?不[是对会能可行存正]?|否|没有|没|错|无(?!法)|并?非|假|不正确)"
 )
 _CHINESE_YES = re.compile(r"^(?:答案\s?(?:是|为)?\s?:?\s?)?[\"']?(?:是|对|正确|没错|不错|有|可以|能|会|真|存在|确实|当然)")
 _CHINESE_OPEN = re.compile(r"无法|不[太大很]?确定|不知道|不清楚|难以|看不[清出到]|说不|不好说|不能(?:确定|判断|回答)")
@@ -141,7 +125,7 @@ _NO_LEADS = re.compile(
 _UNSURE = re.compile(
     r"\b(?:can(?:no|')?t|can not|unable to|not able to|impossible to|hard to|difficult to|not possible to) (?:\w+ "
     r")?(?:tell|say|determine|decide|answer|know|judge|see|be sure|confirm)\b"
-    r"|\b(?:not sure|unsure|uncertain|unclear|it depends|not enough|insufficient|maybe|perhaps|(?:could|may|might) be|either)\b"
+    r"|\b(?:not sure|unsure|uncertain|unclear|it depends|not enough|insufficient|maybe|perhaps|(?:could|may|might) be|either|one hand)\b"
 )
 
 
@@ -174,6 +158,11 @@ def _in_chinese(text: str, trail: Trail) -> Reading[str]:
     for clause in (*answers[::-1], *clauses[:1]):
         clause = re.sub(r"[\"' ]", "", clause)
         clause = re.sub(r"^(?:我|所以|因此)?(?:认为|觉得|想)?\s?", "", clause)
+        clause = re.sub(
+            r"^(?:这|该|此|那|上述)?(?:个|种|句话)?(?:说法|陈述|描述|判断|表述)?(?:是)?(?=正确|错|对|不对|不正确|真|假)",
+            "",
+            clause,
+        )
         clause = re.sub(r"^.*答案\s?(?:应该|就)?(?:是|为)?\s?:?\s?", "", clause) or clause
         if re.match(r"是(?:否|不是)", clause):
             continue
