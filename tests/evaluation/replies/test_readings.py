@@ -1,8 +1,8 @@
 """Replies with the value that a careful reader finds in them, written down with the sentence before any rule saw it.
 
 `frozen.jsonl`: what was read rightly before the reader became a grammar, which must not be lost. `kinds.jsonl`: kinds of
-replies that models write. The first line of a file holds its sets of options; the others are `[kind, reply, value]`, for a choice
-with the place of its options before the reply, and in `kinds.jsonl` with the kind's name in front.
+replies that models write. The first line of a file holds its sets of options; the others are `[kind, reply, value]`, for a
+choice with the place of its options before the reply, and in `kinds.jsonl` with the kind's name in front.
 """
 
 import json

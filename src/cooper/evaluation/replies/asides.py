@@ -25,7 +25,11 @@ _NOT = re.compile(
     re.IGNORECASE,
 )
 _AT_FIRST = re.compile(r"(?: \w+)? (?:at first|initially|originally|before)\b", re.IGNORECASE)
-_PLACED = re.compile(r"\b(?:around|near|by|at|behind|beside|under|next to|in|per|among|into)\s+(?:the |all )?$", re.IGNORECASE)
+_PLACED = re.compile(
+    r"\b(?:around|near|by|at|behind|beside|under|next to|out of|of the|maybe|perhaps|possibly|in|per|among|"
+    r"into)\s+(?:the |all )?$",
+    re.IGNORECASE,
+)
 _LISTED = re.compile(r"^[ ]*(\d{1,2})[.)]\s+(?=\S)", re.MULTILINE)
 _ASIDE = re.compile(
     r"\b(?:based on|assum(?:ing|es?|ed|ption)|given (?:that|the|an?|its)|using|uses?|used|reference|compar(?:ed|ing) "

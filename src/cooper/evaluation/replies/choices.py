@@ -26,7 +26,8 @@ _BARE_LETTER = re.compile(
     r"(?:(?:the )?(?:option|choice|answer|letter)s?\s*[:=]?\s*)?[(\[\"']*([a-z]{1,2})[)\]\"']*", re.IGNORECASE
 )
 _LIST_ONLY = re.compile(
-    rf"(?:both |either |options? )?[\"'(\[]*{MARK}[\"')\]]*(?:(?:\s|[,/&+;.和与或跟及]|and|or|nor|[\"'()\[\]])+{MARK}[\"')\]]*)+[\s.!]*"
+    rf"(?:both |either |options? )?[\"'(\[]*{MARK}[\"')\]]*(?:(?:\s|[,/&+;.和与或跟及]|and|or|nor|"
+    rf"[\"'()\[\]])+{MARK}[\"')\]]*)+[\s.!]*"
 )
 _FEW = 2  # sentences, up to which a mere mention counts wherever it stands
 
@@ -66,12 +67,13 @@ def _place(part: Part, choices: Sequence[str], trail: Trail) -> int | None:
 def _alone(text: str, choices: Sequence[str]) -> int | None:
     """The option that the text is, and nothing else: its letter in either case, its text, or its place."""
     names = labels(len(choices))
-    exact = place_of(text, choices)
+    letter = _BARE_LETTER.fullmatch(text.strip(_AROUND))
+    label = letter[1].upper() if letter else ""
+    exact = names.index(label) if len(label) == 1 and label in names else place_of(text, choices)
+    if exact is None and label in names:
+        exact = names.index(label)
     if exact is not None:
         return exact
-    letter = _BARE_LETTER.fullmatch(text.strip(_AROUND))
-    if letter and letter[1].upper() in names:
-        return names.index(letter[1].upper())
     place = ordinal_place(text.strip(_AROUND), len(choices))
     return place_of(text.strip(_AROUND), choices) if place is None else place
 

@@ -17,6 +17,7 @@ _SCALAR = re.compile(r"\bscalar\s{0,4}\{([^{}]{0,80})\}")
 _DISTANCE_UNIT = re.compile(r"\bdistance[\s_]{0,3}unit\s{0,4}\{([^{}]{0,40})\}")
 _UNITS = "|".join(sorted((re.escape(unit) for unit in METRES if unit.isalpha()), key=len, reverse=True))
 _TUPLE = re.compile(rf"[(\[{{<]\s?[\"']?(-?{VALUE})[\"']?\s?[,;:]\s?[\"']?({_UNITS})\.?[\"']?\s?[)\]}}>]", re.IGNORECASE)
+_LOOSE_UNIT = re.compile(rf"\bscalar\s{{0,4}}\{{[^{{}}]{{0,80}}\}}\s?({_UNITS})\b", re.IGNORECASE)
 _NAMED_UNIT = re.compile(
     rf"({VALUE})[\"']?\s?[,;]\s?[\"']?(?:distance[_ ])?units?[\"']?\s?[:=]\s?[\"']?({_UNITS})\b", re.IGNORECASE
 )
@@ -39,6 +40,7 @@ _CLOSED = re.compile(
     r"\.?\s*(?:$|[;:!\n(]|\.\s|,? (?:not|rather than|instead of)\b)|\s+[^\W\d]+(?: [^\W\d]+){0,2}(?:\.\s|\.?$|\.?\n|:| \()"
 )
 _ARITHMETIC = re.compile(r"\s*(?:[+*×/=]|plus\b|minus\b|times\b|-\s*\d)")
+_TAKEN_FROM = re.compile(r"\s*[-–]\s*\d[^,;]{0,40}=")  # "5 - 2 = 3" is no sum of 2 and 3
 _STRONG = re.compile(
     r"(?:\bthere (?:are|is|were)|\bthere's|\b(?:i|we) (?:can )?(?:see|count|counted|find|found|spot|identify|observe|"
     r"notice|have|estimate|guess|get)|"
@@ -105,6 +107,7 @@ def _official(text: str) -> str | None:
     units = [found[1].strip(" \"'.") for found in _DISTANCE_UNIT.finditer(text)]
     if not scalars:
         return None
+    units = units or [found[1] for found in _LOOSE_UNIT.finditer(text)]
     whole = any(each.is_length for each in quantities(scalars[-1]))
     return f"{scalars[-1].strip()} {units[-1] if units and not whole else ''}".strip()
 
@@ -237,7 +240,7 @@ def _told(kept: Sequence[Quantity], text: str, said: Sequence[Statement]) -> tup
     if (
         len(rest) > 1
         and abs(sum(each.bare for each in rest) - kept[0].bare) < 1e-9
-        and not _ARITHMETIC.match(text, kept[0].end)
+        and not _TAKEN_FROM.match(text, kept[0].end)
     ):
         return "sum", kept[0]
     if len(rest) > 1 and abs(sum(each.bare for each in kept[:-1]) - kept[-1].bare) < 1e-9:

@@ -29,7 +29,8 @@ _PLACE_OF = {word: number for number, word in enumerate(_PLACES)} | _SHORT_PLACE
 _NOUN = r"(?:option|choice|alternative|candidate|possibility)"
 _ORDINAL = re.compile(
     rf"\b(?:the\s+)?({'|'.join(_PLACE_OF)})\s+(?:(?:listed|given)\s+)?(?:{_NOUN}|one|answer)\b(?!\s+of\b)"
-    rf"|\b(?:the\s+)?(?P<also>{'|'.join(_PLACES)})(?=\s+(?:and|or)\s+(?:the\s+)?(?:{'|'.join(_PLACE_OF)})\s+(?:{_NOUN}|one|answer)s?\b)"
+    rf"|\b(?:the\s+)?(?P<also>{'|'.join(_PLACES)})(?=\s+(?:and|or)\s+(?:the\s+)?(?:{'|'.join(_PLACE_OF)})\s+(?:{_NOUN}|"
+    r"one|answer)s?\b)"
     r"|第\s?(?P<han>[一二三四五六七八九十])\s?(?:个|项)(?:选项|答案)?|选项\s?(?P<item>[一二三四五六七八九十])",
     re.IGNORECASE,
 )

@@ -25,13 +25,14 @@ _UNIT = "|".join(_LATIN)
 _MARK = r"''|[\"'”’′″]"
 _NO_INCH = r"(?!(?:tall|high|long|wide|deep|away|apart|from|and|or|to|thick|across|gap|off|by|x)\b)[A-Za-z]"  # "4 in total"
 _INCH_OK = rf"(?!(?<=in)(?<!-in)\s+{_NO_INCH})"
-_GAP = r"(?:,|(?:[~\s]|-)*[\"'({\[]?\s?)"
+_GAP = r"(?:,\s?|(?:[~\s]|-)*[\"'({\[]?\s?)"
 _BEHIND = (
     rf"(?:{_GAP}(?P<unit>(?:{_UNIT})(?![A-Za-z²³])(?!\s?(?:\^|/\s?[a-z])){_INCH_OK}|{_HAN})(?:\.(?=\s*[,\d]))?|"
     rf"(?P<mark>{_MARK}))?"
 )
 _NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w.)\]])[-–]\s?)?(?<![\w.])(?<!\d,)(?P<value>{VALUE})(?!\d)(?P<more>{AND_PART})?(?P<scale>\s(?:hundred|"
+    r"(?P<sign>(?<![\w.)\]])[-–]\s?)?(?:(?<![\w.])|"
+    rf"(?<=\dft))(?<!\d,)(?P<value>{VALUE})(?!\d)(?P<more>{AND_PART})?(?P<scale>\s(?:hundred|"
     rf"thousand|million)\b)?{_BEHIND}",
     re.IGNORECASE,
 )
@@ -50,7 +51,7 @@ _EQUALS = re.compile(r"\s*[=+*×/]")
 _TOLERANCE = re.compile(
     r"[\s,(]{0,3}(?:±|\+\s?/\s?[-–]|\+-|plus or minus|plus/minus|give or take|with (?:an? )?(?:error|margin|uncertainty|"
     r"tolerance)(?: of| margin of)?|"
-    r"\(?(?:error|margin|uncertainty|tolerance)(?: of)?:?|within|to within)\s*(?:about |around )?[-+]?\s?",
+    r"\(?(?:error|margin|uncertainty|tolerance)(?: of)?:?|within|to within|误差)\s*(?:about |around )?[-+]?\s?",
     re.IGNORECASE,
 )
 _AGAIN = re.compile(
@@ -119,7 +120,7 @@ def _in_digits(match: re.Match[str]) -> Quantity:
 def _is_sign(match: re.Match[str]) -> bool:
     """Whether the dash before a number makes it negative: not behind another number, and not with space behind a word."""
     before = match.string[max(0, match.start() - 8) : match.start()].rstrip()
-    if before[-1:].isdigit() or before[-1:] in ("±", "/", "+"):
+    if before[-1:].isdigit() or before[-1:] in ("±", "/", "+", "'", '"'):
         return False
     return match["sign"].strip() == match["sign"] or before[-1:] in ("", "=", ":", "(")
 

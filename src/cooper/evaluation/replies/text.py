@@ -65,7 +65,7 @@ _SIGNS = (
     (re.compile(r"\^\s?\{\s?(-?\d{1,3})\s?\}"), r"^\1"),
     (re.compile(r"(?<=\d)~(?=[^\W\d])"), " "),  # a tie between a number and its unit
 )
-_EMPHASIS = re.compile(r"\*{2,}|`+|(?<!\d)\*|\*(?!\s?\d)|(?<![^\W_])_+|_+(?![^\W_])")
+_EMPHASIS = re.compile(r"(?<!\d)\*{2,}|\*{2,}(?!\d)|`+|(?<![\d*])(?<!\d )\*|\*(?!\s?\d|\*)|(?<![^\W_])_+|_+(?![^\W_])")
 _LINE_MARK = re.compile(r"^[ ]{0,8}(?:[#>]{1,6}[ ]+|[-+•·][ ]+)+", re.MULTILINE)
 _HAN = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _SCRIPTS_MEET = re.compile(rf"(?<={_HAN})(?=[A-Za-z0-9(\"'])|(?<=[A-Za-z0-9)\"'])(?={_HAN})")  # no word goes on there
@@ -173,9 +173,10 @@ def _unboxed(text: str) -> str:
             end = index
             break
     inner = bare(text[begin:end])
-    after = re.match(r"[ ~]*(?:°|degrees?\b|[^\W\d_]{1,11}\.?(?![^\W_]))", bare(text[end + 1 : end + 60]))
+    after = re.match(r"[ ~]*(?:['\"°]|degrees?\b|[^\W\d_]{1,11}\.?(?![^\W_]))", bare(text[end + 1 : end + 60]))
     if after and re.fullmatch(r"[-+]?[\d.,/ –~-]+", inner):
-        return f"{inner} {after[0].strip()}"
+        unit = after[0].strip(" ~")
+        return f"{inner}{unit}" if unit in "'\"°" else f"{inner} {unit}"
     return inner
 
 

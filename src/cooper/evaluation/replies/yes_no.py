@@ -37,12 +37,16 @@ _NO_SIDE = re.compile(  # phrases in which yes and no are no answer
     r"|\byes\W{1,5}and no\b|\bno\W{1,5}and yes\b"
     r"|\b(?:yes|no) (?:would|could|should|cannot|can't|is (?:not|wrong|incorrect))\b"
 )
-_BELIEVE = r"(?:of course|i think|i believe|i am sure|i'm sure|i suppose|i guess|i would say|i'd say|clearly|surely|certainly|definitely)(?: that)?"
+_BELIEVE = (
+    r"(?:of course|i think|i believe|i am sure|i'm sure|i suppose|i guess|i would say|i'd say|clearly|surely|certainly|"
+    r"definitely)(?: that)?"
+)
 _ITS = r"(?:it|they|there|he|she|this|that) (?:is|are|does|do|was|were|has|have|can|will)"
 _TO_NO = re.compile(
     rf"\b(?:is|are|was|does|do)?n't {_FILL}(?:{_GOOD})\b|\b{_NOT} {_FILL}(?:{_GOOD})\b|\b(?:far from|anything but) "
     r"(?:true|correct)\b"
-    r"|\b(?:absolutely|definitely|certainly|of course|surely|clearly|obviously|probably|apparently|evidently|seemingly|presumably|most likely|likely) "
+    r"|\b(?:absolutely|definitely|certainly|of course|surely|clearly|obviously|probably|apparently|evidently|seemingly|"
+    r"presumably|most likely|likely) "
     r"not\b|\bnot at all\b"
     rf"|\b{_BELIEVE} {_ITS}(?: not|n't)\b|\bi (?:do not|don't) (?:think|believe) {_ITS}(?=\W*$|[.,;!])"
     r"|\bi(?:'m| am)? (?:afraid|suppose|guess|think|believe) not\b"
@@ -53,7 +57,8 @@ _TO_YES = re.compile(
     rf"\b{_NOT} {_FILL}(?:{_BAD})\b|n't {_FILL}(?:{_BAD})\b|\bi(?:'d)? (?:would )?(?:think|believe|say|suppose|guess|"
     r"reckon) so\b|\bi agree\b"
     rf"|\b{_BELIEVE} {_ITS}(?=\W*$|[.,;!])"
-    r"|\b(?:it |that )?(?:seems|appears|looks|would appear|would seem) (?:so|that way|like it|to be so|to be the case)\b|\bwithout (?:a )?doubt\b"
+    r"|\b(?:it |that )?(?:seems|appears|looks|would appear|would seem) (?:so|that way|like it|to be so|to be the case)\b|"
+    r"\bwithout (?:a )?doubt\b"
 )
 _JUDGED = re.compile(
     rf"(?:^|\b){_THIS}(?: is|'s| are| was| seems| looks| appears)? (?:to be )?{_FILL}(?P<side>{_GOOD}|{_BAD})\b(?! "
@@ -68,19 +73,15 @@ _SHORT_AUX = re.compile(
     r"are|was|were|does|do|did|can|has|have|'s|'re|will|would)(?: (?:indeed|certainly|definitely))?(?P<no> not|"
     r"n't)?[\s.!]*"
 )
-_SHORT_NO = frozenset(
-    (
-        "n|not exactly|hardly|unlikely|very unlikely|not likely|doubtful|none|there are none|there is none|"
-        "there isn't one|not so|nothing|it seems not|evidently not|not as far as i can see|not that i can see|"
-        "in no way|improbable"
-    ).split("|")
+_SHORT_NO = re.compile(
+    r"n|not exactly|hardly|unlikely|very unlikely|not likely|doubtful|none|there are none|there is none|"
+    r"there isn't one|not so|nothing|it seems not|evidently not|not as far as i can see|not that i can see|"
+    r"in no way|improbable"
 )
-_SHORT_YES = frozenset(
-    (
-        "y|likely|very likely|quite likely|there is one|there are some|most likely|quite so|it is so|"
-        "without question|sure thing|you bet|uh-huh|mm-hmm|probably|no doubt|undoubtedly|sure enough|naturally|"
-        "obviously|clearly"
-    ).split("|")
+_SHORT_YES = re.compile(
+    r"y|likely|very likely|quite likely|there is one|there are some|most likely|quite so|it is so|"
+    r"without question|sure thing|you bet|uh-huh|mm-hmm|probably|no doubt|undoubtedly|sure enough|naturally|"
+    r"obviously|clearly"
 )
 _SIDE = re.compile(rf"(?<![\w-])(?:(?P<no>{_NO_WORDS})|(?P<yes>{_YES_WORDS}|{_OTHER_YES}))(?![\w-])")
 _WEAK = frozenset(
@@ -125,7 +126,8 @@ _NO_LEADS = re.compile(
 _UNSURE = re.compile(
     r"\b(?:can(?:no|')?t|can not|unable to|not able to|impossible to|hard to|difficult to|not possible to) (?:\w+ "
     r")?(?:tell|say|determine|decide|answer|know|judge|see|be sure|confirm)\b"
-    r"|\b(?:not sure|unsure|uncertain|unclear|it depends|not enough|insufficient|maybe|perhaps|(?:could|may|might) be|either|one hand)\b"
+    r"|\b(?:not sure|unsure|uncertain|unclear|it depends|not enough|insufficient|maybe|perhaps|(?:could|may|might) be|"
+    r"either|one hand)\b"
 )
 
 
@@ -139,8 +141,8 @@ def yes_no_reading(reply: str) -> Reading[str]:
         text = bare(tidy(field))
     text = text.lower()
     whole = text.strip(" \n.,!\"'()[]")
-    if whole in _SHORT_NO or whole in _SHORT_YES:
-        return trail.end("no" if whole in _SHORT_NO else "yes", "whole", "the whole reply says so")
+    if _SHORT_NO.fullmatch(whole) or _SHORT_YES.fullmatch(whole):
+        return trail.end("no" if _SHORT_NO.fullmatch(whole) else "yes", "whole", "the whole reply says so")
     if not whole:
         return trail.end("", "empty", "there is nothing to read")
     if is_refusal(text):
