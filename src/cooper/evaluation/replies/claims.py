@@ -8,8 +8,9 @@ import re
 
 from cooper.evaluation.replies.options import DENIED, MARK, SPELLED
 
-_AND = r"(?:\s?[,/&+;]\s?(?:and |or |nor )?|\s?[和与或跟及]\s?| and (?:also )?| or | nor | as well as )"
+_AND = r"(?:\s?[,/&+]\s?(?:and |or |nor )?|\s?[和与或跟及]\s?| and (?:also )?| or | nor | as well as )"
 LIST = rf"{MARK}(?:{_AND}(?:also |both |option )?{MARK}){{0,30}}"
+_ALL_DENIED = rf"{MARK}(?:{_AND}(?:also |both |option )?{MARK}(?! (?:is|are)\b)){{0,30}}"  # "not A, B is right" denies A alone
 _SMALL = (
     r"(?:(?:be|option|the|a|an|in|on|at|of|is|it|to|with|by|from|for|really|necessarily|actually|just|either|any of|that|"
     r"its?|it's|think|believe|say|choose|pick|select|go) ){0,4}"
@@ -23,7 +24,7 @@ _NOT_BEFORE = re.compile(
     r"(?:\b(?:not|never|neither|nor|rather than|instead of|as opposed to|unlike|exclud(?:e|ed|es|ing)|rul(?:e|ed|es|ing) out|"
     r"eliminat(?:e|ed|es|ing)|reject(?:ed|s|ing)?|discard(?:ed|ing)?|except(?: for)?|dismiss(?:ed|ing)?|contrary to|"
     r"no longer|other than|no to)|n't|n’t)"
-    rf" {_SMALL}{_OPEN}({LIST})"
+    rf" {_SMALL}{_OPEN}({_ALL_DENIED})"
 )
 _OVER = re.compile(rf"(?<={MARK}) (?:over|than|before) {_OPEN}({LIST})")
 _PREFERRED = re.compile(rf"(?<=\bprefer {MARK}) to {_OPEN}({LIST})")
@@ -36,7 +37,7 @@ _WRONG = (
 _NOT_AFTER = re.compile(
     rf"({LIST})[)\"']?,?(?: \([^()]{{0,80}}\))?,?(?: (?:option|one|choice|answer|which|that|both|all|too|itself))?"
     rf"(?: (?:is|are|was|were|seems?|looks?|appears?|must be|would be|has to be)(?: to be)? {_DEGREE}{_WRONG}"
-    r"| ?(?:isn't|aren't|wasn't|doesn't|don't|didn't|won't|wouldn't|can't|couldn't|cannot|can not|does not|do not|did "
+    r"| ?(?:isn't(?! it\b)|aren't|wasn't|doesn't|don't|didn't|won't|wouldn't|can't|couldn't|cannot|can not|does not|do not|did "
     r"not|would not|"
     r"could not|will not|has no\b|lacks?\b|fails?\b|contradicts?\b|conflicts?\b|can be (?:safely )?(?:ruled|exclu|elimin|"
     r"dismiss|discard|reject))"
@@ -117,7 +118,8 @@ CLAIMED = re.compile(
     rf"|(?:选择?|应选|故选|选项)\s?(?:了|的是|是|为)?\s?[:]?\s?[\"'(\[]{{0,2}}({LIST})|({LIST})\s?(?:项)?\s?(?:是)?\s?(?:正确|对的|对\b)"
 )
 OPENING = re.compile(
-    rf"{_OPEN}({SPELLED})[)\"'\]]{{0,2}}(?:\s?[.:;)]|\s?,(?! {MARK})|\s?[–-]|\s?$| because\b| since\b| as\b| for\b| due to\b)"
+    rf"{_OPEN}({SPELLED})[)\"'\]]{{0,2}}(?:\s?[.:;)]|\s?,(?! {MARK})|\s?[–-]|\s?$| because\b| since\b| as\b(?! well)| "
+    r"for\b| due to\b)"
 )
 PLAN = re.compile(
     r"(?:let me|let's|let us|i will|i'll|i need to|we need to|first|to (?:determine|decide|answer|find)|next|consider|now) "

@@ -24,7 +24,7 @@ _HAN = "|".join(unit for unit in METRES if not unit.isascii() and unit.isalpha()
 _UNIT = "|".join(_LATIN)
 _MARK = r"''|[\"'”’′″]"
 _NO_INCH = r"(?!(?:tall|high|long|wide|deep|away|apart|from|and|or|to|thick|across|gap|off|by|x)\b)[A-Za-z]"  # "4 in total"
-_INCH_OK = rf"(?!(?<=in)(?<!-in)\s+{_NO_INCH})"
+_INCH_OK = rf"(?!(?<=in)(?<!-in) +{_NO_INCH})"
 _GAP = r"(?:,\s?|(?:[~\s]|-)*[\"'({\[]?\s?)"
 _BEHIND = (
     rf"(?:{_GAP}(?P<unit>(?:{_UNIT})(?![A-Za-z²³])(?!\s?(?:\^|/\s?[a-z])){_INCH_OK}|{_HAN})(?:\.(?=\s*[,\d]))?|"
