@@ -83,3 +83,8 @@ def test_an_interrupted_training_says_how_to_go_on(run, tmp_path, monkeypatch):
 def test_a_bad_number_of_scenes_is_one_sentence(run, tmp_path):
     ran = run("scenes", "render", "--count", 0, "--out", tmp_path / "set")
     assert ran.code == 1 and "count" in ran.err and not (tmp_path / "set").exists()
+
+
+def test_the_command_prints_the_notes(run, tmp_path):
+    ran = run("export", "nano", tmp_path / "out")
+    assert ran.code == 0 and "note: autoencoder.norm_groups is 8, published 32" in ran.err and "note" not in ran.out

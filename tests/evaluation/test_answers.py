@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import (
+from cooper.evaluation.replies.answers import (
     QUESTION_TYPES,
     is_close,
     mean_relative_accuracy,

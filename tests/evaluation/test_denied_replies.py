@@ -2,7 +2,7 @@
 
 import pytest
 
-from cooper.evaluation.answers import read_yes_no
+from cooper.evaluation.replies.answers import read_yes_no
 
 REPLIES = [
     ("It is not true.", "no"),

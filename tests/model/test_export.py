@@ -1,16 +1,20 @@
 """`export` writes whole files or says why not."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import SafetensorError
+from tokenizers import Tokenizer
 
 from cooper.errors import CooperError
+from cooper.files.hub import resolve
 from cooper.model import weights
 from cooper.model.checkpoint import open_checkpoint
 from cooper.model.cooper import CooperModel
 from cooper.model.export import checkpoint_of, export
+from cooper.model.published_limits import unplaced_settings
 
 
 def test_a_directory_exports_without_building_the_model(tiny_model: CooperModel, ours: Path, tmp_path: Path) -> None:
@@ -61,3 +65,29 @@ def test_full_disk_leaves_no_half_file(tiny_model: CooperModel, tmp_path: Path, 
     with pytest.raises(CooperError, match=r"ema.safetensors could not be written: .*No space left"):
         export(tiny_model, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_the_published_code_has_no_place_for_is_named():
+    """nano differs in all that the published code holds as constants; the golden checkpoint in sizes alone."""
+    notes = unplaced_settings(open_checkpoint(resolve("nano")))
+    named = ("latent_patch_size", "autoencoder.norm_groups", "autoencoder.scale", "transforms.vae", "transforms.vit")
+    named += (
+        "drawing.num_timesteps",
+        "modalities.depth",
+        "modalities.segmentation",
+        "prompts",
+        "pre-tokenizer",
+        "answer_prefix",
+    )
+    for name in named:
+        assert any(note.startswith((name, f"the {name}")) for note in notes), name
+
+
+def test_an_export_has_the_files_of_a_slow_tokenizer(tmp_path):
+    from transformers import Qwen2Tokenizer
+
+    export(resolve("nano"), tmp_path / "out")
+    vocabulary = json.loads((tmp_path / "out" / "vocab.json").read_text())
+    slow = Qwen2Tokenizer(str(tmp_path / "out" / "vocab.json"), str(tmp_path / "out" / "merges.txt"))
+    fast = Tokenizer.from_file(str(resolve("nano") / "tokenizer.json"))
+    assert vocabulary["a"] == fast.token_to_id("a") and slow("cube").input_ids == fast.encode("cube").ids

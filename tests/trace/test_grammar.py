@@ -40,9 +40,11 @@ def test_registry_order_decides_between_requests():
     assert parse_turn(turn, TAGS[::-1]) == Perceive("segmentation", SEGMENT, f"<think>x</think>\n {DEPTH}")
 
 
-def test_every_request_of_the_tag_leaves_the_rest():
-    turn = f" a{DEPTH}b<depth-estimation>other\n</depth-estimation>c "
-    assert parse_turn(turn, TAGS) == Perceive("depth-estimation", DEPTH, " abc ")
+def test_the_first_request_and_its_exact_copies_leave_the_rest():
+    """As published: the text of the first request is deleted wherever it stands, another request of the same tag stays."""
+    other = "<depth-estimation>other\n</depth-estimation>"
+    turn = f" a{DEPTH}b{other}c{DEPTH} "
+    assert parse_turn(turn, TAGS) == Perceive("depth-estimation", DEPTH, f" ab{other}c ")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 import errno
 import json
 import math
+import os
+import subprocess
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -180,4 +183,154 @@ def test_missing_and_damaged_files_are_named(tmp_path):
         Trace.load(tmp_path / "t")
     (tmp_path / "t" / "input_0.png").unlink()
     with pytest.raises(CooperError, match=r"input_0\.png"):
+        Trace.load(tmp_path / "t")
+
+
+class Killed(BaseException):
+    """What a test raises where a process would be killed: no handler runs, no file is put back."""
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_process_killed_while_it_replaces_a_trace_loses_neither(tmp_path, monkeypatch, renames):
+    replace(full_trace(), seed=1).save(tmp_path / "t")
+    done, rename = [], os.replace
+
+    def killed(*arguments):
+        if len(done) == renames:
+            raise Killed
+        done.append(arguments)
+        rename(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", killed)
+        patched.setattr("shutil.rmtree", lambda *_, **__: None)  # a killed process tidies nothing
+        with pytest.raises(Killed):
+            replace(full_trace(), seed=2).save(tmp_path / "t")
+    assert Trace.load(tmp_path / "t").seed == 1
+    replace(full_trace(), seed=3).save(tmp_path / "t")
+    assert Trace.load(tmp_path / "t").seed == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_drafts_of_processes_that_are_gone_are_removed(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / f".t.draft-{gone.pid}").mkdir()
+    (tmp_path / ".t.draft-1").mkdir()  # process 1 always runs
+    (tmp_path / ".t2.draft-x").mkdir()
+    full_trace().save(tmp_path / "t")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".t.draft-1", ".t2.draft-x", "t"]
+
+
+@pytest.mark.parametrize("name", ["t[1]", "a*b", "ä ö", "-x"])
+def test_any_name_of_a_folder_will_do(tmp_path, name):
+    for seed in (1, 2):
+        replace(full_trace(), seed=seed).save(tmp_path / name)
+    assert Trace.load(tmp_path / name).seed == 2 and [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("", "working directory"),
+        (".", "working directory"),
+        ("file", "is a file"),
+        ("file/below", "is a file"),
+        ("a" * 300, "at most 200 bytes"),
+        ("a\0b", "null byte"),
+        ("/proc/t", "/proc"),
+    ],
+)
+def test_a_place_where_no_trace_can_be_is_named(tmp_path, monkeypatch, place, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(CooperError, match=said):
+        full_trace().save(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("token_ids", [True]),
+        ("token_ids", [1.5]),
+        ("logprobs", [False]),
+        ("logprobs", ["1"]),
+        ("seconds", -1),
+        ("seconds", 10**400),
+        ("seconds", math.nan),
+        ("seconds", True),
+        ("truncated", 1),
+        ("text", None),
+        ("text", 10**300),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named(tmp_path, field, value):
+    assert f"steps.0: '{field}'" in edited(tmp_path, lambda f: f["steps"][0].update({field: value}))
+
+
+def test_the_file_itself_may_be_wrong(tmp_path):
+    full_trace().save(tmp_path / "t")
+    path = tmp_path / "t" / "trace.json"
+    for content in (b"[" * 100_000, b"", b"[]", b"\xff\xfe{}", b'{"version": ' + b"9" * 5000 + b"}"):
+        path.write_bytes(content)
+        with pytest.raises(CooperError, match=r"trace\.json"):
+            Trace.load(tmp_path / "t")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(CooperError, match="is a folder"):
+        Trace.load(tmp_path / "t")
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path):
+    trace = full_trace()
+    trace.save(tmp_path / "t")
+    path = tmp_path / "t" / "trace.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert_same(Trace.load(tmp_path / "t"), trace)
+
+
+def npy(header: str) -> bytes:
+    text = header.encode("latin1")
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2700000000,), }\n"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-4,), }\n"),
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': (4,), }\n"),
+        npy("(" * 9000),
+        npy("{'descr': '<f4'}"),
+        npy("\x00" * 40),
+        b"PK\x03\x04" + bytes(60),
+        b"",
+    ],
+    ids=range(8),
+)
+def test_an_array_that_promises_what_it_does_not_hold_is_named(tmp_path, content):
+    full_trace().save(tmp_path / "t")
+    (tmp_path / "t" / "step_1.drawn.npy").write_bytes(content)
+    with pytest.raises(CooperError, match=r"step_1\.drawn\.npy"):
+        Trace.load(tmp_path / "t")
+
+
+@pytest.mark.parametrize("name", ["input_0.png", "step_1.drawn.npy", "trace.json"])
+def test_a_pipe_in_a_trace_does_not_hang(tmp_path, name):
+    full_trace().save(tmp_path / "t")
+    (tmp_path / "t" / name).unlink()
+    os.mkfifo(tmp_path / "t" / name)
+    with pytest.raises(CooperError, match="no regular file"):
+        Trace.load(tmp_path / "t")
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path):
+    full_trace().save(tmp_path / "t")
+    path = tmp_path / "t" / "input_0.png"
+    content = bytearray(path.read_bytes())
+    content[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height in the header
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(CooperError, match=r"input_0\.png unpacks to more"):
         Trace.load(tmp_path / "t")

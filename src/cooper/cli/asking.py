@@ -1,6 +1,7 @@
 """`cooper ask`, `cooper depth` and `cooper segment`: a picture in, a trace out."""
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +33,10 @@ SeedOption = Annotated[int, typer.Option("--seed", help="From 0 to 2**32 - 1; th
 NativeOption = Annotated[bool, typer.Option("--native", help="Keep the map at the size it was drawn, not the picture's.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the trace and its page.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+ChoiceOption = Annotated[
+    list[str] | None,
+    typer.Option("--choice", help="What the answer may be, repeated; nano takes what the question lists."),
+]
 PictureArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")]
 
 
@@ -42,6 +47,8 @@ def ask(
     mode: Annotated[AskMode, typer.Option(help="How the model works.")] = AskMode.INTERLEAVED,
     seed: SeedOption = 0,
     subject: Annotated[int, typer.Option(help="The picture that maps are drawn of, from 0; -1 is the last.")] = -1,
+    choice: ChoiceOption = None,
+    free: Annotated[bool, typer.Option("--free", help="Do not hold the answer to options that the question lists.")] = False,
     base: BaseOption = None,
     device: DeviceOption = None,
     out: OutOption = None,
@@ -52,11 +59,12 @@ def ask(
     from cooper.trace.asked import question_of
 
     asked = question_of(images, question, subject)  # a bad question or folder is refused before a model is loaded
+    choices = () if free else choice or None
     loaded = _load(model, base, device, seed, out)
     if as_json:
-        trace = loaded.ask(list(asked.images), question, mode.value, seed, subject)
+        trace = loaded.ask(asked, mode=mode.value, seed=seed, choices=choices)
     else:
-        trace = _stream(loaded, asked, mode, seed)
+        trace = _stream(loaded, asked, mode, seed, choices)
     if out is not None:
         save_trace(trace, out)
     if as_json:
@@ -126,14 +134,14 @@ def _load(model: str, base: Path | None, device: str | None, seed: int, out: Pat
     return Cooper.from_pretrained(model, base=base, device_map=device)
 
 
-def _stream(model: "Cooper", asked: "Question", mode: AskMode, seed: int) -> "Trace":
+def _stream(model: "Cooper", asked: "Question", mode: AskMode, seed: int, choices: Sequence[str] | None) -> "Trace":
     from rich.console import Console
 
     from cooper.cli.printing import TracePrinter
     from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
 
     printer = TracePrinter(Console(), asked, [modality.tag for modality in model.modalities.values()])
-    for event in model.stream(list(asked.images), asked.text, mode.value, seed, asked.subject):
+    for event in model.stream(asked, mode=mode.value, seed=seed, choices=choices):
         match event:
             case TextDelta(_, text):
                 printer.text(text)

@@ -41,13 +41,20 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty directory.")],
     base: BaseOption = None,
 ) -> None:
-    """Write a model in the published layout; numbers and types stay as they are."""
+    """Write a model in the published layout; numbers and types stay as they are. Notes name what that layout cannot say."""
     directory, target = resolve(model), output_folder(out)
     from cooper.model.checkpoint import open_checkpoint
     from cooper.model.export import export as write
+    from cooper.model.published_limits import unplaced_settings
 
-    for path in write(open_checkpoint(directory, base), target):
+    checkpoint = open_checkpoint(directory, base)
+    for path in write(checkpoint, target):
         typer.echo(str(path))
+    notes = unplaced_settings(checkpoint)
+    for note in notes:
+        typer.echo(visible(f"note: {note}"), err=True)
+    if notes:
+        typer.echo("note: the published code holds these as constants and does not read them from the files.", err=True)
 
 
 def report_text(report: "Report") -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli import asking, checkpoints, data, evaluate, kits, scenes, studying, training
+from cooper.cli import asking, checkpoints, data, evaluate, kits, reading, scenes, studying, training
 from cooper.cli.faults import flush_or_tell, tell, write_what_the_console_can
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.add_typer(data.app, name="data")
 app.command("eval")(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(studying.study)
+app.command()(reading.read)
 app.command()(kits.vlmeval)
 
 

@@ -1,28 +1,20 @@
-"""What a judge is asked, word for word, and how its replies are read. A judge sees text only, never the pictures.
+"""What a judge is asked, word for word; `replies.verdicts` reads what it says. A judge sees text only, never the pictures.
 
 Material that is to be judged stands between lines with a code made from the material itself, so that no text can close
-its own fence. Readers are strict: anything but the form asked for is None.
+its own fence.
 """
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import LETTERS
+from cooper.evaluation.replies.verdicts import NO_CHOICE, OPTIONS
 
-PROMPT_VERSION = "1"  # part of every cache key: raise it when a wording or a reader changes its meaning
-NO_CHOICE = "Z"  # what the judge writes when a reply chooses none of the options
-OPTIONS = LETTERS.removesuffix(NO_CHOICE)
-
-_ALOUD = re.compile(r"^.*</think>", re.DOTALL)
-_DECORATION = " \t\r\n*_`\"'"
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+PROMPT_VERSION = "1"  # part of every cache key: raise it when a wording changes its meaning
 
 
 def is_right_prompt(question: str, truth: str, reply: str) -> str:
-    """Ask whether a reply says the same as the right answer; read it with `read_verdict`."""
+    """Ask whether a reply says the same as the right answer; read it with `verdicts.read_verdict`."""
     return _prompt(
         "You check replies to questions about pictures. The right answer is given, so do not work the question out "
         "yourself: find what the reply finally answers and compare. The reply is right when its final answer means the "
@@ -35,7 +27,7 @@ def is_right_prompt(question: str, truth: str, reply: str) -> str:
 
 
 def grade_prompt(question: str, truth: str, reply: str) -> str:
-    """Ask how much of the right answer a reply gives, 0.0 to 1.0; read it with `read_grade`."""
+    """Ask how much of the right answer a reply gives, 0.0 to 1.0; read it with `verdicts.read_grade`."""
     return _prompt(
         "You grade replies to questions about pictures. The right answer is given; your grade says how much of it the "
         "reply gives: 1.0 for all of it, 0.0 for none of it, and in between the share that is there, so 0.5 for half. "
@@ -48,7 +40,7 @@ def grade_prompt(question: str, truth: str, reply: str) -> str:
 
 
 def extract_choice_prompt(question: str, choices: Sequence[str], reply: str) -> str:
-    """Ask which option a reply chose; read it with `read_extracted_choice`. CooperError: no choices or over 25."""
+    """Ask which option a reply chose; read it with `verdicts.read_extracted_choice`. CooperError: no choices or over 25."""
     if not 1 <= len(choices) <= len(OPTIONS):
         raise CooperError(f"a question for the judge needs 1 to {len(OPTIONS)} choices, got {len(choices)}")
     options = "\n".join(f"{letter}. {choice}" for letter, choice in zip(OPTIONS[: len(choices)], choices, strict=True))
@@ -62,7 +54,7 @@ def extract_choice_prompt(question: str, choices: Sequence[str], reply: str) -> 
 
 
 def extract_number_prompt(question: str, reply: str) -> str:
-    """Ask which number a reply gives as its answer; read it with `read_extracted_number`."""
+    """Ask which number a reply gives as its answer; read it with `verdicts.read_extracted_number`."""
     return _prompt(
         "A reply to a question that asks for a number is given. Find the number that the reply finally gives as its "
         "answer, in the unit the question asks for; if the question names no unit, give a length in metres. Change a "
@@ -75,44 +67,13 @@ def extract_number_prompt(question: str, reply: str) -> str:
 
 
 def extract_yes_no_prompt(question: str, reply: str) -> str:
-    """Ask whether a reply says yes or no; read it with `read_extracted_yes_no`."""
+    """Ask whether a reply says yes or no; read it with `verdicts.read_extracted_yes_no`."""
     return _prompt(
         "A reply to a question that can be answered with yes or no is given. Find which of the two the reply finally "
         "says, in whatever words. Do not answer the question yourself and do not mend the reply.",
         {"question": question, "reply": reply},
         "What does the reply say? Write one word and nothing else: yes, no, or none if it says neither.",
     )
-
-
-def read_verdict(reply: str | None) -> bool | None:
-    """True for yes, False for no."""
-    return {"yes": True, "no": False}.get(_bare(reply).lower())
-
-
-def read_grade(reply: str | None) -> float | None:
-    """A number from 0 to 1."""
-    grade = read_extracted_number(reply)
-    return grade if grade is not None and 0.0 <= grade <= 1.0 else None
-
-
-def read_extracted_choice(reply: str | None, choices: Sequence[str]) -> str | None:
-    """The letter of one of the choices, or "" when the judge found none chosen."""
-    letter = _bare(reply).strip("()[]").upper()
-    if letter == NO_CHOICE:
-        return ""
-    return letter if len(letter) == 1 and letter in OPTIONS[: len(choices)] else None
-
-
-def read_extracted_number(reply: str | None) -> float | None:
-    """A finite number without a unit; None too when the judge found none."""
-    bare = _bare(reply)
-    value = float(bare) if _NUMBER.fullmatch(bare) else math.nan
-    return value if math.isfinite(value) else None
-
-
-def read_extracted_yes_no(reply: str | None) -> str | None:
-    """ "yes" or "no", or "" when the judge found neither."""
-    return {"yes": "yes", "no": "no", "none": ""}.get(_bare(reply).lower())
 
 
 def _prompt(task: str, material: Mapping[str, str], form: str) -> str:
@@ -125,11 +86,3 @@ def _prompt(task: str, material: Mapping[str, str], form: str) -> str:
     )
     fenced = [f"===== {name} {code} =====\n{text}\n===== end of {name} {code} =====" for name, text in material.items()]
     return "\n\n".join((task, rule, *fenced, form))
-
-
-def _bare(reply: str | None) -> str:
-    """What a judge said aloud, without marks around it; "" for no reply and for a thought that was cut off."""
-    aloud = _ALOUD.sub("", reply or "")
-    if "<think>" in aloud:
-        return ""
-    return aloud.strip(_DECORATION).rstrip(".!").strip(_DECORATION)

@@ -17,6 +17,8 @@ from cooper.evaluation.judge_prompts import (
     extract_number_prompt,
     extract_yes_no_prompt,
     grade_prompt,
+)
+from cooper.evaluation.replies.verdicts import (
     read_extracted_choice,
     read_extracted_number,
     read_extracted_yes_no,

@@ -8,10 +8,10 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import TOLERANCE, NumberRule, QuestionType, Scored, score
 from cooper.evaluation.kept import keep_trace, trace_folder
 from cooper.evaluation.processes import Share
 from cooper.evaluation.progress import progress
+from cooper.evaluation.replies.answers import TOLERANCE, NumberRule, QuestionType, Scored, score
 from cooper.evaluation.rows import gather_rows, read_parts
 from cooper.files.rows import Row, append_rows, batches
 from cooper.perception.modality import Modality

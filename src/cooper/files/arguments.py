@@ -62,3 +62,9 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return str(value) if value.bit_length() < 200 else f"a number of {value.bit_length()} bits"
     return f"a {type(value).__module__}.{type(value).__qualname__}".replace("a builtins.", "a ")
+
+
+def brief(path: object) -> str:
+    """A path as messages show it: the middle of a very long one is left out."""
+    text = str(path)
+    return text if len(text) <= 200 else f"{text[:100]}...{text[-80:]}"

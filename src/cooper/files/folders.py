@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from cooper.errors import CooperError
+from cooper.files.arguments import brief
 
 LONGEST_NAME = 200  # bytes; file systems take 255, and drafts beside a folder have longer names
 LEAST_FREE = 1 << 20  # bytes without which nothing can be written
@@ -16,9 +17,11 @@ def output_folder(path: str | Path) -> Path:
     CooperError: it is a file, lies below one, cannot be written to, its disk is full, or no folder can have its name.
     """
     try:
-        folder = Path(path).expanduser().absolute()
+        folder = Path(path).expanduser().resolve()
+        if "\0" in str(folder):
+            raise ValueError("embedded null byte")
         if any(len(os.fsencode(part)) > LONGEST_NAME for part in folder.parts):
-            raise CooperError(f"{_short(path)}: a folder's name may have at most {LONGEST_NAME} bytes")
+            raise CooperError(f"{brief(path)}: a folder's name may have at most {LONGEST_NAME} bytes")
         there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
         if not there.is_dir():
             kind = "is a file" if there.exists() else "is a link that leads nowhere"
@@ -31,7 +34,7 @@ def output_folder(path: str | Path) -> Path:
         if isinstance(error, CooperError):
             raise
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise CooperError(f"{_short(path)} cannot be a folder for results: {reason}") from None
+        raise CooperError(f"{brief(path)} cannot be a folder for results: {reason}") from None
     return folder
 
 
@@ -86,8 +89,3 @@ def _lives(number: str) -> bool:
     except (ValueError, OSError, OverflowError):
         return True
     return True
-
-
-def _short(path: str | Path) -> str:
-    text = str(path)
-    return text if len(text) <= 80 else f"{text[:40]}...{text[-30:]}"

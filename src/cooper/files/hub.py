@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from cooper.errors import CooperError
-from cooper.files.arguments import shown
+from cooper.files.arguments import brief, shown
 
 NANO = "nano"  # the bundled model
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -54,7 +54,7 @@ def _local(name: str | Path, what: str) -> Path:
         path.exists()
     except (OSError, ValueError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise CooperError(f"{what} cannot lie at {shown(str(name))}: {reason}") from None
+        raise CooperError(f"{what} cannot lie at {brief(name)}: {reason}") from None
     return path
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cooper.errors import CooperError
-from cooper.files.arguments import shown
+from cooper.files.arguments import brief, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +71,7 @@ def read_image(path: str | Path) -> Image.Image:
         file = Path(path).expanduser()
         file.stat()
     except (OSError, ValueError, RuntimeError) as error:
-        raise CooperError(f"cannot read {shown(str(path))}: {_reason(error)}") from None
+        raise CooperError(f"cannot read {brief(path)}: {_reason(error)}") from None
     return _read(_regular(file), str(path))
 
 

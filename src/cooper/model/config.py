@@ -124,6 +124,7 @@ class CooperConfig(PreTrainedConfig):
         modalities: dict[str, dict[str, Any]] | None = None,
         drawing: dict[str, Any] | None = None,
         special_tokens: dict[str, str] | None = None,
+        answers_in_words: bool = False,
         **kwargs: Any,
     ) -> None:
         self.hidden_size = hidden_size
@@ -146,6 +147,7 @@ class CooperConfig(PreTrainedConfig):
         self.modalities = modalities if modalities is not None else default_modalities()
         self.drawing = asdict(DrawingDefaults(**(drawing or {})))
         self.special_tokens = asdict(Marks(**(special_tokens or {})))
+        self.answers_in_words = answers_in_words  # whether a choice is answered with the option's words, not its letter
         kwargs.setdefault("tie_word_embeddings", False)
         super().__init__(**kwargs)
 

@@ -56,6 +56,8 @@ def check_config(config: CooperConfig, where: object) -> CooperConfig:
         _check_heads(config)
         _check_transforms(config)
         _check_modalities(config.modalities)
+        if not isinstance(config.answers_in_words, bool):
+            raise CooperError(f"answers_in_words must be true or false, not {shown(config.answers_in_words)}")
         for name, mark in config.special_tokens.items():
             words(mark, f"special_tokens.{name}")
         for name, views in config.views.items():

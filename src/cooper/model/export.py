@@ -12,6 +12,7 @@ from cooper.model.checkpoint import Checkpoint, open_checkpoint, stored_dtype
 from cooper.model.config import CooperConfig
 from cooper.model.layout import network_entries, vae_entries
 from cooper.model.published import OWN_FIELDS, OWN_SECTION, dtype_name
+from cooper.model.published_limits import slow_tokenizer_files
 from cooper.model.weights import is_finite, write_tensors, write_text
 
 MAX_SHARD_BYTES = 5_000_000_000
@@ -59,7 +60,17 @@ def export(
             shutil.copyfile(path, out_dir / path.name)
         except OSError as error:
             raise CooperError(f"{out_dir / path.name} could not be written: {error}") from None
+    _write_slow_tokenizer(checkpoint, out_dir)
     return written
+
+
+def _write_slow_tokenizer(checkpoint: Checkpoint, out_dir: Path) -> None:
+    there = {path.name: path for path in checkpoint.companions}
+    if "tokenizer.json" not in there:
+        return
+    for name, text in slow_tokenizer_files(there["tokenizer.json"]).items():
+        if name not in there:
+            write_text(out_dir / name, text)
 
 
 def _checkpoint(source: Checkpoint | PreTrainedModel | Path) -> Checkpoint:

@@ -25,7 +25,7 @@ from cooper.model.weights import (
 STEMS = ("ema", "model")
 VAE_FILE = "ae.safetensors"
 OWN_SECTION = "cooper"  # our part of an exported config.json: what the published layout has no place for
-OWN_FIELDS = ("transforms", "views", "modalities", "drawing", "special_tokens")
+OWN_FIELDS = ("transforms", "views", "modalities", "drawing", "special_tokens", "answers_in_words")
 
 
 @dataclass(frozen=True)

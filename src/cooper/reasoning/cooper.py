@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.files.arguments import seed_of, shown, whole
+from cooper.files.arguments import seed_of, shown, whole, words
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
 from cooper.model.config import DrawingDefaults
@@ -21,13 +21,14 @@ from cooper.perception.depth import PointCloud, intrinsics_of, point_cloud
 from cooper.perception.modality import Modality, Reading, build_modalities
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
-from cooper.reasoning.options import Inference, Options, Request
+from cooper.reasoning.options import Inference, Options
 from cooper.reasoning.questions import MOST_TOKENS, checked_questions, known_maps, requests_of
 from cooper.reasoning.session import Parts
-from cooper.reasoning.text import Sampling, Seeded
+from cooper.reasoning.text import Sampling
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import question_of
+from cooper.trace.options import options_in
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
 from cooper.trace.trace import MapStep, Mode, Question, Trace
 
@@ -142,12 +143,19 @@ class Cooper:
         seed: int = 0,
         subject: int = -1,
         known: Mapping[str, Known] | None = None,
+        choices: Sequence[str] | None = None,
     ) -> Trace:
         """Answer a question about one or more pictures, or a `Question`. `subject` counts the picture a map is drawn of (-1:
         the last); maps of it in `known`, such as measured depth in metres, `{"depth": metres_HW}`, are read where the model
-        asks for them, and not drawn. Raises CooperError for what no question can be made of."""
-        asked = self._asked(image, question, subject, known)
-        return self.batch([asked], self.options(mode), seed)[0][0]
+        asks for them, and not drawn.
+
+        The answer is one of `choices`, if there are any. By default they are the options that the question lists, if the
+        checkpoint answers with the words of an option (nano does), else none; () leaves the answer free.
+        Raises CooperError for what no question can be made of.
+        """
+        *_, last = self.stream(image, question, mode, seed, subject, known, choices)
+        assert isinstance(last, TraceDone)
+        return last.trace
 
     def stream(
         self,
@@ -157,11 +165,13 @@ class Cooper:
         seed: int = 0,
         subject: int = -1,
         known: Mapping[str, Known] | None = None,
+        choices: Sequence[str] | None = None,
     ) -> Iterator[Event]:
         """As `ask`, but yields text, drawing progress and finished steps as they come; the whole trace is the last event."""
         options = self.options(mode)
         asked = self._checked([self._asked(image, question, subject, known)], options)
-        return self.engine.run(asked, [Request(0, Seeded(seed_of(seed)), seed_of(seed))], options)
+        (request,) = requests_of(asked, 1, seed_of(seed))
+        return self.engine.run(asked, [replace(request, choices=self._choices(asked[0], choices))], options)
 
     def batch(
         self, questions: Sequence[Question], options: Options | None = None, seed: int = 0, samples: int = 1
@@ -173,7 +183,7 @@ class Cooper:
         """
         chosen = self.defaults if options is None else options
         asked = self._checked(questions, chosen)
-        requests = requests_of(asked, samples, seed)
+        requests = requests_of(asked, samples, seed_of(seed))
         done: list[list[Trace]] = [[] for _ in asked]
         events = self.engine.run(asked, requests, chosen) if asked else ()
         traces = {event.row: event.trace for event in events if isinstance(event, TraceDone)}
@@ -213,6 +223,17 @@ class Cooper:
         if question is None:
             raise CooperError("a picture needs a question")
         return replace(question_of(image, question, subject), known=readings)
+
+    def _choices(self, question: Question, given: Sequence[str] | None) -> tuple[str, ...]:
+        """The texts that an answer is held to."""
+        if given is None:
+            return options_in(question.text) if self.engine.parts.model.config.answers_in_words else ()
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise CooperError(f"choices must be a list of texts, not {shown(given)}")
+        choices = tuple(words(choice, f"choice {place}").strip() for place, choice in enumerate(given))
+        if not all(choices) or len(set(choices)) != len(choices):
+            raise CooperError("choices must be texts that are not empty and differ from one another")
+        return choices
 
     def _checked(self, questions: Sequence[Question], options: Options) -> list[Question]:
         """Questions as the engine takes them. CooperError names the one at fault, also one that is too long."""

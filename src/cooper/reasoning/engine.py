@@ -45,5 +45,5 @@ class Engine:
             model=self.name,
             seed=sample.request.seed,
             system=self.parts.prompts.system.get(options.mode, ""),
-            settings=options.record(),
+            settings=options.record() | ({"choices": list(sample.request.choices)} if sample.request.choices else {}),
         )

@@ -80,9 +80,11 @@ def read_inference(path: str | Path) -> Inference:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One sample of one question. `script` holds turns to be written instead of sampled, to score a known chain of thought."""
+    """One sample of one question. `script` holds turns to be written instead of sampled, to score a known chain of thought;
+    the answer is held to the texts of `choices`, if there are any."""
 
     question: int
     random: Randomness
     seed: int = 0
     script: tuple[tuple[int, ...], ...] = ()
+    choices: tuple[str, ...] = ()

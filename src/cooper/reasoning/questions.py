@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.files.arguments import seed_of, shown, whole, words
-from cooper.files.pictures import checked_image, opened
+from cooper.files.arguments import shown, whole, words
+from cooper.files.pictures import opened
 from cooper.perception.modality import Modality, Reading
 from cooper.reasoning.options import Options, Request
 from cooper.reasoning.text import Seeded
 from cooper.trace.asked import said_text, subject_of
+from cooper.trace.steps import Part
 from cooper.trace.trace import Question
 
 MOST_TOKENS = 2048  # of a question in words: some 1,500 words, and what attention over one question may cost
@@ -50,7 +52,7 @@ def known_maps(known: Mapping[str, Any] | None, modalities: Mapping[str, Modalit
 
 def requests_of(questions: Sequence[Question], samples: int, seed: int) -> list[Request]:
     """`samples` requests for each question, one question after the other; sample k has the seed `seed + k`."""
-    samples, seed = whole(samples, "samples", 1), seed_of(seed)
+    samples = whole(samples, "samples", 1)
     return [
         Request(number, Seeded(_mixed(seed + k, question.id)), seed + k)
         for number, question in enumerate(questions)
@@ -79,10 +81,12 @@ def _checked(question: Question, name: str, options: Options) -> Question:
     return replace(question, parts=parts, subject=subject)
 
 
-def _part(part: Any, name: str) -> Image.Image | str:
+def _part(part: Any, name: str) -> Part:
     if isinstance(part, str):
         return said_text(part, name)
-    return checked_image(part, name) if isinstance(part, Image.Image) else opened(part, name)
+    if callable(getattr(part, "open", None)) and not isinstance(part, Image.Image | Path):
+        return part  # undecoded: it checks itself when the model reads it
+    return opened(part, name)
 
 
 def _reading(name: str, given: Any) -> Reading:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cooper.files.values import Above, AtMost, Size, Weight, check_fields
 from cooper.model.cooper import CooperModel
+from cooper.reasoning.answer_guide import AnswerGuide, kept
 from cooper.reasoning.context import Context, bind, unbind
 from cooper.sequence.packing import Geometry, pack_tokens
 
@@ -51,11 +52,13 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Writer:
-    """A row about to write: where it stands, its random numbers, and tokens it must write instead of sampling."""
+    """A row about to write: where it stands, its random numbers, tokens it must write instead of sampling, and what holds its
+    answer to the options of the question. Log-probabilities are those without it."""
 
     context: Context
     random: Randomness
     forced: tuple[int, ...] = ()
+    guide: AnswerGuide | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,8 @@ def choose(
     sampling: Sampling,
 ) -> Choices:
     """Pick the next token of every row: forced, likeliest, or sampled by the row's own random number."""
+    held = [writer.guide.allowed(ids[row]) if writer.guide else [] for row, writer in zip(live, writers, strict=True)]
+    said_BV, scores_BV = scores_BV, _held(scores_BV, held)
     if sampling.temperature == 0:
         token_B = scores_BV.argmax(-1)
     else:
@@ -174,7 +179,14 @@ def choose(
     for place, (row, writer) in enumerate(zip(live, writers, strict=True)):
         if writer.forced:
             token_B[place] = writer.forced[len(ids[row])]
-    return Choices(token_B.tolist(), scores_BV.gather(1, token_B[:, None])[:, 0].tolist())
+    return Choices(token_B.tolist(), said_BV.gather(1, token_B[:, None])[:, 0].tolist())
+
+
+def _held(scores_BV: Tensor, allowed: Sequence[Sequence[int]]) -> Tensor:
+    """The scores of rows whose next token is held to some, without the others; the rest as they are."""
+    if not any(allowed):
+        return scores_BV
+    return torch.stack([kept(row_V, some) if some else row_V for row_V, some in zip(scores_BV, allowed, strict=True)])
 
 
 def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: float) -> Tensor:

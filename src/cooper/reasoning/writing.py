@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from cooper.reasoning.answer_guide import AnswerGuide
 from cooper.reasoning.events import Event, StepDone, TextDelta
 from cooper.reasoning.session import Sample, Session
 from cooper.reasoning.text import NewToken, Writer, Written, write_turns
@@ -36,7 +37,7 @@ def write(session: Session, rows: Sequence[int]) -> Iterator[Event]:
         return
     parts, started = session.parts, time.perf_counter()
     processor, samples = parts.layout.processor, [session.samples[row] for row in rows]
-    writers = [Writer(s.main, s.request.random, s.script.popleft() if s.script else ()) for s in samples]
+    writers = [_writer(processor, sample) for sample in samples]
     shown = [_Shown(processor) for _ in rows]
     sampling = session.options.sampling
     for event in write_turns(parts.model, processor.geometry, processor.vocabulary, writers, sampling):
@@ -48,6 +49,12 @@ def write(session: Session, rows: Sequence[int]) -> Iterator[Event]:
     _follow(session, [row for row in rows if session.samples[row].turns > 0])
     for row in rows:
         yield StepDone(row, session.samples[row].steps[-1])
+
+
+def _writer(processor: Processor, sample: Sample) -> Writer:
+    choices = sample.request.choices
+    guide = AnswerGuide(processor, choices) if choices else None
+    return Writer(sample.main, sample.request.random, sample.script.popleft() if sample.script else (), guide)
 
 
 def _take(session: Session, sample: Sample, turn: Written, seconds: float) -> None:

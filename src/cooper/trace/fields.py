@@ -103,4 +103,6 @@ def _is_number(value: object) -> bool:
 def _float(value: object) -> float:
     """A JSON number as it is, but for whole numbers beyond any float, which become infinite."""
     assert isinstance(value, int | float)
-    return math.copysign(math.inf, value) if isinstance(value, int) and value.bit_length() > 1000 else value
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return math.inf if value > 0 else -math.inf
+    return value

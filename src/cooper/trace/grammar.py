@@ -19,7 +19,8 @@ class Think:
 
 @dataclass(frozen=True)
 class Perceive:
-    """A turn that asks for a map. `element` is the request as written, `rest` the turn without any request of that tag."""
+    """A turn that asks for a map. `element` is the first request of that tag as written, `rest` the turn without it and its
+    exact copies, as published: another request of the same tag stays."""
 
     tag: str
     element: str
@@ -50,7 +51,7 @@ def parse_turn(text: str, tags: Sequence[str]) -> Turn:
         pattern = _element(tag)
         match = pattern.search(text)
         if match is not None:
-            return Perceive(tag, match.group(), pattern.sub("", text))
+            return Perceive(tag, match.group(), text.replace(match.group(), ""))
     return Think(text)
 
 

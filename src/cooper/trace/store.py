@@ -15,6 +15,7 @@ import json
 import re
 import shutil
 import tokenize
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -41,6 +42,7 @@ _BROKEN_ARRAY = (  # what NumPy raises for files that are no arrays
     TypeError,
     SyntaxError,
     tokenize.TokenError,
+    zipfile.BadZipFile,
     RecursionError,
     MemoryError,
     OverflowError,

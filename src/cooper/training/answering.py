@@ -9,7 +9,7 @@ from PIL import Image
 
 from cooper.data.scenes.question import SceneQuestion
 from cooper.data.scenes.questions import balanced_questions
-from cooper.evaluation.answers import score
+from cooper.evaluation.replies.answers import score
 from cooper.files.pictures import grey_picture
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling

@@ -166,6 +166,7 @@ def with_vision(model: CooperModel, trained: TrainedVision, seed: int) -> Cooper
 def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int, seed: int) -> CooperModel:
     """A network with fresh weights around a trained autoencoder."""
     config = CooperConfig(
+        answers_in_words=True,  # as the teacher of scenes does
         hidden_size=shape.hidden_size,
         num_hidden_layers=shape.num_hidden_layers,
         num_attention_heads=shape.num_attention_heads,

@@ -14,8 +14,8 @@ from cooper.data.scenes.question import SceneQuestion
 from cooper.data.scenes.questions import questions_of
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
-from cooper.evaluation.answers import QUESTION_TYPES, TOLERANCE
 from cooper.evaluation.benchmarks.scenes import item_of
+from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE
 from cooper.evaluation.runner import Item
 from cooper.files.pictures import read_image
 from cooper.trace.trace import Question

@@ -9,7 +9,7 @@ from cooper.data.scenes.questions import CATEGORIES, questions_of
 from cooper.data.scenes.render import SceneRecord, Staged
 from cooper.data.scenes.traces import teacher_trace
 from cooper.errors import CooperError
-from cooper.evaluation.answers import score
+from cooper.evaluation.replies.answers import score
 from cooper.perception.depth import DepthModality
 from cooper.perception.segmentation import SegmentationModality
 from cooper.trace.prompts import DEFAULT

@@ -3,9 +3,10 @@
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.options import answer_letter, are_stand_ins, column_options, options_in, stand_ins, truth_text
+from cooper.evaluation.benchmarks.options import answer_letter, are_stand_ins, column_options, stand_ins, truth_text
 from cooper.evaluation.benchmarks.tables import Row
 from cooper.evaluation.benchmarks.wording import worded
+from cooper.trace.options import options_in
 
 TOLD = [
     ("Is it open? (a) Open (b) Closed", ("Open", "Closed")),

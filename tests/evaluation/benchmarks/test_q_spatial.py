@@ -5,9 +5,9 @@ import math
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import within_ratio
 from cooper.evaluation.benchmarks.q_spatial import read_q_spatial
 from cooper.evaluation.benchmarks.wording import DISTANCE
+from cooper.evaluation.replies.answers import within_ratio
 from cooper.evaluation.runner import score_reply
 
 
@@ -27,15 +27,33 @@ def plus(picture):
 
 
 def test_within_ratio_by_definition():
-    assert within_ratio(0.5, 1.0) and within_ratio(2.0, 1.0) and within_ratio(0.6, 0.3)
+    assert within_ratio(0.51, 1.0) and within_ratio(1.99, 1.0) and within_ratio(0.59, 0.3)
     assert not within_ratio(0.49, 1.0) and not within_ratio(2.01, 1.0)
-    assert within_ratio(1.0, 1.0, 1.0) and not within_ratio(1.01, 1.0, 1.0)
+    assert within_ratio(1.0, 1.0, 1.01) and not within_ratio(1.01, 1.0, 1.01)
     assert within_ratio(0.0, 0.0) and not within_ratio(0.0, 0.1) and not within_ratio(0.1, 0.0)
-    assert within_ratio(-1.0, -2.0) and not within_ratio(-1.0, 2.0) and not within_ratio(-1e-300, 1e-300)
+    assert within_ratio(-1.1, -2.0) and not within_ratio(-1.0, 2.0) and not within_ratio(-1e-300, 1e-300)
     assert not within_ratio(math.nan, 1.0) and not within_ratio(math.inf, math.inf)
-    for ratio in (0.5, math.nan):
-        with pytest.raises(CooperError, match="a ratio must be at least 1"):
+    for ratio in (0.5, 1.0, math.nan):
+        with pytest.raises(CooperError, match="a ratio must be greater than 1"):
             within_ratio(1.0, 1.0, ratio)
+
+
+def test_exactly_twice_is_wrong_as_in_the_published_scorer(tmp_path, plus, write_parquet):
+    for twice, truth in (
+        (2.0, 1.0),
+        (1.0, 2.0),
+        (0.6, 0.3),
+        (0.6096, 0.3048),
+        (2 * 0.1, 0.1),
+        (0.3 + 0.3, 0.3),
+        (7 * 0.0254, 14 * 0.0254),
+    ):
+        assert not within_ratio(twice, truth), (twice, truth)
+    item = read_q_spatial(write_parquet(tmp_path / "QSpatial_plus.parquet", [plus(0)])).items[0]  # 96 cm
+    for reply in (r"\scalar{192} \distance_unit{cm}", "1.92 m", "48 cm", "0.48 m"):
+        assert not score_reply(item, reply).correct, reply
+    for reply in (r"\scalar{191} \distance_unit{cm}", r"\scalar{6.2} \distance_unit{ft}", "49 cm"):
+        assert score_reply(item, reply).correct, reply
 
 
 def test_the_published_split_with_its_pictures(tmp_path, plus, write_parquet):
@@ -53,9 +71,9 @@ def test_the_published_split_with_its_pictures(tmp_path, plus, write_parquet):
 
 def test_replies_within_a_factor_of_two(tmp_path, plus, write_parquet):
     item = read_q_spatial(write_parquet(tmp_path / "QSpatial_plus.parquet", [plus(0)])).items[0]
-    for reply in ("about 1 meter", "50 cm", "1.92 m", "19 inches", "3 ft", "between 0.5 and 1 m", "<answer>48 cm</answer>"):
+    for reply in ("about 1 meter", "50 cm", "1.91 m", "19 inches", "3 ft", "between 0.5 and 1 m", "<answer>49 cm</answer>"):
         assert score_reply(item, reply).correct, reply
-    for reply in ("47 cm", "1.93 m", "96 m", "0 m", "-1 m", "I cannot say."):
+    for reply in ("48 cm", "1.92 m", "96 m", "0 m", "-1 m", "I cannot say."):
         assert not score_reply(item, reply).correct, reply
     assert score_reply(item, "96 cm").value == 1.0 and score_reply(item, "50 cm").value == pytest.approx(0.1)
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.options import answer_letter, column_options, options_in, truth_text
+from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_file
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
+from cooper.trace.options import options_in
 from cooper.trace.trace import Question
 
 HUB = "MMVP/MMVP"

@@ -1,8 +1,9 @@
-"""Q-Spatial (Liao et al., 2024): distances and sizes in metres; right if at most twice too large or too small.
+"""Q-Spatial (Liao et al., 2024): distances and sizes in metres; right if less than twice too large or too small.
 
 Q-Spatial++ (101 questions) holds its pictures; those of Q-Spatial-ScanNet (170) come from ScanNet, under its licence,
-and are looked for beside the table as `scene0015_00/color/0.jpg`. The published notebook asks for a ratio below 2, the
-paper for one of at most 2, as we do. The pure function is `cooper.evaluation.answers.within_ratio`.
+and are looked for beside the table as `scene0015_00/color/0.jpg`. The authors' published scorer (`examples/
+evaluate_success_rate.ipynb` of their code) asks for a ratio below 2, and so exactly twice the truth is wrong here as well;
+their paper says at most 2. The pure function is `cooper.evaluation.replies.answers.within_ratio`.
 """
 
 import math
@@ -14,7 +15,7 @@ from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set
 from cooper.evaluation.benchmarks.pictures import Picture, from_bytes, from_file
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import DISTANCE, worded
-from cooper.evaluation.quantities import METRES
+from cooper.evaluation.replies.quantities import METRES
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.trace import Question

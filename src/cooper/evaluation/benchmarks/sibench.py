@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import QUESTION_TYPES, QuestionType
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import (
     answer_letter,
     are_stand_ins,
     bare_letter,
     column_options,
-    options_in,
     stand_ins,
     truth_text,
 )
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import WANTED, worded
-from cooper.evaluation.quantities import quantities
+from cooper.evaluation.replies.answers import QUESTION_TYPES, QuestionType
+from cooper.evaluation.replies.quantities import quantities
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
+from cooper.trace.options import options_in
 from cooper.trace.trace import Question
 
 HUB = "Two-hot/SIBench"

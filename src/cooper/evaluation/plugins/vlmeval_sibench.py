@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import Scored
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS, read_benchmark
 from cooper.evaluation.benchmarks.sibench import read_sibench
 from cooper.evaluation.plugins import installed_vlmeval as kit
+from cooper.evaluation.replies.answers import Scored
 from cooper.evaluation.runner import Item, score_reply
 
 NAMES = tuple(name for name in BENCHMARKS if name.startswith("sibench"))

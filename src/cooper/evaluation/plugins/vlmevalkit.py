@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from cooper.errors import CooperError
-from cooper.evaluation.answers import QUESTION_TYPES
 from cooper.evaluation.benchmarks.tables import read_table
 from cooper.evaluation.plugins import installed_vlmeval as kit
 from cooper.evaluation.plugins.answering import Answerer, KitModel, question_of_parts
 from cooper.evaluation.plugins.vlmeval_sibench import SIBench
+from cooper.evaluation.replies.answers import QUESTION_TYPES
 from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import check_modes
 from cooper.trace.trace import Question

@@ -1,0 +1,81 @@
+"""`cooper read`: which answer the rules find in a reply, and why."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cooper.errors import CooperError
+
+if TYPE_CHECKING:
+    from cooper.evaluation.replies.reading import Reading
+
+TYPES = ("mcq", "yn", "number", "count", "q-spatial")
+
+
+def read(
+    reply: Annotated[
+        str, typer.Argument(help="The reply; - reads standard input. One that begins with a dash comes last, behind --.")
+    ],
+    kind: Annotated[
+        str, typer.Option("--type", help="mcq, yn, number (in the question's unit), count, or q-spatial (metres).")
+    ] = "mcq",
+    choices: Annotated[list[str] | None, typer.Option(help="An option of an mcq question; once for each, in order.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer and the reasons as JSON.")] = False,
+) -> None:
+    """Show which answer the rules of evaluation read from a reply, and which stage decided. Nothing read is no failure."""
+    from cooper.evaluation.replies import RULES_VERSION
+    from cooper.evaluation.replies.reading import shown
+
+    options = tuple(choices or ())
+    reading = _reader(kind, options)(sys.stdin.buffer.read().decode("utf-8", "replace") if reply == "-" else reply)
+    answer = reading.value
+    meant = _option(answer, options) if isinstance(answer, str) else ""
+    if as_json:
+        reasons = [{"stage": each.stage, "reason": each.said} for each in reading.reasons]
+        found = {"answer": answer or None if isinstance(answer, str) else answer, "option": meant or None}
+        typer.echo(json.dumps({"type": kind, **found, "reasons": reasons, "rules": RULES_VERSION}, allow_nan=False))
+        return
+    unit = " m" if kind == "q-spatial" else ""
+    number = "" if answer is None else answer if isinstance(answer, str) else f"{answer:.6g}{unit}"
+    typer.echo(f"answer: {number} {_printable(shown(meant)) if meant else ''}".rstrip() if number else "no answer")
+    for each in reading.reasons:
+        typer.echo(f"  {each.stage}: {_printable(each.said)}")
+
+
+def _reader(kind: str, choices: Sequence[str]) -> "Callable[[str], Reading[str] | Reading[float | None]]":
+    """What reads replies of that type. CooperError: a type that is unknown, or options where none belong or one is missing."""
+    from cooper.evaluation.replies.choices import choice_reading
+    from cooper.evaluation.replies.numbers import number_reading
+    from cooper.evaluation.replies.yes_no import yes_no_reading
+
+    if kind not in TYPES:
+        raise CooperError(f"--type {kind!r} is unknown; it is one of {', '.join(TYPES)}")
+    if kind == "mcq" and len(choices) < 2:
+        raise CooperError(f"--type mcq needs at least two --choices, got {len(choices)}")
+    if kind != "mcq" and choices:
+        raise CooperError(f"--choices belongs to --type mcq, not to {kind}")
+    if any(not choice.strip() for choice in choices):
+        raise CooperError(
+            f"option {next(n for n, choice in enumerate(choices, 1) if not choice.strip())} of --choices is empty"
+        )
+    if kind == "mcq":
+        return lambda reply: choice_reading(reply, choices)
+    if kind == "yn":
+        return yes_no_reading
+    return lambda reply: number_reading(reply, lengths=kind == "q-spatial")
+
+
+def _printable(text: str) -> str:
+    """The text with escapes for what the console cannot write."""
+    coding = sys.stdout.encoding or "ascii"
+    return text.encode(coding, "backslashreplace").decode(coding)
+
+
+def _option(letter: str, choices: Sequence[str]) -> str:
+    """The text of the option with that letter; "" where there are no options."""
+    from cooper.evaluation.replies.options import labels
+
+    return dict(zip(labels(len(choices)), choices, strict=True)).get(letter, "")
