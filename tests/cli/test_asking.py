@@ -11,18 +11,19 @@ from cooper.trace.trace import MapStep, Question, Trace
 
 
 class FakeCooper:
-    """Answers every question alike."""
+    """Answers every question alike: these tests are about what is printed and written, and say what the model wrote. The
+    commands run with nano in `test_doors.py`, `test_choices.py` and `test_bundled.py`."""
 
     modalities = {"depth": SimpleNamespace(tag="depth-estimation")}
 
     def __init__(self, example_trace, depth_step):
         self.example_trace, self.depth_step = example_trace, depth_step
 
-    def ask(self, image, question, mode="interleaved", seed=0, subject=-1):
-        return self.example_trace(image[subject], question, mode, seed)
+    def ask(self, asked, mode="interleaved", seed=0, choices=None):
+        return self.example_trace(asked.images[asked.subject], asked.text, mode, seed)
 
-    def stream(self, image, question, mode="interleaved", seed=0, subject=-1):
-        trace = self.ask(image, question, mode, seed, subject)
+    def stream(self, asked, mode="interleaved", seed=0, choices=None):
+        trace = self.ask(asked, mode, seed, choices)
         for step in trace.steps:
             if isinstance(step, MapStep):
                 yield DrawingProgress((0,), 1, 8)

@@ -41,6 +41,7 @@ def full_trace():
         seed=7,
         system="S",
         settings={"temperature": 0.7, "interval": [0.4, 1.0], "top_p": None},
+        notes=("The picture is a photograph.",),
     )
 
 
@@ -53,6 +54,7 @@ def assert_same(a, b):
         assert one == other if isinstance(one, str) else same_pictures(one, other)
     assert (a.question.subject, a.question.id) == (b.question.subject, b.question.id)
     assert (a.mode, a.model, a.seed, a.system, a.settings) == (b.mode, b.model, b.seed, b.system, b.settings)
+    assert a.notes == b.notes
     for one, other in zip(a.steps, b.steps, strict=True):
         if isinstance(one, TextStep):
             assert one == other

@@ -48,6 +48,8 @@ class TracePrinter:
         """The answer and the time it took."""
         if trace.mode != "map":
             self._console.print(Text(visible(trace.final or "no answer"), style="bold yellow" if trace.final else "dim"))
+        for note in trace.notes:
+            self._console.print(Text(f"note: {visible(note)}", style="yellow"))
         words = " · ".join(part for part in (trace.model, f"seed {trace.seed}", f"{trace.seconds:.1f} s") if part)
         self._console.print(Text(words, style="dim"))
 

@@ -47,6 +47,7 @@ def trace_json(trace: Trace, folder: Path | None) -> JsonObject:
         "seed": trace.seed,
         "seconds": round(trace.seconds, 3),
         "settings": trace.settings,
+        "notes": list(trace.notes),
         "steps": [_step_json(step) for step in trace.steps],
         "folder": None if folder is None else str(folder),
     }

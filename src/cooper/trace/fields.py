@@ -73,6 +73,12 @@ class Fields:
         """All fields, every one a text."""
         return {key: self.text(key) for key in self.values}
 
+    def list_of_texts(self, key: str) -> tuple[str, ...]:
+        value = self._value(key)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        return self._refuse(key, "a list of texts")
+
     def mode(self, key: str) -> Mode:
         value = self.text(key)
         for mode in get_args(Mode):

@@ -111,6 +111,7 @@ class Record:
     seed: int = 0
     system: str = ""  # the system text that opened the context
     settings: dict[str, object] = field(default_factory=dict)  # sampling and drawing settings: JSON values, for the record
+    notes: tuple[str, ...] = ()  # what a reader of the answer should know, such as that the picture is unlike those learnt from
 
 
 def _facts(reading: Reading) -> Iterator[str]:

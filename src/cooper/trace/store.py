@@ -88,6 +88,7 @@ def load_record(folder: str | Path, kind: type[_Record]) -> _Record:
         seed=fields.integer("seed"),
         system=fields.text("system"),
         settings=fields.child("settings").values,
+        notes=fields.list_of_texts("notes") if "notes" in fields.values else (),
     )
 
 
@@ -114,6 +115,7 @@ def _write(record: Record, folder: Path, arrays: bool) -> None:
         "seed": record.seed,
         "system": record.system,
         "settings": record.settings,
+        **({"notes": list(record.notes)} if record.notes else {}),
         "question": {"id": record.question.id, "subject": record.question.subject, "parts": parts},
         "steps": [_write_step(step, folder, f"step_{place}", arrays) for place, step in enumerate(record.steps)],
     }

@@ -70,7 +70,7 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         one on more processes sample the same."""
         numbers = [row["row"] for row in self.rows[:: self.run_of.group]]
         part = self._step % self.args.gradient_accumulation_steps
-        seed = int(rng_of(self.args.seed, self.state.global_step, part, 17).integers(2**31))
+        seed = int(rng_of(self.args.seed, self.state.global_step, part, 17).integers(2**62))
         with unwrap_model_for_generation(self.model_wrapped, self.accelerator), self.whole(), self.accelerator.autocast():
             self.rollouts = self.run_of.tasks.sampled(self.run_of.sampler, numbers, self.run_of.group, seed)
         log_each(figures_of(self.rollouts, self.run_of.tasks, self.run_of.sampler, self.args.world_size), self._log_metric)

@@ -74,9 +74,10 @@ def train(stage: str, config: str | Path, overrides: Sequence[str] = (), force: 
     recipe = read_recipe(kind, config, overrides)
     if is_finished(recipe):
         return recipe.out / MODEL_FOLDER
-    enter(recipe, force)
-    run(recipe)
-    return finish(recipe)
+    with held(recipe.out, f"cooper train {stage}"):
+        enter(recipe, force)
+        run(recipe)
+        return finish(recipe)
 
 
 @dataclass(frozen=True, eq=False)
