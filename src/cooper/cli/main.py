@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cooper.cli import asking, checkpoints, data, evaluate, kits, scenes, studying, training
+from cooper.cli.once import OnceCommand
 from cooper.errors import CooperError
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app.command()(checkpoints.inspect)
 app.command()(checkpoints.export)
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(data.app, name="data")
-app.command("eval")(evaluate.evaluate)
+app.command("eval", cls=OnceCommand)(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(studying.study)
 app.command()(kits.vlmeval)

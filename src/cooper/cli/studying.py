@@ -19,10 +19,12 @@ def study(
     from cooper.evaluation.study import read_model
     from cooper.evaluation.study import study as compared
     from cooper.evaluation.study_page import study_json, tables, write_study
+    from cooper.files.locks import held
 
     told = dict(_named(said) for said in beside or [])
-    found = compared([read_model(said) for said in models])
-    write_study(found, out, told)
+    with held(out, "cooper study"):
+        found = compared([read_model(said) for said in models])
+        write_study(found, out, told)
     if as_json:
         typer.echo(json.dumps(study_json(found)))
     else:

@@ -34,6 +34,10 @@ class AnnotatedPicture:
     maps: Callable[[Path], LabelMaps]
 
     @property
+    def sources(self) -> tuple[Path | bytes, ...]:
+        return self.picture, self.annotation
+
+    @property
     def image(self) -> Image.Image:
         return read_image(self.picture)
 

@@ -51,6 +51,10 @@ class MeasuredDepth:
     window: tuple[int, int] | None = None
 
     @property
+    def sources(self) -> tuple[Path | bytes, ...]:
+        return self.picture, self.depth
+
+    @property
     def image(self) -> Image.Image:
         image = read_image(self.picture)
         if self.window is None:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_bytes, from_file
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_bytes, from_files, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import Row, check_key, read_table
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
@@ -33,7 +34,8 @@ def read_mm_vet(data: str | Path = HUB) -> BenchmarkSet:
     else:
         rows = read_table(files[0], ("index", "question", "answer", "category", "image"), key="index")
         column = PictureColumn(rows)
-        items = [_item(row, row.text("index"), column.of(row), row.text("category").split(",")) for row in rows]
+        found = [(row, pictures_or_fault(row, partial(column.of, row))) for row in rows]
+        items = [_item(row, row.text("index"), pictures, row.text("category").split(",")) for row, pictures in found]
     return checked_set("mm-vet", items, EXPECTED)
 
 
@@ -53,11 +55,12 @@ def _from_json(path: Path) -> list[Item]:
     items = []
     for number, (name, entry) in enumerate(entries.items(), start=1):
         row = Row({**entry, "id": name}, path, number)
-        picture = from_file(row, "imagename", row.text("imagename"), (path.parent / "images", path.parent))
+        folders = (path.parent / "images", path.parent)
+        pictures = pictures_or_fault(row, partial(from_files, row, "imagename", folders))
         wanted = entry.get("capability")
         if not isinstance(wanted, list) or not wanted or not all(isinstance(word, str) for word in wanted):
             raise row.fault("capability", f"{wanted!r} is no list of names")
-        items.append(_item(row, name, (picture,), wanted))
+        items.append(_item(row, name, pictures, wanted))
     return items
 
 
@@ -75,13 +78,18 @@ def _from_parquet(path: Path) -> list[Item]:
     check_key(rows, key)
     items = []
     for row in rows:
-        image, wanted = row.cells["image"], row.cells["capability"]
-        content = image.get("bytes") if isinstance(image, Mapping) else image
-        if not isinstance(content, bytes):
-            raise row.fault("image", "holds no picture")
+        wanted = row.cells["capability"]
         words = wanted if isinstance(wanted, list) else row.text("capability").split(",")
-        items.append(_item(row, row.text(key), (from_bytes(row, "image", content),), words))
+        items.append(_item(row, row.text(key), pictures_or_fault(row, partial(_cell_picture, row)), words))
     return items
+
+
+def _cell_picture(row: Row) -> tuple[Picture, ...]:
+    image = row.cells["image"]
+    content = image.get("bytes") if isinstance(image, Mapping) else image
+    if not isinstance(content, bytes):
+        raise row.fault("image", "holds no picture")
+    return (from_bytes(row, "image", content),)
 
 
 def _item(row: Row, name: str, pictures: tuple[Picture, ...], wanted: list[str]) -> Item:
