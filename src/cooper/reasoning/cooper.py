@@ -12,6 +12,7 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
+from cooper.model.checkpoint import is_published_layout
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.loading import Device
@@ -85,7 +86,9 @@ class Cooper:
         tokenizer = Places(directory, base_directory).find("tokenizer.json")
         if tokenizer is None:
             raise CooperError(f"{directory} holds no tokenizer.json" + ("" if base else "; name the base directory that does"))
-        return cls.of(model, model.config.processor(tokenizer.parent), _prompts(prompts, directory), str(name_or_path))
+        return cls.of(
+            model, model.config.processor(tokenizer.parent), _prompts(prompts, directory, base_directory), str(name_or_path)
+        )
 
     @classmethod
     def of(cls, model: CooperModel, processor: Processor, prompts: Prompts, name: str = "") -> "Cooper":
@@ -216,7 +219,7 @@ def _mixed(seed: int, name: str) -> int:
     return (seed + sum(byte * 1_000_003**place for place, byte in enumerate(name.encode(), 1))) % 2**63
 
 
-def _prompts(given: Prompts | str | Path | None, directory: Path) -> Prompts:
+def _prompts(given: Prompts | str | Path | None, directory: Path, base: Path | None) -> Prompts:
     if isinstance(given, Prompts):
         return given
     path = Path(given) if given is not None else directory / FILE_NAME
@@ -225,5 +228,6 @@ def _prompts(given: Prompts | str | Path | None, directory: Path) -> Prompts:
             f"{directory} holds no {FILE_NAME}: the wording of this project is used, which these weights were not trained with",
             stacklevel=3,
         )
-        return DEFAULT
+        published = is_published_layout(directory, base)  # which has no system text where nothing is reasoned
+        return replace(DEFAULT, system={**DEFAULT.system, "direct": ""}) if published else DEFAULT
     return Prompts.from_json(path)
