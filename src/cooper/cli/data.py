@@ -33,9 +33,9 @@ def flags(
     """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
     from cooper.curation.categories import category_flag, category_gains, points
     from cooper.curation.chance import luck_of, read_counts
+    from cooper.curation.counts import read_flag_rows
     from cooper.curation.flags import FlagSettings, flag_questions, open_flags
     from cooper.files.locks import held
-    from cooper.files.rows import read_rows
     from cooper.reasoning.cooper import Cooper
     from cooper.training.tasks import source_of
 
@@ -45,7 +45,7 @@ def flags(
         open_flags(settings)
         flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
     if by == "category":
-        gains = category_gains(read_rows(flagged.path))
+        gains = category_gains(read_flag_rows(flagged.path))
         told = [f"{name} {category_flag(gain)} {points(gain)}" for name, gain in gains.items()]
     else:
         told = [f"{flag} {luck}" for flag, luck in luck_of(read_counts(flagged.path), margin, samples).items()]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cooper.curation.categories import category_flag, category_gains
-from cooper.curation.counts import FLAGS, By, Counts, Flag
+from cooper.curation.counts import FLAGS, By, Counts, Flag, read_flag_rows
 from cooper.errors import CooperError
 from cooper.evaluation.plots import share_chart
 from cooper.evaluation.progress import progress
@@ -107,7 +107,7 @@ def open_flags(settings: FlagSettings) -> None:
 
 def _flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -> Flagged:
     path, ids = settings.out / FILE, questions.ids()[: settings.limit]
-    done = {row["id"] for row in read_rows(path)}
+    done = {row["id"] for row in read_flag_rows(path)}
     left = [number for number, name in enumerate(ids) if name not in done]
     set_aside: dict[str, str] = {}
     with progress(len(ids), "questions", settings.quiet) as advance:
@@ -119,7 +119,7 @@ def _flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) 
             advance(len(chunk))
     if ids and len(set_aside) == len(ids):
         raise CooperError(f"none of the {len(ids)} questions can be read; the first: {set_aside[ids[0]]}")
-    rows = _flagged_anew(read_rows(path), settings)
+    rows = _flagged_anew(read_flag_rows(path), settings)
     write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     plot_split(rows, settings.out / "flags.svg")
     return Flagged(path, set_aside)

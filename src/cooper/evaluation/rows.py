@@ -123,8 +123,8 @@ def _checked(folder: Path, known: Row, wanted: Row, rescore: bool) -> tuple[str,
 
 
 def _check_questions(folder: Path, run: Row, wanted: Mapping[str, str]) -> None:
-    """CooperError names the first question that is not what it was when it was answered. One that nobody has answered yet, as its
-    picture could not be read, may have been mended: its digest is written anew."""
+    """CooperError names the first question that is not what it was when it was answered. One that nobody has answered yet, as
+    its picture could not be read, may have been mended: its digest is written anew."""
     known = run[QUESTIONS]
     if not isinstance(known, dict):
         raise CooperError(f"{folder / FILE}: {QUESTIONS} must be an object of digests, not {str(known)[:60]!r}")

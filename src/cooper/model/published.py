@@ -23,7 +23,7 @@ from cooper.model.weights import (
 STEMS = ("ema", "model")
 VAE_FILE = "ae.safetensors"
 OWN_SECTION = "cooper"  # our part of an exported config.json: what the published layout has no place for
-PUBLISHED_VIEWS = {
+PUBLISHED_VIEWS: dict[str, Any] = {
     "input_direct_mode": ["vit"]
 }  # answers without reasoning read no latents; else our defaults are those published
 OWN_FIELDS = ("transforms", "views", "modalities", "drawing", "special_tokens")
@@ -102,7 +102,7 @@ def config_of(places: Places, headers: Mapping[str, Stored]) -> CooperConfig:
             "layer_norm_eps": _number(vit, "layer_norm_eps", vit_path, 1e-6),
         },
         vae=_as_dict(vae),
-        **(_transforms(extra) | {"views": PUBLISHED_VIEWS} | {name: own[name] for name in OWN_FIELDS if name in own}),
+        **(_transforms(extra) | {name: own[name] for name in OWN_FIELDS if name in own}),
         dtype=dominant_dtype(headers.values()),
     )
 
@@ -142,7 +142,8 @@ def _transforms(extra: Mapping[str, Any]) -> dict[str, Any]:
         "transforms": {
             "vae": parity.get("vae_transform", defaults.vae),
             "vit": parity.get("vit_transform", defaults.vit),
-        }
+        },
+        "views": PUBLISHED_VIEWS,
     }
 
 

@@ -33,7 +33,7 @@ class Picture:
 
         try:
             return opened(self.source if isinstance(self.source, Path) else Image.open(BytesIO(self.source)))
-        except (CooperError, OSError, Image.DecompressionBombError) as error:
+        except (CooperError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise CooperError(f"{self.place}: {error}") from error
 
 
@@ -94,7 +94,7 @@ def from_bytes(row: Row, field: str, content: bytes) -> Picture:
     try:
         with Image.open(BytesIO(content)):
             pass
-    except (OSError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise row.fault(field, f"its {len(content)} bytes are no picture") from error
     return Picture(f"{row.place}, field {field!r}", content)
 
@@ -108,6 +108,6 @@ def from_file(row: Row, field: str, name: str, folders: Sequence[Path]) -> Pictu
     """One picture file. The published loader drops all space within a path, so that is tried too."""
     for folder in folders:
         for path in (folder / name, folder / "".join(name.split())):
-            if path.is_file():
+            if "\0" not in name and path.is_file():
                 return Picture(f"{row.place}, field {field!r}", path)
     raise row.fault(field, f"picture {name!r} is in none of {', '.join(map(str, folders))}")
