@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cooper.cli.printing import visible
 from cooper.errors import CooperError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
         found = {name: report_json(report) for name, report in reports.items()}
         typer.echo(json.dumps(found if len(found) > 1 else next(iter(found.values()))))
     for line in left_out(reports):
-        typer.echo(line, err=True)
+        typer.echo(visible(line), err=True)
     failed = [name for name, report in reports.items() if report.unscored_share > MOST_UNSCORED]
     if failed:
         why = reports[failed[0]].settings.get(FAULTS, "the judge did not reply")
@@ -221,7 +222,7 @@ def _show(report: "Report", folder: Path) -> None:
     from cooper.evaluation.report import markdown
 
     if Share.here().first:
-        typer.echo(markdown(report))
+        typer.echo(visible(markdown(report)))
         typer.echo(f"Report: {folder / 'report.html'}")
 
 
@@ -238,4 +239,4 @@ def compare(
     if as_json:
         typer.echo(json.dumps([comparison_json(each) for each in found]))
     else:
-        typer.echo("\n".join(comparison_table(each).markdown() for each in found))
+        typer.echo(visible("\n".join(comparison_table(each).markdown() for each in found)))

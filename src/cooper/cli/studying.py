@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cooper.cli.printing import visible
 from cooper.errors import CooperError
 
 
@@ -28,7 +29,7 @@ def study(
     if as_json:
         typer.echo(json.dumps(study_json(found)))
     else:
-        typer.echo("\n".join(table.markdown() for table in tables(found)))
+        typer.echo(visible("\n".join(table.markdown() for table in tables(found))))
         typer.echo(f"Page: {out / 'study.html'}")
 
 

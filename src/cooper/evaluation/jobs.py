@@ -9,6 +9,7 @@ from typing import Any
 from cooper.errors import CooperError
 from cooper.evaluation import measured, published, segmented
 from cooper.evaluation.benchmarks import scenes
+from cooper.evaluation.benchmarks.catalogue import benchmark_of
 from cooper.evaluation.judge import JudgeSettings
 from cooper.evaluation.rescoring import rescore, settings_of
 from cooper.evaluation.rows import FILE
@@ -94,7 +95,7 @@ def job_of(name: str, folder: Path, place: str, wanted: Wanted, rescoring: bool 
         read = partial(_scenes, asked)
         return Job(name, folder, asked, read, partial(_open_scenes, asked), partial(_evaluate_scenes, asked))
     settings = published.PublishedSettings(
-        name=name, data=place, limit=wanted.limit, judge=wanted.judge, judged=rescoring, **shared
+        name=benchmark_of(name).name, data=place, limit=wanted.limit, judge=wanted.judge, judged=rescoring, **shared
     )
     read, opened = partial(published.read_published, settings), partial(published.open_published, settings)
     return Job(name, folder, settings, read, opened, lambda model, asked: published.evaluate_published(model, settings, asked))

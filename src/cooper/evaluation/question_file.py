@@ -76,7 +76,7 @@ def _pictures(line: Line) -> Sequence[str]:
         or not names
         or not all(isinstance(name, str) and name and "\0" not in name for name in names)
     ):
-        raise CooperError(f"{line.place}: the field 'image' must be a path or a list of paths, not {_shown(value)}")
+        raise CooperError(f"{line.place}: the field 'image' is missing or no path and no list of paths, but {_shown(value)}")
     return names
 
 
