@@ -36,7 +36,7 @@ def refused(ran, *words: str) -> None:
         assert word in said, f"{word!r} is not in: {said}"
 
 
-# ----------------------------------------------------------------------------------------------------------------- question files
+# -------------------- question files
 
 LINES: dict[str, tuple[Any, str]] = {
     "a number": (5, "line 1: not a JSON object"),
@@ -146,7 +146,7 @@ def test_a_mark_and_separators_inside_texts_are_read(tmp_path):
     assert [item.id for item in items] == ["q", "r"] and "\u2028" in items[0].question.text
 
 
-# --------------------------------------------------------------------------------------------------------------------- scene sets
+# -------------------- scene sets
 
 
 def record(index: int) -> SceneRecord:
@@ -262,7 +262,7 @@ def test_cells_of_a_set_that_cannot_be(run, scene_set, tmp_path, case):
     refused(run(*words, "--skip-bad"), "none of the scenes in")
 
 
-# ------------------------------------------------------------------------------------------------------------------------- tables
+# -------------------- tables
 
 TABLES: dict[str, tuple[str, str, Any, str]] = {  # benchmark, field, cell, what is said
     "index huge": ("mmbench-v11-mini", "index", "1" * 5000, "is no whole number of at most 15 digits"),
@@ -337,7 +337,7 @@ def test_tables_that_are_none(run, tmp_path):
         refused(run("eval", "mmbench-v11-mini", "--data", tmp_path / name, "--mode", "direct", "--out", tmp_path / "out"), said)
 
 
-# -------------------------------------------------------------------------------------------------------------- runs and their rows
+# -------------------- runs and their rows
 
 ANSWER = {
     "id": "q1", "mode": "direct", "category": "c", "group": "spatial", "type": "YN", "truth": "yes", "reply": "yes",
@@ -348,9 +348,11 @@ ROWS: dict[str, tuple[Any, str]] = {
     **{f"{name} {kind}": ({**ANSWER, name: wrong}, name) for name, wrong, kind in (
         ("id", 5, "int"), ("id", "", "empty"), ("id", "../q", "above"), ("mode", "dreamy", "unknown"), ("mode", 3, "int"),
         ("category", None, "null"), ("group", "odd", "unknown"), ("type", "Essay", "unknown"), ("truth", 1, "int"),
-        ("reply", ["a"], "list"), ("extracted", 5, "int"), ("correct", "yes", "text"), ("correct", 1, "int"), ("value", "1", "text"),
-        ("value", 7, "large"), ("value", -1, "negative"), ("maps", "depth", "text"), ("maps", [1], "ints"), ("maps", None, "null"),
-        ("answered", 0, "int"), ("truncated", "no", "text"), ("turns", 1.5, "float"), ("turns", -1, "negative"),
+        ("reply", ["a"], "list"), ("extracted", 5, "int"), ("correct", "yes", "text"), ("correct", 1, "int"),
+        ("value", "1", "text"),         ("value", 7, "large"), ("value", -1, "negative"), ("maps", "depth", "text"),
+        ("maps", [1], "ints"),
+        ("maps", None, "null"),         ("answered", 0, "int"), ("truncated", "no", "text"),
+        ("turns", 1.5, "float"), ("turns", -1, "negative"),
         ("seconds", "1", "text"), ("seconds", -1, "negative"), ("bundle", 4, "int"), ("unscored", "no", "text"),
     )},
     "unknown field": ({**ANSWER, "more": 1}, "unknown key 'more'"),
@@ -419,7 +421,7 @@ def test_flags_that_were_edited(tmp_path, case):
         read_flag_rows(tmp_path / "flags.jsonl")
 
 
-# ----------------------------------------------------------------------------------------------------------- settings and outputs
+# -------------------- settings and outputs
 
 SETTINGS: dict[str, tuple[list[str], str]] = {
     "limit 0": (["--limit", "0"], "limit must be at least 1, got 0"),
@@ -480,3 +482,102 @@ def test_outputs_that_cannot_be_folders(run, tmp_path, scene_set, command, place
     }[command]
     refused(run(*words, "--out", out), "cannot")
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed", "-1"], "seed must lie in 0.."),
+        (["--seed", str(2**64)], "seed must lie in 0.."),
+        (["--seed", "9" * 30], "seed must lie in 0.."),
+        (["--samples", "0"], "samples must be at least 1"),
+        (["--limit", "0"], "limit must be at least 1"),
+        (["--per-scene", "0"], "per_scene must be at least 1"),
+        (["--per-scene", "-2"], "per_scene must be at least 1"),
+        (["--temperature", "nan"], "temperature must not be negative or infinite"),
+        (["--temperature", "-1"], "temperature must not be negative or infinite"),
+        (["--margin", "nan"], "margin must lie in"),
+        (["--batch", "0"], "batch must be at least 1"),
+    ],
+)
+def test_settings_of_flags_that_cannot_be(run, tmp_path, scene_set, words, said):
+    refused(run("data", "flags", "--data", scene_set, "--out", tmp_path / "out", *words), said)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", "{", "", "folder"])
+@pytest.mark.parametrize("command", ["draw", "flags"])
+def test_runs_of_flags_and_drawings_that_were_edited(run, tmp_path, scene_set, command, content):
+    out = tmp_path / "out"
+    out.mkdir()
+    if content == "folder":
+        (out / "run.json").mkdir()
+    else:
+        (out / "run.json").write_text(content)
+    refused(run("data", command, "--data", scene_set, "--out", out), "run.json")
+
+
+def nyu(folder: Path, depth: bytes, picture: bytes | None = None) -> Path:
+    folder.mkdir()
+    (folder / "rgb_0001.png").write_bytes(room() if picture is None else picture)
+    (folder / "depth_0001.png").write_bytes(depth)
+    return folder
+
+
+DEPTHS = {
+    "bomb": (bomb(), "cannot read the depth"),
+    "8 bit": (png(SMALL), "is no 16-bit picture of one channel"),
+    "colour": (png(np.zeros((64, 64, 3), np.uint8)), "is no 16-bit picture of one channel"),
+    "size": (png(np.ones((32, 64), np.uint16)), "has 64 x 32 px, its picture"),
+    "rubbish": (b"rubbish", "cannot read the depth"),
+    "empty": (b"", "cannot read the depth"),
+}
+
+
+@pytest.mark.parametrize("case", DEPTHS)
+def test_depth_of_a_data_set_that_cannot_be(run, tmp_path, case):
+    depth, said = DEPTHS[case]
+    words = ("eval", "depth", "--dataset", "nyu", "--data", nyu(tmp_path / "nyu", depth), "--out", tmp_path / "out")
+    refused(run(*words, "--skip-bad"), "no picture can be read; the first:", said)
+
+
+def test_lists_of_data_sets_that_are_no_text(run, tmp_path):
+    folder = nyu(tmp_path / "nyu", png(np.ones((64, 64), np.uint16)))
+    (folder / "list.txt").write_bytes(b"rgb_0001.png d\xe9pth.png\n")
+    words = ("eval", "depth", "--dataset", "nyu", "--data", folder, "--out", tmp_path / "out")
+    refused(run(*words), "list.txt: not UTF-8 text")
+    ade = tmp_path / "ade"
+    for kind, content in (("images", room()), ("annotations", png(SMALL))):
+        (ade / kind / "validation").mkdir(parents=True)
+        (ade / kind / "validation" / f"1.{'jpg' if kind == 'images' else 'png'}").write_bytes(content)
+    (ade / "objectInfo150.txt").write_bytes(b"Idx\tName\n1\t\xff\n")
+    refused(run("eval", "segmentation", "--dataset", "ade20k", "--data", ade, "--out", tmp_path / "out"), "objectInfo150.txt")
+
+
+def test_an_mm_vet_table_without_capabilities(run, tmp_path):
+    row = {
+        "question_id": "v1_0",
+        "question": "x?",
+        "answer": "1",
+        "capability": [],
+        "image": {"bytes": room(), "path": "0.png"},
+    }
+    for wanted in ([], [""], [3], None):
+        kind = pyarrow.list_(pyarrow.int64() if wanted == [3] else pyarrow.string())
+        made = pyarrow.Table.from_pylist([row | {"capability": None}]).set_column(
+            3, "capability", pyarrow.array([wanted], kind)
+        )
+        parquet.write_table(made, tmp_path / "t.parquet")
+        judge = ("--judge", "http://127.0.0.1:9/v1", "--judge-model", "m")
+        refused(
+            run("eval", "mm-vet", "--data", tmp_path / "t.parquet", "--out", tmp_path / "out", *judge),
+            "row 1, field 'capability'",
+        )
+
+
+def test_a_report_does_not_command_the_terminal(run, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.jsonl").write_text(json.dumps({**ANSWER, "category": "c\x1b[31m"}) + "\n")
+    ran = run("compare", tmp_path / "a", tmp_path / "b")
+    assert ran.code == 0 and "\x1b" not in ran.out and "[31m" in ran.out

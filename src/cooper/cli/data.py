@@ -7,6 +7,7 @@ import typer
 
 from cooper.cli.once import OnceCommand
 from cooper.curation.counts import By
+from cooper.errors import CooperError
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 
@@ -39,6 +40,8 @@ def flags(
     from cooper.reasoning.cooper import Cooper
     from cooper.training.tasks import source_of
 
+    if per_scene < 1:
+        raise CooperError(f"per_scene must be at least 1, got {per_scene}")
     settings = FlagSettings(model, source, out, samples, margin, by, limit, batch, temperature, seed=seed)
     questions = source_of(source, seed, per_scene)
     with held(out, "cooper data flags"):

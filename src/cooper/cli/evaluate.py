@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cooper.cli.printing import visible
 from cooper.errors import CooperError
 
 if TYPE_CHECKING:
@@ -139,6 +138,7 @@ def _check_judge(names: Sequence[str], judge: "JudgeSettings | None") -> None:
 
 def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
     """Print the JSON that is asked for. CooperError: too much could not be scored. Of several processes only the first does."""
+    from cooper.cli.printing import visible
     from cooper.evaluation.jobs import left_out
     from cooper.evaluation.judging import FAULTS
     from cooper.evaluation.processes import Share
@@ -218,6 +218,7 @@ def _judge(url: str, model: str, key: str, out: Path) -> "JudgeSettings | None":
 
 
 def _show(report: "Report", folder: Path) -> None:
+    from cooper.cli.printing import visible
     from cooper.evaluation.processes import Share
     from cooper.evaluation.report import markdown
 
@@ -232,6 +233,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Compare two runs over the rows that both have: paired 95 % intervals and McNemar's test, over all and per category."""
+    from cooper.cli.printing import visible
     from cooper.evaluation.comparison import compare_runs, comparison_json
     from cooper.evaluation.report import comparison_table
 

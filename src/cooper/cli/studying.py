@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli.printing import visible
 from cooper.errors import CooperError
 
 
@@ -17,6 +16,7 @@ def study(
     as_json: Annotated[bool, typer.Option("--json", help="Print the study as JSON.")] = False,
 ) -> None:
     """Compare models over the questions that all their runs have: means, every difference with interval and p-value, maps."""
+    from cooper.cli.printing import visible
     from cooper.evaluation.study import read_model
     from cooper.evaluation.study import study as compared
     from cooper.evaluation.study_page import study_json, tables, write_study
