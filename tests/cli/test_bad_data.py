@@ -351,7 +351,7 @@ ROWS: dict[str, tuple[Any, str]] = {
         ("reply", ["a"], "list"), ("extracted", 5, "int"), ("correct", "yes", "text"), ("correct", 1, "int"),
         ("value", "1", "text"),         ("value", 7, "large"), ("value", -1, "negative"), ("maps", "depth", "text"),
         ("maps", [1], "ints"),
-        ("maps", None, "null"),         ("answered", 0, "int"), ("truncated", "no", "text"),
+        ("maps", None, "null"), ("answered", 0, "int"), ("truncated", "no", "text"),
         ("turns", 1.5, "float"), ("turns", -1, "negative"),
         ("seconds", "1", "text"), ("seconds", -1, "negative"), ("bundle", 4, "int"), ("unscored", "no", "text"),
     )},
