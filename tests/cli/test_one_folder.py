@@ -14,8 +14,10 @@ from PIL import Image
 
 import cooper.evaluation.rows as rows_of_runs
 import cooper.reasoning.cooper as door
+from cooper.data.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.files.locks import FILE
 from cooper.files.rows import read_rows
+from tests.cli.test_bad_data import record
 from tests.evaluation.benchmarks.published_tables import published
 from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
 from tests.files.test_locks import holding
@@ -40,7 +42,7 @@ def test_a_folder_in_use_is_refused_before_a_model_is_loaded(run, tmp_path, mmvp
     words = {
         "eval": ("eval", "mmvp", "--data", mmvp),
         "flags": ("data", "flags", "--data", write_questions(tmp_path)),
-        "draw": ("data", "draw", "--data", tmp_path / "none"),
+        "draw": ("data", "draw", "--data", made_set(tmp_path / "set")),
         "study": ("study", "a=x", "b=y"),
         "render": ("scenes", "render", "--count", "1"),
     }[command]
@@ -48,6 +50,13 @@ def test_a_folder_in_use_is_refused_before_a_model_is_loaded(run, tmp_path, mmvp
     assert ran.code == 1 and f"is in use by process {other.pid} on" in " ".join(ran.err.split())
     other.kill()
     other.communicate()
+
+
+def made_set(folder: Path) -> Path:
+    folder.mkdir()
+    write_shard(shard_path(folder, 0), [record(0)])
+    write_info(folder, SetInfo(1, 0, "val", 64, 4))
+    return folder
 
 
 def write_questions(folder: Path) -> Path:
@@ -158,6 +167,7 @@ def test_other_rules_read_the_kept_replies_again(run, tmp_path, mmvp, monkeypatc
     assert ran.code == 1 and "read by version 1 of the rules, and this is version 99: read them again" in " ".join(
         ran.err.split()
     )
+    assert f"read them again with `cooper eval --rescore {out}`" in " ".join(run("compare", out, out).err.split())
     monkeypatch.setattr(door.Cooper, "from_pretrained", lambda *args, **kwargs: pytest.fail("the model was loaded"))
     for again in (("eval", "--rescore", out, "--json"), (*words, "--rescore", "--json")):
         ran = run(*again)

@@ -199,8 +199,6 @@ def test_mistakes_are_named(ade, tmp_path):
         evaluate_segmentation(model, settings(ade, tmp_path / "out"))
     for path in ade.rglob("0*.png"):
         Image.fromarray(np.zeros_like(np.asarray(Image.open(path)))).save(path)
-    with pytest.raises(CooperError, match=r"the question .*validation/0 has changed since"):
-        evaluate_segmentation(Draws(), settings(ade, tmp_path / "out"))
     with pytest.raises(CooperError, match="validation/0 has no pixel that counts: all of it is void"):
-        evaluate_segmentation(Draws(), settings(ade, tmp_path / "other"))
+        evaluate_segmentation(Draws(), settings(ade, tmp_path / "out"))
     assert not (tmp_path / "gone").exists()

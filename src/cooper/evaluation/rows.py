@@ -162,6 +162,17 @@ def left_out_notes(faults: Mapping[str, str]) -> list[str]:
     )
 
 
+def check_rules(folder: Path) -> None:
+    """CooperError: the replies in a folder were read by other rules than those of today; unknown where it does not say."""
+    path = folder / FILE
+    version = read_object(path).get(RULES, RULES_VERSION) if path.exists() else RULES_VERSION
+    if version != RULES_VERSION:
+        raise CooperError(
+            f"{folder} holds replies that were read by version {version} of the rules, and this is version {RULES_VERSION}: "
+            f"read them again with `cooper eval --rescore {folder}`, which loads no model"
+        )
+
+
 def store_rules(folder: Path) -> None:
     """Write down that all replies of a run have been read by the rules of this version."""
     path = folder / FILE

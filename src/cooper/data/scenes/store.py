@@ -23,7 +23,7 @@ from cooper.files.values import build
 FORMAT = 2
 SHARD = 100  # scenes in a whole shard
 COLUMNS = ("rgb", "depth", "labels", "instances", "scene")
-LIMITS = {"count": (1, 1 << 26), "seed": (0, (1 << 26) - 1), "size": (32, 1024), "spp": (4, 4096), "shard": (1, 1 << 16)}
+LIMITS = {"count": (1, 1 << 26), "seed": (0, (1 << 26) - 1), "size": (32, 1024), "spp": (1, 4096), "shard": (1, 1 << 16)}
 MODES = {"rgb": ("RGB",), "depth": ("I;16", "I;16B", "I"), "labels": ("L",), "instances": ("L",)}  # of the stored pictures
 OPEN_SHARDS = 4  # shards a reader keeps in memory
 
