@@ -35,5 +35,5 @@ def test_counts_are_read_from_the_file_of_flags(tmp_path):
     path.write_text('{"id": "a", "flag": "positive", "drawn_right": 3, "drawn": 4, "plain_right": 1, "plain": 4}\n')
     assert read_counts(path) == [Counts(3, 4, 1, 4)]
     path.write_text('{"id": "a", "flag": "positive"}\n')
-    with pytest.raises(CooperError, match=r"flags\.jsonl: a row has no 'drawn_right'"):
+    with pytest.raises(CooperError, match=r"flags\.jsonl, line 1: the key 'drawn_right' is missing"):
         read_counts(path)

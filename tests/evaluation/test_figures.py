@@ -69,11 +69,11 @@ def test_what_rows_earn_is_compared_in_pairs_and_told_by_category():
     assert found.all_rows.estimate.mean == 0.0, "right and wrong see no difference"
     assert found.value.mean == pytest.approx(0.25) and found.value.rows == 4
     assert {name: each.mean for name, each in found.values.items()} == pytest.approx({"a": 0.25, "b": 0.25})
-    assert 0.0 < found.value.low < 0.25 < found.value.high <= 0.5 and found.values["b"].low == 0.0
+    assert found.value.low < 0.0 < 0.25 < found.value.high < 1.0, "four rows leave it open"
     assert {part.category: part.value.mean for part in report.modes[0].categories} == pytest.approx({"a": 0.75, "b": 0.95})
     text = markdown(report)
-    assert "| all rows, earned | +25.0 |" in text and "| b, earned | +25.0 | +0.0 .. +50.0 | 2 |" in text
-    assert "Mean of what rows earn" in text and "| a (2) | 75.0 (60.0 .. 90.0) | 50.0 (50.0 .. 50.0) |" in text
+    assert "| all rows, earned | +25.0 |" in text and "| b, earned | +25.0 | -85.6 .. +97.6 | 2 |" in text
+    assert "Mean of what rows earn" in text and "| a (2) | 75.0 (8.4 .. 99.9) | 50.0 (2.2 .. 97.8) |" in text
 
 
 def drawn() -> Report:

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from cooper.cli.once import OnceCommand
 from cooper.curation.counts import By
+from cooper.errors import CooperError
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 
@@ -15,7 +17,7 @@ def data() -> None:
     """Prepare training data."""
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def flags(
     source: Annotated[Path, typer.Option("--data", help="A rendered scene set, or questions as JSON Lines.")],
     out: Annotated[Path, typer.Option(help="Folder of flags.jsonl and its plot; an interrupted run there goes on.")],
@@ -32,16 +34,21 @@ def flags(
     """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
     from cooper.curation.categories import category_flag, category_gains, points
     from cooper.curation.chance import luck_of, read_counts
-    from cooper.curation.flags import FlagSettings, flag_questions
-    from cooper.files.rows import read_rows
+    from cooper.curation.counts import read_flag_rows
+    from cooper.curation.flags import FlagSettings, flag_questions, open_flags
+    from cooper.files.locks import held
     from cooper.reasoning.cooper import Cooper
     from cooper.training.tasks import source_of
 
+    if per_scene < 1:
+        raise CooperError(f"per_scene must be at least 1, got {per_scene}")
     settings = FlagSettings(model, source, out, samples, margin, by, limit, batch, temperature, seed=seed)
     questions = source_of(source, seed, per_scene)
-    flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
+    with held(out, "cooper data flags"):
+        open_flags(settings)
+        flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
     if by == "category":
-        gains = category_gains(read_rows(flagged.path))
+        gains = category_gains(read_flag_rows(flagged.path))
         told = [f"{name} {category_flag(gain)} {points(gain)}" for name, gain in gains.items()]
     else:
         told = [f"{flag} {luck}" for flag, luck in luck_of(read_counts(flagged.path), margin, samples).items()]
@@ -51,7 +58,7 @@ def flags(
         typer.echo(f"{len(flagged.set_aside)} questions could not be read and have no flag; the first: {reason}", err=True)
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def draw(
     source: Annotated[Path, typer.Option("--data", help="A rendered scene set.")],
     out: Annotated[Path, typer.Option(help="Folder of the maps, one PNG each; an interrupted run there goes on.")],
@@ -62,11 +69,16 @@ def draw(
     seed: Annotated[int, typer.Option(help="Of the noise that each map begins with.")] = 0,
 ) -> None:
     """Draw the maps of a scene set, for stage 2 to read in place of the true ones (`drawings` in its recipe)."""
-    from cooper.curation.drawing import DrawSettings, draw_scenes
+    from cooper.curation.drawing import DrawSettings, draw_scenes, open_drawings
+    from cooper.data.scenes.store import SceneSet
+    from cooper.files.locks import held
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.origin import Origin
 
     modalities = tuple(part.strip() for part in maps.split(",") if part.strip())
     settings = DrawSettings(model, source, out, modalities, limit, batch, seed, Origin.of(model))
-    draw_scenes(Cooper.from_pretrained(model), settings)
+    SceneSet(source)  # what cannot be read shows before a folder is made
+    with held(out, "cooper data draw"):
+        open_drawings(settings)
+        draw_scenes(Cooper.from_pretrained(model), settings)
     typer.echo(str(out))

@@ -4,6 +4,8 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,14 +15,15 @@ import typer
 from cooper.errors import CooperError
 
 if TYPE_CHECKING:
+    from cooper.evaluation.jobs import Job
     from cooper.evaluation.judge import JudgeSettings
-    from cooper.evaluation.map_run import MapSettings
     from cooper.evaluation.summary import Report
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.options import Inference
 
 RUNS = Path("runs/eval")  # where results go that have no folder of their own
 MAPS = ("depth", "segmentation")  # kinds of map that are compared with a data set
+MODES = "interleaved,perception,text,direct"
 OutOption = Annotated[
     Path | None,
     typer.Option(
@@ -30,6 +33,13 @@ OutOption = Annotated[
 TracesOption = Annotated[int | None, typer.Option(help="Questions per mode whose traces are kept: by default all, 0 for none.")]
 NamesArgument = Annotated[list[str], typer.Argument(help="scenes, depth, segmentation, or published sets: mmvp, sibench, ...")]
 TrueMapsOption = Annotated[bool, typer.Option("--true-maps", help="Scenes: hand over the true map where one is asked for.")]
+SkipOption = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out questions whose pictures cannot be read; the report says how many.")
+]
+RescoreOption = Annotated[
+    bool,
+    typer.Option("--rescore", help="Read kept replies again, without the model; NAMES as before, or folders of runs."),
+]
 MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 
 
@@ -37,9 +47,7 @@ def evaluate(
     names: NamesArgument,
     out: OutOption = None,
     model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
-    mode: Annotated[
-        str, typer.Option(help="Modes, separated by commas: interleaved, perception, text, direct.")
-    ] = "interleaved,perception,text,direct",
+    mode: Annotated[str, typer.Option(help="Modes, separated by commas.")] = MODES,
     seed: Annotated[int, typer.Option(help="Seed of the model, and of fresh scenes.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Number of questions or pictures; scenes: 400 by default.")] = None,
     dataset: Annotated[
@@ -52,6 +60,8 @@ def evaluate(
     traces: TracesOption = None,
     blind: Annotated[bool, typer.Option("--blind", help="Show grey scenes instead: the score of not looking.")] = False,
     true_maps: TrueMapsOption = False,
+    skip_bad: SkipOption = False,
+    rescore: RescoreOption = False,
     base: Annotated[Path | None, typer.Option(help="Directory with what bare published weights lack.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...; the CPU by default.")] = None,
     inference: Annotated[Path | None, typer.Option(help="YAML of sampling, drawing and max_turns.")] = None,
@@ -61,56 +71,63 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
     """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality. Under torchrun, shared."""
-    from cooper.evaluation.benchmarks.scenes import ScenesSettings, evaluate_scenes
-    from cooper.evaluation.published import PublishedSettings, evaluate_published, read_questions
+    from cooper.evaluation.jobs import Wanted, is_run, job_of, rescore_folder
     from cooper.reasoning.options import read_inference
     from cooper.reasoning.origin import Origin
 
+    asked = _judge(judge, judge_model, judge_key, out or RUNS)
+    if rescore and all(map(is_run, names)):
+        _rescored({name: partial(rescore_folder, Path(name), asked, skip_bad, as_json) for name in names}, as_json)
+        return
     modes = tuple(part.strip() for part in mode.split(",") if part.strip())
-    places, asked = _places(names, data or []), _judge(judge, judge_model, judge_key, out or RUNS)
-    _check_maps(names, dataset, places)
+    wanted = Wanted(
+        model=model, modes=modes, seed=seed, limit=limit, dataset=dataset, split=split, batch=batch, maps=maps, traces=traces,
+        blind=blind, true_maps=true_maps, judge=asked, quiet=as_json, skip_bad=skip_bad,
+    )  # fmt: skip
+    places = _places(names, data or [])
     _check_judge(names, asked)
+    for name in names:
+        job_of(name, Path(), places.get(name, ""), wanted, rescore)  # mistakes in any of them show before files are read
     changed = None if inference is None else read_inference(inference)
-    origin, folders = Origin.of(model, base, changed), _folders(names, out, model, dataset)
-    runs: dict[str, Callable[[Cooper], Report]] = {}  # all are made ready before the model is loaded: mistakes show at once
-    for name, folder in folders.items():
-        place = places.get(name, "")
-        if name == "scenes":
-            where, count = Path(place) if place else None, 400 if limit is None else limit
-            options = (seed, count, where, split, batch, maps, traces, blind, true_maps, origin, as_json)
-            runs[name] = partial(evaluate_scenes, settings=ScenesSettings(model, modes, folder, *options))
-        elif name in MAPS:
-            kind, evaluate_maps = _map_evaluation(name)
-            settings = kind(model, dataset, Path(place), folder, limit, batch, seed, origin, as_json)
-            runs[name] = partial(evaluate_maps, settings=settings)
-        else:
-            settings = PublishedSettings(model, name, modes, folder, place, limit, batch, seed, traces, origin, asked, as_json)
-            read_questions(settings)
-            runs[name] = partial(evaluate_published, settings=settings)
-    loaded, reports = _loaded(model, base, device, changed), {}
-    for name, evaluated in runs.items():
-        reports[name] = evaluated(loaded)
-        if not as_json:
-            _show(reports[name], folders[name])
+    wanted = replace(wanted, origin=Origin.of(model, base, changed))
+    folders = _folders(names, out, model, dataset)
+    jobs = [job_of(name, folder, places.get(name, ""), wanted, rescore) for name, folder in folders.items()]
+    if rescore:
+        _rescored({str(job.folder): partial(job.rescore, asked) for job in jobs}, as_json)
+    else:
+        _run(jobs, lambda: _loaded(model, base, device, changed), as_json)
+
+
+def _run(jobs: "Sequence[Job]", load: "Callable[[], Cooper]", as_json: bool) -> None:
+    """Read all data, take all folders, and only then load the model and run: what can go wrong shows at once."""
+    from cooper.files.locks import held
+
+    read = [job.read() for job in jobs]
+    reports = {}
+    with ExitStack() as stack:
+        for job in jobs:
+            stack.enter_context(held(job.folder, f"cooper eval {job.name}"))
+        opened = [job.open(asked) for job, asked in zip(jobs, read, strict=True)]
+        loaded = load()
+        for job, asked in zip(jobs, opened, strict=True):
+            reports[job.name] = job.evaluate(loaded, asked)
+            if not as_json:
+                _show(reports[job.name], job.folder)
     _conclude(reports, as_json)
 
 
-def _map_evaluation(name: str) -> "tuple[type[MapSettings], Callable[..., Report]]":
-    """What evaluates one kind of map: its settings and its function."""
-    from cooper.evaluation.measured import DepthSettings, evaluate_depth
-    from cooper.evaluation.segmented import SegmentationSettings, evaluate_segmentation
+def _rescored(folders: "Mapping[str, Callable[[], Report]]", as_json: bool) -> None:
+    """Rescore runs by their folders, and show their reports."""
+    from cooper.evaluation.processes import Share
 
-    return {"depth": (DepthSettings, evaluate_depth), "segmentation": (SegmentationSettings, evaluate_segmentation)}[name]
-
-
-def _check_maps(names: list[str], dataset: str, places: dict[str, str]) -> None:
-    """Before a model is loaded. CooperError: the data set of maps is not named, unknown, or not there."""
-    for name in names:
-        if name in MAPS:
-            settings = _map_evaluation(name)[0]("", dataset, Path(places.get(name, "")), Path())
-            if not places.get(name):
-                raise CooperError(f"{name} on {dataset} needs the folder of the data set (--data)")
-            settings.check_folder()
+    if not Share.here().first:
+        return
+    reports = {}
+    for folder, again in folders.items():
+        reports[folder] = again()
+        if not as_json:
+            _show(reports[folder], Path(folder))
+    _conclude(reports, as_json)
 
 
 def _check_judge(names: Sequence[str], judge: "JudgeSettings | None") -> None:
@@ -121,6 +138,8 @@ def _check_judge(names: Sequence[str], judge: "JudgeSettings | None") -> None:
 
 def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
     """Print the JSON that is asked for. CooperError: too much could not be scored. Of several processes only the first does."""
+    from cooper.cli.printing import visible
+    from cooper.evaluation.jobs import left_out
     from cooper.evaluation.judging import FAULTS
     from cooper.evaluation.processes import Share
     from cooper.evaluation.report import report_json
@@ -130,6 +149,8 @@ def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
     if as_json:
         found = {name: report_json(report) for name, report in reports.items()}
         typer.echo(json.dumps(found if len(found) > 1 else next(iter(found.values()))))
+    for line in left_out(reports):
+        typer.echo(visible(line), err=True)
     failed = [name for name, report in reports.items() if report.unscored_share > MOST_UNSCORED]
     if failed:
         why = reports[failed[0]].settings.get(FAULTS, "the judge did not reply")
@@ -197,11 +218,12 @@ def _judge(url: str, model: str, key: str, out: Path) -> "JudgeSettings | None":
 
 
 def _show(report: "Report", folder: Path) -> None:
+    from cooper.cli.printing import visible
     from cooper.evaluation.processes import Share
     from cooper.evaluation.report import markdown
 
     if Share.here().first:
-        typer.echo(markdown(report))
+        typer.echo(visible(markdown(report)))
         typer.echo(f"Report: {folder / 'report.html'}")
 
 
@@ -211,6 +233,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Compare two runs over the rows that both have: paired 95 % intervals and McNemar's test, over all and per category."""
+    from cooper.cli.printing import visible
     from cooper.evaluation.comparison import compare_runs, comparison_json
     from cooper.evaluation.report import comparison_table
 
@@ -218,4 +241,4 @@ def compare(
     if as_json:
         typer.echo(json.dumps([comparison_json(each) for each in found]))
     else:
-        typer.echo("\n".join(comparison_table(each).markdown() for each in found))
+        typer.echo(visible("\n".join(comparison_table(each).markdown() for each in found)))

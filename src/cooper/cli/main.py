@@ -7,6 +7,7 @@ import typer
 
 from cooper.cli import asking, checkpoints, data, evaluate, kits, reading, scenes, studying, training
 from cooper.cli.faults import flush_or_tell, tell, write_what_the_console_can
+from cooper.cli.once import OnceCommand
 
 app = typer.Typer(
     help="Answers spatial questions about pictures by drawing depth and segmentation maps while it reasons.",
@@ -22,7 +23,7 @@ app.command()(checkpoints.inspect)
 app.command()(checkpoints.export)
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(data.app, name="data")
-app.command("eval")(evaluate.evaluate)
+app.command("eval", cls=OnceCommand)(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(studying.study)
 app.command()(reading.read)

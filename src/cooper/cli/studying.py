@@ -16,17 +16,20 @@ def study(
     as_json: Annotated[bool, typer.Option("--json", help="Print the study as JSON.")] = False,
 ) -> None:
     """Compare models over the questions that all their runs have: means, every difference with interval and p-value, maps."""
+    from cooper.cli.printing import visible
     from cooper.evaluation.study import read_model
     from cooper.evaluation.study import study as compared
     from cooper.evaluation.study_page import study_json, tables, write_study
+    from cooper.files.locks import held
 
     told = dict(_named(said) for said in beside or [])
-    found = compared([read_model(said) for said in models])
-    write_study(found, out, told)
+    with held(out, "cooper study"):
+        found = compared([read_model(said) for said in models])
+        write_study(found, out, told)
     if as_json:
         typer.echo(json.dumps(study_json(found)))
     else:
-        typer.echo("\n".join(table.markdown() for table in tables(found)))
+        typer.echo(visible("\n".join(table.markdown() for table in tables(found))))
         typer.echo(f"Page: {out / 'study.html'}")
 
 

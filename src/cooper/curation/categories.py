@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cooper.curation.counts import Counts, Flag
-from cooper.evaluation.statistics import Estimate, bootstrap_mean
+from cooper.evaluation.statistics import Estimate, bounded_mean
 
 
 def category_gains(rows: Iterable[Mapping[str, Any]]) -> dict[str, Estimate]:
@@ -20,7 +20,7 @@ def category_gains(rows: Iterable[Mapping[str, Any]]) -> dict[str, Estimate]:
         gain = Counts.of(row).gain
         if gain is not None:
             gains.setdefault(row["category"], []).append(gain)
-    return {name: bootstrap_mean(found) for name, found in sorted(gains.items()) if len(found) > 1}
+    return {name: bounded_mean(found, low=-1.0) for name, found in sorted(gains.items()) if len(found) > 1}
 
 
 def category_flag(gain: Estimate | None) -> Flag:

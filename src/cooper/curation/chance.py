@@ -11,9 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cooper.curation.counts import Counts, Flag
-from cooper.errors import CooperError
-from cooper.files.rows import read_rows
+from cooper.curation.counts import Counts, Flag, read_flag_rows
 
 DEALS = 200
 
@@ -53,7 +51,4 @@ def luck_of(counts: Sequence[Counts], margin: float, samples: int, seed: int = 0
 
 def read_counts(path: Path) -> list[Counts]:
     """The counts beside the flags of a file. CooperError: a row without them."""
-    try:
-        return [Counts.of(row) for row in read_rows(path)]
-    except KeyError as error:
-        raise CooperError(f"{path}: a row has no {error}") from None
+    return [Counts.of(row) for row in read_flag_rows(path)]

@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
+
+from cooper.errors import CooperError
+from cooper.files.rows import Row, read_lines
 
 Flag = Literal["positive", "negative", "boundary"]
 FLAGS: tuple[Flag, ...] = ("positive", "negative", "boundary")
@@ -20,7 +24,7 @@ class Counts:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Counts":
-        """Of a row of flags.jsonl. KeyError: it has none."""
+        """Of a row of flags.jsonl, as `read_flag_rows` gives them. KeyError: it has none."""
         return cls(row["drawn_right"], row["drawn"], row["plain_right"], row["plain"])
 
     @property
@@ -40,3 +44,27 @@ class Counts:
         if gain >= margin:
             return "positive"
         return "negative" if gain <= -margin else "boundary"
+
+
+@dataclass(frozen=True)
+class _FlagRow:
+    drawn_right: int
+    drawn: int
+    plain_right: int
+    plain: int
+    id: str = ""
+    category: str = ""
+    flag: str = "boundary"
+
+
+def read_flag_rows(path: Path) -> list[Row]:
+    """The rows of a flags.jsonl, checked. CooperError names the line and the field that cannot be."""
+    found = []
+    for line in read_lines(path):
+        row = line.as_a(_FlagRow)
+        if row.flag not in FLAGS:
+            raise CooperError(f"{line.place}: flag is {row.flag!r}; known: {', '.join(FLAGS)}")
+        if not (0 <= row.drawn_right <= row.drawn and 0 <= row.plain_right <= row.plain):
+            raise CooperError(f"{line.place}: more answers are right than there are, or fewer than none")
+        found.append(line.values)
+    return found

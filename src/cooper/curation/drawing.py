@@ -14,6 +14,8 @@ from cooper.errors import CooperError
 from cooper.evaluation.maps import modality_of
 from cooper.evaluation.progress import progress
 from cooper.evaluation.rows import open_run
+from cooper.files.arguments import seed_of
+from cooper.files.locks import held
 from cooper.files.rows import batches
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.origin import Origin
@@ -38,6 +40,17 @@ class DrawSettings:
         for name in ("limit", "batch"):
             if getattr(self, name) < 1:
                 raise CooperError(f"{name} must be at least 1, got {getattr(self, name)}")
+        seed_of(self.seed, "seed")
+        if not self.modalities:
+            raise CooperError("no map is named (--maps); name depth, segmentation, or both")
+
+
+def open_drawings(settings: DrawSettings) -> SceneSet:
+    """The scenes, and the folder made the place of their maps. CooperError: no scenes there, or `out` holds others' maps."""
+    scenes = SceneSet(settings.data)
+    kept = {"model": settings.model, "seed": settings.seed, **settings.origin.record}
+    open_run(settings.out, {**kept, **scenes_of(scenes)})
+    return scenes
 
 
 def draw_scenes(door: Cooper, settings: DrawSettings) -> Drawings:
@@ -45,11 +58,13 @@ def draw_scenes(door: Cooper, settings: DrawSettings) -> Drawings:
 
     CooperError: no scenes there, `out` holds drawings of another run, or the model has no such modality.
     """
-    scenes = SceneSet(settings.data)
     for name in settings.modalities:
         modality_of(door, name)
-    kept = {"model": settings.model, "seed": settings.seed, **settings.origin.record}
-    open_run(settings.out, {**kept, **scenes_of(scenes)})
+    with held(settings.out, "cooper data draw"):
+        return _draw_scenes(door, settings, open_drawings(settings))
+
+
+def _draw_scenes(door: Cooper, settings: DrawSettings, scenes: SceneSet) -> Drawings:
     drawings, count = Drawings(settings.out), min(settings.limit, len(scenes))
     left = [(scene, name) for scene in range(count) for name in settings.modalities if not drawings.path(scene, name).is_file()]
     with progress(count * len(settings.modalities), "maps", settings.quiet) as advance:

@@ -6,6 +6,7 @@ counts are kept beside it.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cooper.curation.categories import category_flag, category_gains
-from cooper.curation.counts import FLAGS, By, Counts, Flag
+from cooper.curation.counts import FLAGS, By, Counts, Flag, read_flag_rows
 from cooper.errors import CooperError
 from cooper.evaluation.plots import share_chart
 from cooper.evaluation.progress import progress
 from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Item, answer_row
+from cooper.files.arguments import seed_of
+from cooper.files.locks import held
 from cooper.files.rows import Row, append_rows, batches, read_rows, write_whole
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
@@ -60,6 +63,9 @@ class FlagSettings:
         for name in ("samples", "limit", "batch"):
             if getattr(self, name) < 1:
                 raise CooperError(f"{name} must be at least 1, got {getattr(self, name)}")
+        seed_of(self.seed, "seed")
+        if not 0 <= self.temperature < math.inf:
+            raise CooperError(f"temperature must not be negative or infinite, got {self.temperature}")
         if not 0 < self.margin <= 1:
             raise CooperError(f"margin must lie in (0, 1], got {self.margin}")
 
@@ -89,10 +95,20 @@ def flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -
 
     CooperError: not one of them can be read.
     """
+    open_flags(settings)
+    with held(settings.out, "cooper data flags"):
+        return _flag_questions(door, questions, settings)
+
+
+def open_flags(settings: FlagSettings) -> None:
+    """Make the folder the place of these flags, or go on with those there. CooperError: it holds others."""
     record = {name: str(value) for name, value in asdict(settings).items() if name not in ("by", "limit", "batch", "quiet")}
     open_run(settings.out, record)
+
+
+def _flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -> Flagged:
     path, ids = settings.out / FILE, questions.ids()[: settings.limit]
-    done = {row["id"] for row in read_rows(path)}
+    done = {row["id"] for row in read_flag_rows(path)}
     left = [number for number, name in enumerate(ids) if name not in done]
     set_aside: dict[str, str] = {}
     with progress(len(ids), "questions", settings.quiet) as advance:
@@ -104,7 +120,7 @@ def flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -
             advance(len(chunk))
     if ids and len(set_aside) == len(ids):
         raise CooperError(f"none of the {len(ids)} questions can be read; the first: {set_aside[ids[0]]}")
-    rows = _flagged_anew(read_rows(path), settings)
+    rows = _flagged_anew(read_flag_rows(path), settings)
     write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     plot_split(rows, settings.out / "flags.svg")
     return Flagged(path, set_aside)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from cooper.errors import CooperError
 from cooper.evaluation.judging import laid_over, read_judged
 from cooper.evaluation.report import without_nan
+from cooper.evaluation.rows import check_rules
 from cooper.evaluation.runner import AnswerRow, read_answers
 from cooper.evaluation.summary import Comparison, compare
 from cooper.trace.trace import Mode
@@ -38,6 +39,7 @@ def rows_by_mode(place: str) -> dict[str, list[AnswerRow]]:
     such mode."""
     folder, mode = astuple(_place_of(place))
     path = folder / "rows.jsonl"
+    check_rules(folder)
     rows = laid_over(read_answers(path), read_judged(path.parent))
     if not rows:
         raise CooperError(f"{path} holds no answers of a run")

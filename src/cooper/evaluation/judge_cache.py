@@ -30,7 +30,7 @@ class ReplyCache:
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / f"judge-{uuid4().hex}.jsonl" if folder else None
         files = sorted(folder.glob("judge-*.jsonl")) if folder else []
-        stored = [_stored(row, path) for path in files for row in _rows(path)]
+        stored = [_stored(row, path) for path in files for row in read_rows(path)]
         self._known = {reply.key: reply for reply in stored}
         self._waiting: deque[StoredReply] = deque()
         self._writing = threading.Lock()
@@ -47,16 +47,9 @@ class ReplyCache:
             if batch and self._path:
                 try:
                     append_rows(self._path, [asdict(one) for one in batch])
-                except OSError as error:
-                    raise CooperError(f"{self._path}: the judge's replies cannot be kept ({error})") from error
+                except CooperError as error:
+                    raise CooperError(f"the judge's replies cannot be kept: {error}") from error
             self._known.update({one.key: one for one in batch})
-
-
-def _rows(path: Path) -> list[Row]:
-    try:
-        return read_rows(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CooperError(f"{path}: not a readable cache of a judge ({error})") from error
 
 
 def _stored(row: Row, path: Path) -> StoredReply:

@@ -25,7 +25,7 @@ from cooper.evaluation.replies.verdicts import (
     read_grade,
 )
 from cooper.evaluation.runner import AnswerRow, Item, score_reply
-from cooper.files.rows import read_rows, write_whole
+from cooper.files.rows import read_lines, write_whole
 
 RIGHT = 0.5  # the grade from which an open answer counts as right
 FILE = "judged.jsonl"
@@ -159,8 +159,13 @@ def store_judged(folder: Path, judged: Sequence[Judged], modes: Collection[str])
 
 def read_judged(folder: Path) -> list[Judged]:
     """What was judged of the run in a folder; [] if nothing was. CooperError: a row that is none of these."""
-    path = folder / FILE
-    try:
-        return [Judged(**row) for row in read_rows(path)]
-    except TypeError as error:
-        raise CooperError(f"{path} does not hold what a judge said: {error}") from error
+    found = []
+    for line in read_lines(folder / FILE):
+        try:
+            judged = line.as_a(Judged)
+        except CooperError as error:
+            raise CooperError(f"{folder / FILE} does not hold what a judge said: {error}") from None
+        if not 0 <= judged.value <= 1:
+            raise CooperError(f"{line.place}: value is {judged.value}; a grade lies in 0..1")
+        found.append(judged)
+    return found

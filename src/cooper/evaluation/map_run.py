@@ -1,19 +1,22 @@
 """One run over a data set of maps: which model, which data, where to, and what the report says of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from cooper.errors import CooperError
+from cooper.evaluation.digests import truth_digests
+from cooper.evaluation.rows import left_out_notes, open_run
 from cooper.evaluation.runner import Plan
+from cooper.files.arguments import seed_of
 from cooper.reasoning.origin import Origin
 
 
 @dataclass(frozen=True)
 class MapSettings:
-    """One run. `limit`: pictures, None for all. `origin`: what draws, for the record. A kind of map names itself and the
-    readers of its data sets."""
+    """One run. `limit`: pictures, None for all. `origin`: what draws, for the record. `skip_bad`: pictures that cannot be read
+    are left out and counted. A kind of map names itself and the readers of its data sets."""
 
     KIND: ClassVar[str] = "maps"
     READERS: ClassVar[Mapping[str, Callable[[Path], Any]]] = {}
@@ -27,6 +30,7 @@ class MapSettings:
     seed: int = 0
     origin: Origin = Origin()
     quiet: bool = False
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
         known = ", ".join(self.READERS)
@@ -36,6 +40,7 @@ class MapSettings:
             raise CooperError(f"unknown data set {self.dataset!r} of {self.KIND}; known: {known}")
         if self.batch < 1 or (self.limit is not None and self.limit < 1):
             raise CooperError("batch and limit must be at least 1")
+        seed_of(self.seed, "seed")
 
     @property
     def record(self) -> dict[str, Any]:
@@ -58,15 +63,50 @@ class MapSettings:
         if not self.data.is_dir():
             raise CooperError(f"{self.data} is no folder; --data must name that of the data set {self.dataset}")
 
-    def find(self) -> Any:
-        """The data set. CooperError: no such folder, or other files in it."""
+    def read(self) -> "AskedMaps":
+        """The pictures of the data set. CooperError: no such data."""
         self.check_folder()
-        return self.READERS[self.dataset](self.data)
+        found = self.READERS[self.dataset](self.data)
+        items, faults = list(found.items[: self.limit]), {}
+        if self.skip_bad:
+            faults = _unreadable(items, self.KIND)
+        digests = {**truth_digests([item for item in items if item.id not in faults]), **dict.fromkeys(faults, "")}
+        kept = [item for item in items if item.id not in faults]
+        if not kept:
+            raise CooperError(f"{self.data}: no picture can be read; the first: {next(iter(faults.values()), 'there is none')}")
+        return AskedMaps(found, kept, tuple(left_out_notes(faults)), digests)
 
-    def told(self, items: Sequence[Any], expected: int) -> dict[str, Any]:
-        """The record, how many pictures were taken of `items`, and whether the published set has another number."""
-        taken = len(items[: self.limit])
-        told = {**self.record, "pictures": f"{taken} of {len(items)}"}
-        if expected and expected != len(items):
-            told["note"] = f"{len(items)} pictures are there, {expected} belong to the published test set"
-        return told
+    def open(self, asked: "AskedMaps") -> "AskedMaps":
+        """Make the folder the place of this run, or go on with the run there. CooperError: it holds another one."""
+        notes = open_run(self.out, self.record, questions=asked.digests)
+        return replace(asked, notes=tuple(dict.fromkeys((*asked.notes, *notes))))
+
+    def told(self, asked: "AskedMaps") -> dict[str, Any]:
+        """The record, how many pictures were taken, whether the published set has another number, and notes."""
+        total, expected = len(asked.found.items), asked.found.expected
+        told = {**self.record, "pictures": f"{len(asked.items)} of {total}"}
+        if expected and expected != total:
+            told["note"] = f"{total} pictures are there, {expected} belong to the published test set"
+        return told | {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
+
+
+@dataclass(frozen=True)
+class AskedMaps:
+    """A data set that is `found`, the pictures of it that are drawn, what a reader of the report must know, and their
+    digests."""
+
+    found: Any
+    items: Sequence[Any]
+    notes: tuple[str, ...]
+    digests: Mapping[str, str]
+
+
+def _unreadable(items: Sequence[Any], kind: str) -> dict[str, str]:
+    """Pictures that cannot be read, or whose truth cannot, by name with the reason."""
+    found = {}
+    for item in items:
+        try:
+            _ = item.image, (item.depth_m if kind == "depth" else item.labels)
+        except CooperError as error:
+            found[item.id] = str(error)
+    return found

@@ -14,14 +14,14 @@ from cooper.data.sources.nyu import read_nyu
 from cooper.data.sources.truths import DepthTruth
 from cooper.data.sources.virtual_kitti import read_virtual_kitti
 from cooper.evaluation.benchmarks.rendered import read_scene_depth
-from cooper.evaluation.map_run import MapSettings
+from cooper.evaluation.map_run import AskedMaps, MapSettings
 from cooper.evaluation.maps import draw_depth
 from cooper.evaluation.perception import Conventions, counted, depth_figures, resized_depth
 from cooper.evaluation.report import write_report
-from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Reasoner
 from cooper.evaluation.sheets import contact_sheet
 from cooper.evaluation.summary import Report
+from cooper.files.locks import held
 from cooper.perception.metrics import align
 from cooper.perception.modality import Drawn, Modality
 
@@ -42,18 +42,22 @@ class DepthSettings(MapSettings):
     READERS = DATA_SETS
 
 
-def evaluate_depth(model: Reasoner, settings: DepthSettings) -> Report:
+def evaluate_depth(model: Reasoner, settings: DepthSettings, asked: AskedMaps | None = None) -> Report:
     """Draw what is missing, and write the report and `sheet.png` into `settings.out`.
 
     The protocol is the affine-invariant one: scale and shift by least squares over the pixels that count, at the truth's
-    resolution, clipped to the range; figures per picture, then averaged. CooperError: no such data, or another run in `out`.
+    resolution, clipped to the range; figures per picture, then averaged. `asked`: what `settings.read()` gave. CooperError: no
+    such data, another run in `out`, or another command that holds it.
     """
-    found, plan = settings.find(), settings.plan
-    items = found.items[: settings.limit]
-    open_run(settings.out, settings.record)
+    with held(settings.out, f"cooper eval depth --dataset {settings.dataset}"):
+        return _evaluated(model, settings, settings.open(asked or settings.read()))
+
+
+def _evaluated(model: Reasoner, settings: DepthSettings, asked: AskedMaps) -> Report:
+    found, items, plan = asked.found, asked.items, settings.plan
     conventions = Conventions(found.near, found.far, (), frozenset(), box=found.box)
     rows = draw_depth(model, items, conventions, plan)
-    report = Report(settings.told(found.items, found.expected), (), (), depth=depth_figures(rows, settings.seed))
+    report = Report(settings.told(asked), (), (), depth=depth_figures(rows))
     write_report(report, settings.out)
     if plan.share.first:
         modality, errors = model.modalities["depth"], [row.aligned.abs_rel for row in rows]

@@ -5,6 +5,7 @@ H, W: height and width of the truth in pixels. R: pictures. B: bootstrap resampl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
@@ -13,7 +14,7 @@ from PIL import Image
 from cooper.data.sources.measured import Box
 from cooper.data.sources.truths import DepthTruth, SegmentationTruth
 from cooper.errors import CooperError
-from cooper.evaluation.statistics import Estimate, bootstrap_mean
+from cooper.evaluation.statistics import Estimate, bounded_mean, plain_mean, resampled
 from cooper.perception.metrics import (
     DepthErrors,
     PanopticCounts,
@@ -42,6 +43,10 @@ class Truth:
     depth_m: Float32[np.ndarray, "H W"]
     labels: Int[np.ndarray, "H W"]
     instances: Int[np.ndarray, "H W"]
+
+    @property
+    def sources(self) -> tuple[Path | bytes, ...]:
+        return tuple(each.tobytes() for each in (self.image, self.depth_m, self.labels, self.instances))
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ def _row(
     return SegmentationRow(name, iou, overlap, tuple(found), kinds)
 
 
-def depth_figures(rows: Sequence[DepthRow], seed: int = 0) -> Mapping[str, Estimate]:
+def depth_figures(rows: Sequence[DepthRow]) -> Mapping[str, Estimate]:
     """Averages over pictures: every aligned error by its name, and `abs_rel_metres`, `delta1_metres`, `rmse_metres`."""
     if not rows:
         return {}
@@ -176,7 +181,7 @@ def depth_figures(rows: Sequence[DepthRow], seed: int = 0) -> Mapping[str, Estim
     if metres:
         for name in ("abs_rel", "delta1", "rmse"):
             values[f"{name}_metres"] = [float(asdict(errors)[name]) for errors in metres]
-    return {name: bootstrap_mean(column, seed) for name, column in values.items()}
+    return {name: (bounded_mean if name.startswith("delta") else plain_mean)(column) for name, column in values.items()}
 
 
 def segmentation_figures(rows: Sequence[SegmentationRow], conventions: Conventions, seed: int = 0) -> Mapping[str, Estimate]:
@@ -186,26 +191,25 @@ def segmentation_figures(rows: Sequence[SegmentationRow], conventions: Conventio
     """
     if not rows:
         return {}
-    figures = {"region_iou": bootstrap_mean([row.region_iou for row in rows], seed)}
+    figures = {"region_iou": bounded_mean([row.region_iou for row in rows])}
     classed = [row for row in rows if row.iou is not None]
     counted, prefix, classes = (classed, "", len(conventions.names)) if classed else (rows, "region_", 1)
     weights_BR = _weights(len(counted), seed)
     if classed:
-        figures["miou_per_image"] = bootstrap_mean([row.iou for row in classed if row.iou is not None], seed)
+        figures["miou_per_image"] = bounded_mean([row.iou for row in classed if row.iou is not None])
         figures["miou"] = _estimate(_miou_of(classed, conventions, weights_BR), len(classed))
     panoptic = zip(("pq", "sq", "rq"), _panoptic_of(counted, classes, weights_BR), strict=True)
     return figures | {f"{prefix}{name}": _estimate(column_B, len(counted)) for name, column_B in panoptic}
+
+
+def _estimate(values_B: np.ndarray, rows: int) -> Estimate:
+    return resampled(float(values_B[0]), values_B[1:], rows)
 
 
 def _weights(rows: int, seed: int) -> Float64[np.ndarray, "B R"]:
     """How often each picture counts: once in the first line, then as redrawn with replacement."""
     drawn = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), size=RESAMPLES)
     return np.concatenate([np.ones((1, rows)), drawn])
-
-
-def _estimate(values_B: np.ndarray, rows: int) -> Estimate:
-    low, high = np.quantile(values_B[1:], [0.025, 0.975])
-    return Estimate(float(values_B[0]), float(low), float(high), rows)
 
 
 def _miou_of(rows: Sequence[SegmentationRow], conventions: Conventions, weights_BR: np.ndarray) -> Float64[np.ndarray, " B"]:

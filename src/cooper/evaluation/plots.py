@@ -42,7 +42,8 @@ def share_chart(groups: Sequence[tuple[str, Sequence[float]]], series: Sequence[
 
 def _bar(bar: Estimate, y: float, hue: str) -> str:
     width = PLOT_WIDTH * min(max(bar.mean, 0.0), 1.0)
-    low, high = (LABEL_WIDTH + PLOT_WIDTH * min(max(end, 0.0), 1.0) for end in (bar.low, bar.high))
+    ends = (bar.low, bar.high) if bar.sure else (bar.mean, bar.mean)
+    low, high = (LABEL_WIDTH + PLOT_WIDTH * min(max(end, 0.0), 1.0) for end in ends)
     centre = y + (BAR - 2) / 2
     shape = f'<rect x="{LABEL_WIDTH}" y="{y:.1f}" width="{width:.1f}" height="{BAR - 2}" fill="{hue}" opacity="0.75"/>'
     if high > low:

@@ -234,21 +234,28 @@ def _difference(difference: Difference) -> list[str]:
 
 def points(estimate: Estimate) -> list[str]:
     """A difference in points, and its interval."""
-    return [f"{100 * estimate.mean:+.1f}", f"{100 * estimate.low:+.1f} .. {100 * estimate.high:+.1f}"]
+    return [f"{100 * estimate.mean:+.1f}", f"{100 * estimate.low:+.1f} .. {100 * estimate.high:+.1f}" if estimate.sure else "-"]
 
 
 def _figures(title: str, figures: Mapping[str, Estimate]) -> Table:
     rows = [
-        [FIGURE_NAMES[name], f"{figure.mean:.4f}", f"{figure.low:.4f} .. {figure.high:.4f}", str(figure.rows)]
+        [
+            FIGURE_NAMES[name],
+            f"{figure.mean:.4f}",
+            f"{figure.low:.4f} .. {figure.high:.4f}" if figure.sure else "-",
+            str(figure.rows),
+        ]
         for name, figure in figures.items()
     ]
     return Table(title, ["figure", "value", "95 % interval", "pictures"], rows)
 
 
 def percent(estimate: Estimate) -> str:
-    """In percent, with its interval."""
+    """In percent, with its interval where there is one."""
     if not estimate.rows:
         return "-"
+    if not estimate.sure:
+        return f"{100 * estimate.mean:.1f}"
     return f"{100 * estimate.mean:.1f} ({100 * estimate.low:.1f} .. {100 * estimate.high:.1f})"
 
 

@@ -1,7 +1,8 @@
 """Puts questions to a model and writes one row for each, so that a run can stop and go on at any time."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -11,9 +12,9 @@ from cooper.errors import CooperError
 from cooper.evaluation.kept import keep_trace, trace_folder
 from cooper.evaluation.processes import Share
 from cooper.evaluation.progress import progress
-from cooper.evaluation.replies.answers import TOLERANCE, NumberRule, QuestionType, Scored, score
-from cooper.evaluation.rows import gather_rows, read_parts
-from cooper.files.rows import Row, append_rows, batches
+from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, NumberRule, QuestionType, Scored, score
+from cooper.evaluation.rows import gather_rows, read_part_lines
+from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
 from cooper.trace.trace import MapStep, Mode, Question, Trace
 
@@ -126,6 +127,19 @@ def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
     return tuple(known[mode] for mode in dict.fromkeys(modes))
 
 
+def check_items(items: Sequence[Item]) -> None:
+    """CooperError: two items of one id, an id that cannot name a folder, or a truth that does not fit its question."""
+    seen: set[str] = set()
+    for item in items:
+        if item.id in seen:
+            raise CooperError(f"two questions of the benchmark have one id: {item.id!r}")
+        if not is_file_name(item.id):
+            raise CooperError(f"the id {item.id!r} of a question cannot name a folder")
+        seen.add(item.id)
+        if item.scoring != "judge":
+            score_reply(item, "")
+
+
 def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
     """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds; of several processes each
     answers its share, and waits for the others.
@@ -134,13 +148,9 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
     of `plan.modes` and `items`; those that a judge must score are unscored. CooperError: two
     items of one id, or a truth that does not fit its question.
     """
-    if len({item.id for item in items}) < len(items):
-        raise CooperError("two questions of the benchmark have one id")
-    for item in items:
-        if item.scoring != "judge":
-            score_reply(item, "")  # a truth that does not fit its question is found before the model is asked anything
+    check_items(items)
     path = plan.out / "rows.jsonl"
-    done, mine = read_parts(path, *KEY).keys(), plan.share.of(items)
+    done, mine = read_part_lines(path, *KEY).keys(), plan.share.of(items)
     kept = {item.id for item in items[: plan.traces]}
     left: dict[Mode, list[Item]] = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
     total = len(mine) * len(plan.modes)
@@ -156,22 +166,57 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
                 rows = [answer_row(item, mode, samples[0]) for item, samples in zip(chunk, traces, strict=True)]
                 append_rows(plan.share.file(path), [asdict(row) for row in rows])
                 advance(len(chunk))
+    return kept_answers(items, plan)
+
+
+def kept_answers(items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
+    """The rows of a run, in the order of `plan.modes` and `items`, when every process has written its share.
+
+    CooperError: a row that is none, or that answers a question with another truth, type or category than the item has.
+    """
     wanted = [(mode, item.id) for mode in plan.modes for item in items]
-    found = gather_rows(path, KEY, wanted, plan.share)
-    return _answers(path, [found[key] for key in wanted])
+    found = gather_rows(plan.out / "rows.jsonl", KEY, wanted, plan.share)
+    return [check_row(read_answer(found[mode, item.id]), item, found[mode, item.id]) for mode in plan.modes for item in items]
+
+
+def check_row(row: AnswerRow, item: Item | None, line: Line) -> AnswerRow:
+    """The row, if it answers the item as it is, or there is none. CooperError: a field of the two differs."""
+    for field_name in ("truth", "type", "category", "group"):
+        kept, asked = getattr(row, field_name), getattr(item, field_name, getattr(row, field_name))
+        if kept != asked:
+            raise CooperError(f"{line.place}: {field_name} of {row.id} is {kept!r}, but the data say {asked!r}: one was edited")
+    return row if item is None else replace(row, bundle=item.bundle)
 
 
 def read_answers(path: Path) -> list[AnswerRow]:
     """The rows of a run's `rows.jsonl`, or of the files of its processes. CooperError: a row that lacks a field or has an
     unknown one."""
-    return _answers(path, read_parts(path, *KEY).values())
+    return [read_answer(line) for line in read_part_lines(path, *KEY).values()]
 
 
-def _answers(path: Path, rows: Iterable[Row]) -> list[AnswerRow]:
-    try:
-        return [AnswerRow(**{**row, "maps": tuple(row["maps"])}) for row in rows]
-    except (KeyError, TypeError) as error:
-        raise CooperError(f"{path} holds no answers of a run: {error}") from error
+def read_answer(line: Line) -> AnswerRow:
+    """One stored row. CooperError names the field that is missing or cannot be what it says."""
+    row = line.as_a(AnswerRow)
+    known = {"mode": ANSWER_MODES, "group": GROUPS, "type": (*QUESTION_TYPES, "Text")}
+    for name, values in known.items():
+        if getattr(row, name) not in values:
+            raise CooperError(f"{line.place}: {name} is {getattr(row, name)!r}; known: {', '.join(values)}")
+    if not 0 <= row.value <= 1 or not 0 <= row.seconds < math.inf or row.turns < 0:
+        raise CooperError(f"{line.place}: value must lie in 0..1, seconds and turns must not be negative")
+    if not is_file_name(row.id):
+        raise CooperError(f"{line.place}: the id {row.id!r} cannot name a folder")
+    return row
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a text may name a folder below another: no path, no hidden file, nothing that a terminal would obey."""
+    return (
+        bool(name)
+        and len(name.encode()) <= 200
+        and not name.startswith(".")
+        and name.isprintable()
+        and not set(name) & set("/\\")
+    )
 
 
 def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:

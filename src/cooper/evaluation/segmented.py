@@ -14,14 +14,14 @@ from PIL import Image
 from cooper.data.sources.ade20k import read_ade20k
 from cooper.data.sources.truths import SegmentationSet, SegmentationTruth
 from cooper.evaluation.benchmarks.rendered import read_scene_segmentation
-from cooper.evaluation.map_run import MapSettings
+from cooper.evaluation.map_run import AskedMaps, MapSettings
 from cooper.evaluation.maps import draw_segmentation, modality_of
 from cooper.evaluation.perception import VOID, Conventions, class_names, drawn_maps, regions_of, segmentation_figures
 from cooper.evaluation.report import write_report
-from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import Reasoner
 from cooper.evaluation.sheets import contact_sheet
 from cooper.evaluation.summary import Report
+from cooper.files.locks import held
 from cooper.perception.metrics import most_shared
 from cooper.perception.modality import Drawn, Modality
 from cooper.perception.palette import LabelMaps, spread_colours
@@ -41,20 +41,24 @@ class SegmentationSettings(MapSettings):
     READERS = DATA_SETS
 
 
-def evaluate_segmentation(model: Reasoner, settings: SegmentationSettings) -> Report:
+def evaluate_segmentation(model: Reasoner, settings: SegmentationSettings, asked: AskedMaps | None = None) -> Report:
     """Draw what is missing, and write the report and `sheet.png` into `settings.out`.
 
     Region IoU looks for each true region's best drawn one, per picture, then averaged. Where the model draws the classes of
     the data set, mean IoU and panoptic quality come from counts added over all pictures; else panoptic quality takes all
-    regions for one class, and the report says why there is no mean IoU. CooperError: no such data, or another run in `out`.
+    regions for one class, and the report says why there is no mean IoU. `asked`: what `settings.read()` gave. CooperError: no
+    such data, another run in `out`, or another command that holds it.
     """
-    found, plan, modality = settings.find(), settings.plan, modality_of(model, "segmentation")
-    items = found.items[: settings.limit]
-    open_run(settings.out, settings.record)
+    with held(settings.out, f"cooper eval segmentation --dataset {settings.dataset}"):
+        return _evaluated(model, settings, settings.open(asked or settings.read()))
+
+
+def _evaluated(model: Reasoner, settings: SegmentationSettings, asked: AskedMaps) -> Report:
+    found, items, plan, modality = asked.found, asked.items, settings.plan, modality_of(model, "segmentation")
     reason = without_classes(class_names(modality.decode(BLANK)), found.names)
     conventions = Conventions(0, 0, () if reason else found.names, found.things, found.void)
     rows = draw_segmentation(model, items, conventions, plan)
-    told = {**settings.told(found.items, found.expected), "regions": found.regions, "region IoU": PROTOCOL}
+    told = {**settings.told(asked), "regions": found.regions, "region IoU": PROTOCOL}
     if reason:
         told["no mIoU"] = reason
     report = Report(told, (), (), segmentation=segmentation_figures(rows, conventions, settings.seed))

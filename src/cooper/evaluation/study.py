@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from cooper.errors import CooperError
 from cooper.evaluation.comparison import check_truths, rows_by_mode
 from cooper.evaluation.runner import GROUPS, AnswerRow
-from cooper.evaluation.statistics import Estimate, grouped_mean, sign_flips
+from cooper.evaluation.statistics import Estimate, bounded_mean, grouped_mean, sign_flips
 from cooper.evaluation.summary import MEANS, Usage, usage_of
 
 Earned = Float64[np.ndarray, " Q"]
@@ -88,7 +88,7 @@ def study(models: Sequence[Model], seed: int = 0) -> Study:
     kept = [Model(model.name, tuple(_only(rows, common) for rows in model.seeds)) for model in models]
     asked = _Asked.of(kept[0].seeds[0])
     earned = {model.name: np.mean([_right(rows) for rows in model.seeds], axis=0) for model in kept}
-    figures = [_figures(model, earned[model.name], asked, seed) for model in kept]
+    figures = [_figures(model, earned[model.name], asked) for model in kept]
     gaps = [_gap(first, second, earned, asked, seed) for first, second in combinations(earned, 2)]
     return Study(len(common), tuple(figures), tuple(gaps))
 
@@ -104,15 +104,15 @@ class _Asked:
     def of(cls, rows: Sequence[AnswerRow]) -> "_Asked":
         return cls(tuple(row.category for row in rows), tuple(row.group for row in rows))
 
-    def mean(self, values: Earned, groups: Iterable[str], seed: int) -> Estimate:
-        """The mean over the categories of these groups."""
+    def mean(self, values: Earned, groups: Iterable[str], low: float) -> Estimate:
+        """The mean over the categories of these groups, of values from `low` to 1."""
         pairs = [
             (value, name) for value, name, group in zip(values, self.categories, self.groups, strict=True) if group in groups
         ]
-        return grouped_mean([float(value) for value, _ in pairs], [name for _, name in pairs], seed)
+        return grouped_mean([float(value) for value, _ in pairs], [name for _, name in pairs], low)
 
-    def means(self, values: Earned, seed: int) -> dict[str, Estimate]:
-        return {name: self.mean(values, groups, seed) for name, groups in MEANS.items()}
+    def means(self, values: Earned, low: float = 0.0) -> dict[str, Estimate]:
+        return {name: self.mean(values, groups, low) for name, groups in MEANS.items()}
 
     @property
     def names(self) -> list[str]:
@@ -129,14 +129,14 @@ def _right(rows: Sequence[AnswerRow]) -> Earned:
     return np.array([row.correct for row in rows], dtype=np.float64)
 
 
-def _figures(model: Model, earned: Earned, asked: _Asked, seed: int) -> ModelFigures:
+def _figures(model: Model, earned: Earned, asked: _Asked) -> ModelFigures:
     every = [row for rows in model.seeds for row in rows]
     parts = {name: np.array([category == name for category in asked.categories]) for name in asked.names}
     return ModelFigures(
         model.name,
-        asked.means(earned, seed),
-        tuple({name: each.mean for name, each in asked.means(_right(rows), seed).items()} for rows in model.seeds),
-        {name: grouped_mean(earned[part].tolist(), [name] * int(part.sum()), seed) for name, part in parts.items()},
+        asked.means(earned),
+        tuple({name: each.mean for name, each in asked.means(_right(rows)).items()} for rows in model.seeds),
+        {name: bounded_mean(earned[part].tolist()) for name, part in parts.items()},
         {"all": usage_of(every), **{name: usage_of([row for row in every if row.category == name]) for name in parts}},
     )
 
@@ -146,4 +146,4 @@ def _gap(first: str, second: str, earned: Mapping[str, Earned], asked: _Asked, s
     chosen = {name: np.array([group in groups for group in asked.groups]) for name, groups in MEANS.items()}
     names = np.array(asked.categories)
     p_values = {name: sign_flips(steps[part].tolist(), names[part].tolist(), seed) for name, part in chosen.items()}
-    return Gap(first, second, asked.means(steps, seed), p_values)
+    return Gap(first, second, asked.means(steps, low=-1.0), p_values)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cooper.evaluation.runner import GROUPS, AnswerRow
-from cooper.evaluation.statistics import Difference, Estimate, bootstrap_mean, grouped_mean, paired_difference, wilson
+from cooper.evaluation.statistics import Difference, Estimate, bounded_mean, grouped_mean, paired_difference, wilson
 
 MEANS = {"spatial": ("spatial", "distance_size"), "distance_size": ("distance_size",), "general": ("general",)}
 """Which groups of categories each mean covers: distances and sizes are spatial too, and have a mean of their own."""
@@ -119,20 +119,20 @@ def usage_of(rows: Sequence[AnswerRow]) -> Usage:
     return Usage(drew, none, maps, right_with, right_without)
 
 
-def category_figures(rows: Sequence[AnswerRow], seed: int = 0) -> CategoryFigures:
+def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
     """Figures of the rows of one category and one mode."""
     scored = [row for row in rows if not row.unscored]
     return CategoryFigures(
         category=rows[0].category,
         group=rows[0].group,
         accuracy=_accuracy(scored),
-        value=_earned(scored, seed),
-        relative_accuracy=_earned([row for row in scored if row.type == "Number"], seed),
+        value=_earned(scored),
+        relative_accuracy=_earned([row for row in scored if row.type == "Number"]),
         usage=usage_of(rows),
     )
 
 
-def mode_figures(rows: Sequence[AnswerRow], seed: int = 0) -> ModeFigures:
+def mode_figures(rows: Sequence[AnswerRow]) -> ModeFigures:
     """Figures of the rows of one mode; categories by group, then by name."""
     parts: dict[tuple[int, str], list[AnswerRow]] = {}
     for row in rows:
@@ -140,8 +140,8 @@ def mode_figures(rows: Sequence[AnswerRow], seed: int = 0) -> ModeFigures:
     scored = [row for row in rows if not row.unscored]
     return ModeFigures(
         mode=rows[0].mode,
-        categories=tuple(category_figures(parts[key], seed) for key in sorted(parts)),
-        means={name: _mean([row for row in scored if row.group in groups], seed) for name, groups in MEANS.items()},
+        categories=tuple(category_figures(parts[key]) for key in sorted(parts)),
+        means={name: _mean([row for row in scored if row.group in groups]) for name, groups in MEANS.items()},
         usage=usage_of(rows),
         rows=len(rows),
         unanswered=sum(not row.answered for row in rows),
@@ -150,7 +150,7 @@ def mode_figures(rows: Sequence[AnswerRow], seed: int = 0) -> ModeFigures:
         unscored=len(rows) - len(scored),
         seconds=float(np.mean([row.seconds for row in rows])),
         accuracy=_accuracy(scored),
-        value=_earned(scored, seed),
+        value=_earned(scored),
         bundles=bundle_figure(rows),
     )
 
@@ -170,18 +170,18 @@ def _accuracy(rows: Sequence[AnswerRow]) -> Estimate:
     return wilson(sum(row.correct for row in rows), len(rows))
 
 
-def _earned(rows: Sequence[AnswerRow], seed: int) -> Estimate:
-    return bootstrap_mean([row.value for row in rows], seed)
+def _earned(rows: Sequence[AnswerRow]) -> Estimate:
+    return bounded_mean([row.value for row in rows])
 
 
-def _mean(rows: Sequence[AnswerRow], seed: int) -> Estimate:
-    return grouped_mean([float(row.correct) for row in rows], [row.category for row in rows], seed)
+def _mean(rows: Sequence[AnswerRow]) -> Estimate:
+    return grouped_mean([float(row.correct) for row in rows], [row.category for row in rows])
 
 
 _Pair = tuple[AnswerRow, AnswerRow]
 
 
-def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow], seed: int = 0) -> Comparison:
+def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow]) -> Comparison:
     """Two modes over the rows that both have."""
     pairs = _pairs(first, second)
     parts = _by_category(pairs)
@@ -189,11 +189,11 @@ def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow], seed: int =
     return Comparison(
         first=first[0].mode,
         second=second[0].mode,
-        all_rows=_difference(pairs, seed),
-        means={name: _difference(kept, seed, [row.category for row, _ in kept]) for name, kept in grouped.items()},
-        categories={name: _difference(part, seed) for name, part in parts.items()},
-        value=_earned_more(pairs, seed),
-        values={name: _earned_more(part, seed) for name, part in parts.items()},
+        all_rows=_difference(pairs),
+        means={name: _difference(kept, [row.category for row, _ in kept]) for name, kept in grouped.items()},
+        categories={name: _difference(part) for name, part in parts.items()},
+        value=_earned_more(pairs),
+        values={name: _earned_more(part) for name, part in parts.items()},
     )
 
 
@@ -209,30 +209,30 @@ def _by_category(pairs: Sequence[_Pair]) -> dict[str, list[_Pair]]:
     return {name: [pair for pair in pairs if pair[0].category == name] for name in names}
 
 
-def _difference(pairs: Sequence[_Pair], seed: int, groups: Sequence[str] | None = None) -> Difference:
-    return paired_difference([row.correct for row, _ in pairs], [other.correct for _, other in pairs], groups, seed)
+def _difference(pairs: Sequence[_Pair], groups: Sequence[str] | None = None) -> Difference:
+    return paired_difference([row.correct for row, _ in pairs], [other.correct for _, other in pairs], groups)
 
 
-def _earned_more(pairs: Sequence[_Pair], seed: int) -> Estimate:
-    """The paired bootstrap of what rows earned."""
-    return bootstrap_mean([row.value - other.value for row, other in pairs], seed)
+def _earned_more(pairs: Sequence[_Pair]) -> Estimate:
+    """What rows earned in the one minus what they earned in the other."""
+    return bounded_mean([row.value - other.value for row, other in pairs], low=-1.0)
 
 
-def map_effects(rows: Sequence[AnswerRow], plain: Sequence[AnswerRow], seed: int = 0) -> list[MapEffect]:
+def map_effects(rows: Sequence[AnswerRow], plain: Sequence[AnswerRow]) -> list[MapEffect]:
     """What each kind of map did in one mode, whose rows they are; `plain`: the rows of the mode `text`."""
     found = []
     for name in sorted({name for row in rows for name in row.maps}):
         pairs = _pairs([row for row in rows if name in row.maps], plain)
         for category, part in {"all": pairs, **_by_category(pairs)}.items():
-            found.append(MapEffect(rows[0].mode, name, category, _difference(part, seed), _earned_more(part, seed)))
+            found.append(MapEffect(rows[0].mode, name, category, _difference(part), _earned_more(part)))
     return found
 
 
-def summarise(rows: Sequence[AnswerRow], settings: Mapping[str, Any], seed: int = 0) -> Report:
+def summarise(rows: Sequence[AnswerRow], settings: Mapping[str, Any]) -> Report:
     """Figures of every mode in the order of the rows, and of every pair of modes."""
     parts = {mode: [row for row in rows if row.mode == mode] for mode in dict.fromkeys(row.mode for row in rows)}
-    modes = tuple(mode_figures(part, seed) for part in parts.values())
-    comparisons = tuple(compare(parts[first], parts[second], seed) for first, second in combinations(parts, 2))
+    modes = tuple(mode_figures(part) for part in parts.values())
+    comparisons = tuple(compare(parts[first], parts[second]) for first, second in combinations(parts, 2))
     plain = parts.get("text", [])
-    effects = [effect for part in parts.values() if plain for effect in map_effects(part, plain, seed)]
+    effects = [effect for part in parts.values() if plain for effect in map_effects(part, plain)]
     return Report(settings, modes, comparisons, tuple(effects))

@@ -30,8 +30,8 @@ _held: dict[Path, int] = {}  # lock files of this process and their descriptors
 def held(folder: str | Path, what: str) -> Iterator[None]:
     """Hold an output folder, made where it is missing, until the block ends. `what`: the command, for messages.
 
-    Of the processes of one launcher (RANK, WORLD_SIZE) the first holds it for all. CooperError: another command holds it, with its
-    process, machine and time; or the folder cannot be made or written.
+    Of the processes of one launcher (RANK, WORLD_SIZE) the first holds it for all. CooperError: another command holds it, with
+    its process, machine and time; or the folder cannot be made or written.
     """
     path = writable_folder(folder) / FILE
     if path in _held:  # a command and what it calls may both ask
@@ -53,7 +53,8 @@ def held(folder: str | Path, what: str) -> Iterator[None]:
 
 
 def writable_folder(folder: str | Path) -> Path:
-    """The folder by its real path, made where it is missing. CooperError: it cannot be made, or nothing can be written there."""
+    """The folder by its real path, made where it is missing. CooperError: it cannot be made, or nothing can be written
+    there."""
     place = Path(folder).expanduser()
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -117,7 +118,8 @@ def _lives(told: Mapping[str, object]) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When a process began, as the system counts it, so that a number that is used again is told apart; "" if it does not say."""
+    """When a process began, as the system counts it, so that a number that is used again is told apart; "" if it does not
+    say."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):

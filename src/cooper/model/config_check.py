@@ -56,6 +56,7 @@ def check_config(config: CooperConfig, where: object) -> CooperConfig:
         _check_heads(config)
         _check_transforms(config)
         _check_modalities(config.modalities)
+        _check_home(config.trained_on)
         if not isinstance(config.answers_in_words, bool):
             raise CooperError(f"answers_in_words must be true or false, not {shown(config.answers_in_words)}")
         for name, mark in config.special_tokens.items():
@@ -115,6 +116,15 @@ def _check_transforms(config: CooperConfig) -> None:
             raise CooperError(f"transforms.{name} has the stride {sizes[2]}; it must be a multiple of {stride} px, one token")
         if max(sizes[:2]) > BEYOND_TABLE * side * stride:
             raise CooperError(f"transforms.{name} makes sides of {max(sizes[:2])} px; positions end at {side * stride} px")
+
+
+def _check_home(home: Any) -> None:
+    if home is None:
+        return
+    if not isinstance(home, Mapping) or home.keys() != {"pictures", "min_psnr"}:
+        raise CooperError("trained_on must hold pictures and min_psnr")
+    words(home["pictures"], "trained_on.pictures")
+    real(home["min_psnr"], "trained_on.min_psnr")
 
 
 def _check_modalities(modalities: Any) -> None:

@@ -11,7 +11,7 @@ from transformers.utils import is_accelerate_available
 
 from cooper.errors import CooperError
 from cooper.files.hub import resolve
-from cooper.files.json_text import read_object
+from cooper.files.rows import read_object
 from cooper.model.checkpoint import OWN_STEM, is_published_layout, network_dtype, open_checkpoint, verify_ours
 from cooper.model.config import CooperConfig
 from cooper.model.devices import SHARED_OUT, Device, checked_device, checked_dtype
@@ -88,7 +88,7 @@ class ReadsBothLayouts(PreTrainedModel):
     def _with_adapter(cls, directory: Path, base: str | Path | None, *model_args: Any, **kwargs: Any) -> Self:
         """The network that an adapter was trained on, loaded and checked as any other, with the adapter's weights."""
         config = directory / ADAPTER_CONFIG
-        named = read_object(config).get("base_model_name_or_path")
+        named = read_object(config, strict=False).get("base_model_name_or_path")
         if not isinstance(named, str):
             raise CooperError(f"{config}: base_model_name_or_path does not name the network that the adapter belongs to")
         if not (directory / ADAPTER_FILE).is_file():
@@ -147,4 +147,4 @@ def _require_finite(model: nn.Module, directory: Path) -> None:
 def is_quantised(directory: Path) -> bool:
     """Whether the configuration says that weights are quantised."""
     config_path = directory / "config.json"
-    return config_path.is_file() and "quantization_config" in read_object(config_path)
+    return config_path.is_file() and "quantization_config" in read_object(config_path, strict=False)

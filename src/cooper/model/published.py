@@ -10,7 +10,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from cooper.errors import CooperError
-from cooper.files.json_text import read_object
+from cooper.files.rows import read_object
 from cooper.model.config import CooperConfig, Transforms, VaeGeometry
 from cooper.model.config_check import check_config
 from cooper.model.layout import CONV_PATCHES
@@ -25,7 +25,10 @@ from cooper.model.weights import (
 STEMS = ("ema", "model")
 VAE_FILE = "ae.safetensors"
 OWN_SECTION = "cooper"  # our part of an exported config.json: what the published layout has no place for
-OWN_FIELDS = ("transforms", "views", "modalities", "drawing", "special_tokens", "answers_in_words")
+PUBLISHED_VIEWS: dict[str, Any] = {
+    "input_direct_mode": ["vit"]
+}  # answers without reasoning read no latents; else our defaults are those published
+OWN_FIELDS = ("transforms", "views", "modalities", "drawing", "special_tokens", "answers_in_words", "trained_on")
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def config_of(places: Places, headers: Mapping[str, Stored]) -> CooperConfig:
 
 def _config_of(places: Places, headers: Mapping[str, Stored]) -> CooperConfig:
     llm_path, vit_path = places.need("llm_config.json"), places.need("vit_config.json")
-    llm, vit = read_object(llm_path), read_object(vit_path)
+    llm, vit = read_object(llm_path, strict=False), read_object(vit_path, strict=False)
     extra = _merged_config(places)
     vae = _vae_geometry(extra)
     own = extra.get(OWN_SECTION, {})
@@ -122,7 +125,7 @@ def _merged_config(places: Places) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for directory in (places.base, places.weights):
         if directory is not None and (directory / "config.json").is_file():
-            merged |= read_object(directory / "config.json")
+            merged |= read_object(directory / "config.json", strict=False)
     return merged
 
 
@@ -153,7 +156,8 @@ def _transforms(extra: Mapping[str, Any]) -> dict[str, Any]:
         "transforms": {
             "vae": parity.get("vae_transform", defaults.vae),
             "vit": parity.get("vit_transform", defaults.vit),
-        }
+        },
+        "views": PUBLISHED_VIEWS,
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cooper.files.json_text import read_object
+from cooper.files.rows import read_object
 from cooper.model.checkpoint import PROMPTS_FILE, Checkpoint
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, default_modalities
 from cooper.sequence.layout import Views

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.files.json_text import parsed_json, read_object
+from cooper.files.rows import parsed, read_object
 
 DTYPES = {
     "F64": torch.float64,
@@ -61,7 +61,7 @@ def read_header(path: Path) -> dict[str, Stored]:
     if len(text) < length:
         raise CooperError(f"{path} is cut short: {size} bytes do not even hold its header; download it again")
     try:
-        entries = parsed_json(text, f"the header of {path}")
+        entries = parsed(text, f"the header of {path}")
         tensors = {name: _stored(name, entry, path) for name, entry in entries.items() if name != "__metadata__"}
         end = max(
             (entry["data_offsets"][1] for name, entry in entries.items() if name in tensors),

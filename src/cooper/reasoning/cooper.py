@@ -13,6 +13,7 @@ from cooper.errors import CooperError
 from cooper.files.arguments import seed_of, shown, whole, words
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
+from cooper.model.checkpoint import is_published_layout
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.devices import Device
@@ -21,6 +22,7 @@ from cooper.perception.depth import PointCloud, intrinsics_of, point_cloud
 from cooper.perception.modality import Modality, Reading, build_modalities
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
+from cooper.reasoning.familiarity import notes_on
 from cooper.reasoning.options import Inference, Options
 from cooper.reasoning.questions import MOST_TOKENS, checked_questions, known_maps, requests_of
 from cooper.reasoning.session import Parts
@@ -93,7 +95,9 @@ class Cooper:
         tokenizer = Places(directory, base_directory).find("tokenizer.json")
         if tokenizer is None:
             raise CooperError(f"{directory} holds no tokenizer.json" + ("" if base else "; name the base directory that does"))
-        return cls.of(model, model.config.processor(tokenizer.parent), _prompts(prompts, directory), str(name_or_path))
+        return cls.of(
+            model, model.config.processor(tokenizer.parent), _prompts(prompts, directory, base_directory), str(name_or_path)
+        )
 
     @classmethod
     def of(cls, model: CooperModel, processor: Processor, prompts: Prompts, name: str = "") -> "Cooper":
@@ -171,7 +175,8 @@ class Cooper:
         options = self.options(mode)
         asked = self._checked([self._asked(image, question, subject, known)], options)
         (request,) = requests_of(asked, 1, seed_of(seed))
-        return self.engine.run(asked, [replace(request, choices=self._choices(asked[0], choices))], options)
+        events = self.engine.run(asked, [replace(request, choices=self._choices(asked[0], choices))], options)
+        return self._noted(events, asked[0])
 
     def batch(
         self, questions: Sequence[Question], options: Options | None = None, seed: int = 0, samples: int = 1
@@ -224,6 +229,16 @@ class Cooper:
             raise CooperError("a picture needs a question")
         return replace(question_of(image, question, subject), known=readings)
 
+    def _noted(self, events: Iterator[Event], question: Question) -> Iterator[Event]:
+        """The same events; the trace says if the pictures are unlike those that the model was trained on."""
+        for event in events:
+            if isinstance(event, TraceDone):
+                parts = self.engine.parts
+                notes = notes_on(parts.model, parts.layout.processor, question.images)
+                yield TraceDone(event.row, replace(event.trace, notes=notes))
+            else:
+                yield event
+
     def _choices(self, question: Question, given: Sequence[str] | None) -> tuple[str, ...]:
         """The texts that an answer is held to."""
         if given is None:
@@ -251,8 +266,10 @@ class Cooper:
     def _map(self, image: Picture, modality: str, seed: int, native: bool) -> DrawnMap:
         source = opened(image)
         options = replace(self.defaults, mode="map", draws=(modality,))
-        trace = self.batch([Question((source,))], options, seed)[0][0]
-        step = trace.maps[0]
+        asked = Question((source,))
+        *_, last = self._noted(self.engine.run([asked], requests_of([asked], 1, seed_of(seed)), options), asked)
+        assert isinstance(last, TraceDone)
+        trace, step = last.trace, last.trace.maps[0]
         assert step.reading is not None
         canvas = self.engine.parts.layout.processor.canvas(source)
         if native:
@@ -261,7 +278,7 @@ class Cooper:
         return DrawnMap(step.reading.resized(*source.size), shown_large, source, trace, source.width / source.height)
 
 
-def _prompts(given: Prompts | str | Path | None, directory: Path) -> Prompts:
+def _prompts(given: Prompts | str | Path | None, directory: Path, base: Path | None) -> Prompts:
     if isinstance(given, Prompts):
         return given
     if given is not None and not isinstance(given, str | Path):
@@ -272,5 +289,6 @@ def _prompts(given: Prompts | str | Path | None, directory: Path) -> Prompts:
             f"{directory} holds no {FILE_NAME}: the wording of this project is used, which these weights were not trained with",
             stacklevel=3,
         )
-        return DEFAULT
+        published = is_published_layout(directory, base)  # which has no system text where nothing is reasoned
+        return replace(DEFAULT, system={**DEFAULT.system, "direct": ""}) if published else DEFAULT
     return Prompts.from_json(path)

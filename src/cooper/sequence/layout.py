@@ -20,11 +20,13 @@ LatentOf = Callable[[Image.Image], Tensor]  # a picture -> its clean latent [z, 
 
 @dataclass(frozen=True)
 class Views:
-    """Which views the model reads, in order: of an input picture, of one in text mode, of a map it drew itself."""
+    """Which views the model reads, in order: of an input picture, of one in text mode, of a map it drew itself, of an input
+    picture in direct mode. As published, answers without a map need no latents: direct mode then reads the ViT view alone."""
 
     input: tuple[View, ...] = ("vae", "vit")
     input_text_mode: tuple[View, ...] = ("vit",)
     map: tuple[View, ...] = ("vit",)
+    input_direct_mode: tuple[View, ...] = ("vae", "vit")
 
     @classmethod
     def of(cls, settings: Mapping[str, Sequence[View]]) -> "Views":
@@ -32,7 +34,7 @@ class Views:
         return cls(**{name: tuple(views) for name, views in settings.items()})
 
     def of_input(self, mode: Mode) -> tuple[View, ...]:
-        return self.input_text_mode if mode == "text" else self.input
+        return {"text": self.input_text_mode, "direct": self.input_direct_mode}.get(mode, self.input)
 
 
 @dataclass(frozen=True, eq=False)

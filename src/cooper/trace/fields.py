@@ -7,13 +7,13 @@ from typing import NoReturn, get_args
 
 from cooper.errors import CooperError
 from cooper.files.arguments import shown
-from cooper.files.json_text import read_object
+from cooper.files.rows import read_object
 from cooper.trace.steps import Author, Mode
 
 
 def read_fields(path: Path) -> "Fields":
     """The object in a JSON file. Raises CooperError naming the file."""
-    return Fields(read_object(path), str(path))
+    return Fields(read_object(path, strict=False), str(path))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent to
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -18,6 +19,11 @@ Author = Literal["model", "prompt"]
 
 class Undecoded(Protocol):
     """A picture that is decoded when it is asked for, each time anew, so that thousands of questions fit in memory."""
+
+    @property
+    def source(self) -> Path | bytes:
+        """The file that it is decoded from, or its bytes."""
+        ...
 
     def open(self) -> Image.Image:
         """The picture, upright and in RGB. CooperError: it cannot be decoded."""

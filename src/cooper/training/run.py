@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 from cooper.data.scenes.drawings import Drawings
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
+from cooper.files.locks import held
 from cooper.model.vae import Autoencoder
 from cooper.model.vit import Vit
 from cooper.perception import build_modalities

@@ -1,10 +1,9 @@
 """The questions that reinforcement learning asks, with their truths, read when they are asked."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from PIL import Image
 
@@ -15,10 +14,8 @@ from cooper.data.scenes.questions import questions_of
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.scenes import item_of
-from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE
+from cooper.evaluation.question_file import read_question_file
 from cooper.evaluation.runner import Item
-from cooper.files.pictures import read_image
-from cooper.trace.trace import Question
 from cooper.training.rollouts import Rollout
 from cooper.training.sampler import Sampler
 
@@ -94,54 +91,22 @@ class SceneTasks:
 
 
 class FileTasks:
-    """Questions of a JSON Lines file: `id`, `image` (a path from the file's folder, or several), `question`, `type` (MCQ,
-    YN, Number, Number_Int), `answer`, and where wanted `choices`, `tolerance`, `category`."""
+    """Questions of a JSON Lines file (`cooper.evaluation.question_file`)."""
 
     def __init__(self, path: Path) -> None:
-        self._folder = path.parent
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise CooperError(f"cannot read the questions {path}: {error.strerror}") from None
-        self._rows = [_row(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
-        if not self._rows:
-            raise CooperError(f"{path} holds no question")
+        self._items = read_question_file(path)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._items)
 
     def ids(self) -> list[str]:
-        return [row["id"] for row in self._rows]
+        return [item.id for item in self._items]
 
     def item(self, number: int) -> Item:
-        row = self._rows[number]
-        names = [row["image"]] if isinstance(row["image"], str) else row["image"]
-        pictures = [read_image(self._folder / name) for name in names]
-        return Item(
-            id=row["id"],
-            category=row.get("category", ""),
-            group="general",
-            question=Question((*pictures, row["question"]), id=row["id"]),
-            type=row["type"],
-            truth=row["answer"],
-            choices=tuple(row.get("choices", ())),
-            tolerance=row.get("tolerance", TOLERANCE),
-        )
-
-
-def _row(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise CooperError(f"{where}: not JSON ({error})") from None
-    for name in ("id", "image", "question", "type", "answer"):
-        if name not in row or not isinstance(row[name], list if isinstance(row.get(name), list) and name == "image" else str):
-            raise CooperError(f"{where}: the field {name!r} is missing or no text")
-    if row["type"] not in QUESTION_TYPES:
-        raise CooperError(f"{where}: type is {row['type']!r}; known: {', '.join(QUESTION_TYPES)}")
-    return row
+        item = self._items[number]
+        return replace(item, question=item.question.opened())
 
 
 def source_of(data: Path, seed: int, per_scene: int, scenes: int = 100_000) -> Source:
     """A JSON Lines file, or a rendered scene set with `per_scene` questions about each of its first `scenes` scenes."""
-    return FileTasks(data) if data.is_file() else SceneTasks(data, seed, per_scene, scenes)
+    return SceneTasks(data, seed, per_scene, scenes) if data.is_dir() else FileTasks(data)

@@ -137,7 +137,7 @@ def test_mm_vet_is_the_mean_grade(tmp_path, monkeypatch):
     assert short(mode["value"]) == near(0.6, 3) and short(mode["accuracy"]) == near(2 / 3, 3) and mode["unscored"] == 1
     figures = {part["category"]: part["value"] for part in mode["categories"]}
     assert short(figures["math_ocr"]) == near(0.6, 3) and figures["rec"]["rows"] == 0
-    assert "| mean of what rows earn | 60.0 (30.0 .. 100.0) |" in text and "| math_ocr (3) | 60.0 (30.0 .. 100.0) |" in text
+    assert "| mean of what rows earn | 60.0 (8.8 .. 97.5) |" in text and "| math_ocr (3) | 60.0 (8.8 .. 97.5) |" in text
     assert (
         "- judge: big-judge, prompts of version" in text and "0 rows without a reply, 1 with one that could not be read" in text
     )

@@ -1,7 +1,6 @@
 """Maps of a scene set as a model drew them, mistakes and all: `OUT/depth/000012.png` is the depth of scene 12."""
 
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from cooper.data.scenes.store import SceneSet, write_whole
 from cooper.errors import CooperError
+from cooper.files.rows import read_object
 from cooper.trace.steps import MapStep
 
 SETTINGS = "run.json"  # which scenes were drawn, by which model
@@ -27,7 +27,7 @@ class Drawings:
         path = folder / SETTINGS
         if not path.is_file():
             raise CooperError(f"{folder} holds no drawings; make them with `cooper data draw`")
-        known, wanted = json.loads(path.read_text(encoding="utf-8")), scenes_of(scenes)
+        known, wanted = read_object(path), scenes_of(scenes)
         for name, value in wanted.items():
             if known.get(name) != value:
                 raise CooperError(

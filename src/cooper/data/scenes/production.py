@@ -12,6 +12,7 @@ from cooper.data.scenes.render import render_record
 from cooper.data.scenes.sampling import SceneKey
 from cooper.data.scenes.store import SHARD, SetInfo, read_info, shard_is_whole, shard_path, write_info, write_shard
 from cooper.errors import CooperError
+from cooper.files.locks import held
 
 Progress = Callable[[int, int], None]  # scenes done, scenes wanted
 
@@ -62,6 +63,11 @@ def render_scenes(settings: RenderSettings, progress: Progress | None = None) ->
     `progress` is called with (done, count), once at the start and after each shard. CooperError when `out` holds a
     set of other settings. More scenes of the same settings may be added by a larger `count`.
     """
+    with held(settings.out, "cooper scenes render"):
+        return _render_missing(settings, progress)
+
+
+def _render_missing(settings: RenderSettings, progress: Progress | None) -> int:
     _prepare(settings)
     report = progress or (lambda done, count: None)
     shards = [_Shard(settings, number) for number in range(-(-settings.count // SHARD))]
@@ -103,10 +109,6 @@ def _end_with_parent() -> None:
 
 def _prepare(settings: RenderSettings) -> None:
     SceneKey(settings.split, settings.seed, settings.count - 1).scene_seed  # noqa: B018 - names a bad split or seed
-    try:
-        settings.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CooperError(f"{settings.out}: cannot be made a folder ({error.strerror})") from error
     if (settings.out / "dataset.json").exists():
         found = read_info(settings.out)
         for field in ("seed", "split", "size", "spp", "shard"):

@@ -7,11 +7,14 @@ as fractions of the picture from its upper left corner. Depth is plane depth: th
 import json
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from cooper.errors import CooperError
+from cooper.files.rows import parsed
+from cooper.files.values import build
 
 
 @dataclass(frozen=True)
@@ -146,40 +149,14 @@ class Scene:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
 
-def scene_from_json(text: str, source: str = "scene") -> Scene:
+def scene_from_json(text: Any, source: str = "scene") -> Scene:
     """Read `Scene.to_json`. CooperError names `source` when a field is missing or of the wrong kind."""
+    if not isinstance(text, str):
+        raise CooperError(f"{source}: not a scene description, but {type(text).__name__}")
+    data = parsed(text.encode("utf-8", "surrogatepass"), source)
+    if not isinstance(data, dict):
+        raise CooperError(f"{source}: not a scene description, which is an object")
     try:
-        data = json.loads(text)
-        objects = tuple(_object(item) for item in data["objects"])
-        camera = Camera(**{**data["camera"], "position": Vec(**data["camera"]["position"])})
-        return Scene(**{**data, "room": _room(data["room"]), "camera": camera, "objects": objects})
-    except (KeyError, TypeError, ValueError) as error:
-        raise CooperError(f"{source}: not a scene description ({error})") from error
-
-
-def _object(data: dict) -> SceneObject:
-    view = data["view"]
-    seen = None if view is None else View(**{**view, "box": tuple(view["box"])})
-    return SceneObject(**{**data, "centre": Vec(**data["centre"]), "size": Vec(**data["size"]), "view": seen})
-
-
-def _surface(data: dict) -> Surface:
-    return Surface(**{**data, "first": Vec(**data["first"]), "second": Vec(**data["second"])})
-
-
-def _room(data: dict) -> Room:
-    furniture = tuple(
-        Furniture(
-            **{**item, "centre": Vec(**item["centre"]), "size": Vec(**item["size"]), "surface": _surface(item["surface"])}
-        )
-        for item in data["furniture"]
-    )
-    return Room(
-        **{
-            **data,
-            "floor": _surface(data["floor"]),
-            "wall": _surface(data["wall"]),
-            "furniture": furniture,
-            "light": Vec(**data["light"]),
-        }
-    )
+        return build(Scene, data, source)
+    except CooperError as error:
+        raise CooperError(f"{source}: not a scene description ({str(error).removeprefix(f'{source}: ')})") from None

@@ -13,13 +13,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from cooper.data.scenes.catalogue import CLASS_NAMES, SPLITS
 from cooper.data.scenes.render import SceneRecord
 from cooper.data.scenes.scene import Scene, scene_from_json
 from cooper.errors import CooperError
+from cooper.files.rows import read_object
+from cooper.files.values import build
 
 FORMAT = 2
 SHARD = 100  # scenes in a whole shard
 COLUMNS = ("rgb", "depth", "labels", "instances", "scene")
+LIMITS = {"count": (1, 1 << 26), "seed": (0, (1 << 26) - 1), "size": (32, 1024), "spp": (1, 4096), "shard": (1, 1 << 16)}
+MODES = {"rgb": ("RGB",), "depth": ("I;16", "I;16B", "I"), "labels": ("L",), "instances": ("L",)}  # of the stored pictures
 OPEN_SHARDS = 4  # shards a reader keeps in memory
 
 
@@ -71,15 +76,16 @@ def write_info(folder: Path, info: SetInfo) -> None:
 def read_info(folder: Path) -> SetInfo:
     """The settings of a set. CooperError when the file is missing, not JSON, or of another format."""
     path = folder / "dataset.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        info = SetInfo(**found)
-    except FileNotFoundError as error:
-        raise CooperError(f"{path}: not found, so {folder} is no rendered scene set") from error
-    except (OSError, TypeError, ValueError) as error:
-        raise CooperError(f"{path}: not the settings of a scene set ({error})") from error
+    if not path.exists():
+        raise CooperError(f"{path}: not found, so {folder} is no rendered scene set")
+    info = build(SetInfo, read_object(path), f"{path}: not the settings of a scene set")
     if info.format != FORMAT:
         raise CooperError(f"{path}: field format is {info.format}, this version reads {FORMAT}")
+    if info.split not in SPLITS:
+        raise CooperError(f"{path}: split is {info.split!r}; known: {', '.join(SPLITS)}")
+    for name, (low, high) in LIMITS.items():
+        if not low <= getattr(info, name) <= high:
+            raise CooperError(f"{path}: {name} is {getattr(info, name)}, not in {low}..{high}")
     return info
 
 
@@ -116,7 +122,7 @@ class SceneSet:
         return self._length
 
     def __getitem__(self, index: int) -> SceneRecord:
-        return _decode({name: self._cell(index, name) for name in COLUMNS}, self._place(index))
+        return _decode({name: self._cell(index, name) for name in COLUMNS}, self._place(index), self.info.size)
 
     def scene(self, index: int) -> Scene:
         """What stands where in one scene, without its pictures."""
@@ -151,7 +157,7 @@ def _read_shard(path: Path) -> Any:
     pyarrow, parquet = _arrow()
     try:
         table = parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise CooperError(f"{path}: truncated or no parquet file; delete it and render again to resume") from error
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
@@ -170,8 +176,10 @@ def _encode(record: SceneRecord) -> dict[str, bytes | str]:
     }
 
 
-def _decode(cells: dict[str, Any], source: str) -> SceneRecord:
-    pictures = {name: _pixels(cells[name], f"{source}, column {name}") for name in COLUMNS[:4]}
+def _decode(cells: dict[str, Any], source: str, size: int) -> SceneRecord:
+    pictures = {name: _pixels(cells[name], name, size, f"{source}, column {name}") for name in MODES}
+    if pictures["labels"].max() >= len(CLASS_NAMES):
+        raise CooperError(f"{source}, column labels: holds class {pictures['labels'].max()}; there are {len(CLASS_NAMES)}")
     return SceneRecord(
         rgb=pictures["rgb"],
         depth_m=pictures["depth"].astype(np.float32) / np.float32(1000),
@@ -187,13 +195,20 @@ def _png(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _pixels(content: bytes | None, source: str) -> np.ndarray:
-    if content is None:
-        raise CooperError(f"{source}: empty cell where a PNG picture should be")
+def _pixels(content: Any, name: str, size: int, source: str) -> np.ndarray:
+    """The pixels of a stored picture, looked at before they are unpacked: a PNG of the set's size and the column's kind."""
+    if not isinstance(content, bytes):
+        raise CooperError(
+            f"{source}: {'empty cell' if content is None else type(content).__name__} where a PNG picture should be"
+        )
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            if image.size != (size, size):
+                raise CooperError(f"{source}: is {image.width} x {image.height} px, the set has {size} x {size}")
+            if image.mode not in MODES[name]:
+                raise CooperError(f"{source}: is a picture of kind {image.mode}, not {MODES[name][0]}")
             return np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CooperError(f"{source}: not a readable PNG picture ({error})") from error
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from cooper.data.sources.measured import read_text, stored_pixels
 from cooper.data.sources.truths import SegmentationSet
 from cooper.errors import CooperError
 from cooper.files.pictures import read_image
@@ -32,6 +33,10 @@ class AnnotatedPicture:
     picture: Path
     annotation: Path
     maps: Callable[[Path], LabelMaps]
+
+    @property
+    def sources(self) -> tuple[Path | bytes, ...]:
+        return self.picture, self.annotation
 
     @property
     def image(self) -> Image.Image:
@@ -110,7 +115,7 @@ def class_names(path: Path) -> tuple[str, ...]:
     """ "void" and the 150 names of `objectInfo150.txt`, a table with the class first and its name last; () without the file."""
     if not path.is_file():
         return ()
-    _head, *lines = path.read_text(encoding="utf-8").splitlines()
+    _head, *lines = read_text(path).splitlines()
     cells = [[cell.strip() for cell in line.split("\t")] for line in lines if line.strip()]
     if [line[0] for line in cells] != [str(number) for number in range(1, CLASSES + 1)]:
         raise CooperError(f"{path} does not list the classes 1 to {CLASSES}, one a line, with tabs between the columns")
@@ -137,8 +142,4 @@ def full_maps(path: Path) -> LabelMaps:
 
 
 def _stored(path: Path) -> UInt8[np.ndarray, "H W ..."]:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise CooperError(f"cannot read the regions {path}: {error}") from None
+    return stored_pixels(path, "regions")

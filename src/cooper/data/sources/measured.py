@@ -13,7 +13,7 @@ from PIL import Image
 
 from cooper.data.sources.truths import DepthTruth
 from cooper.errors import CooperError
-from cooper.files.pictures import read_image
+from cooper.files.pictures import MAX_PIXELS, read_image
 
 KITTI_WINDOW = (352, 1216)  # px: the part of a street picture that the KITTI benchmark keeps, at the bottom, in the middle
 
@@ -51,6 +51,10 @@ class MeasuredDepth:
     window: tuple[int, int] | None = None
 
     @property
+    def sources(self) -> tuple[Path | bytes, ...]:
+        return self.picture, self.depth
+
+    @property
     def image(self) -> Image.Image:
         image = read_image(self.picture)
         if self.window is None:
@@ -60,11 +64,24 @@ class MeasuredDepth:
 
     @property
     def depth_m(self) -> Float32[np.ndarray, "H W"]:
-        depth = self.metres(self.depth)
+        depth, (width, height) = self.metres(self.depth), size_of(self.picture)
+        if depth.shape != (height, width):
+            raise CooperError(
+                f"{self.depth} has {depth.shape[1]} x {depth.shape[0]} px, its picture {self.picture} {width} x {height}"
+            )
         if self.window is None:
             return depth
         rows, columns = _window(depth.shape, self.window, self.depth)
         return depth[rows, columns]
+
+
+def size_of(picture: Path) -> tuple[int, int]:
+    """Width and height, without unpacking the picture. CooperError: it is none."""
+    try:
+        with Image.open(picture) as image:
+            return image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise CooperError(f"cannot read {picture}: {error}") from None
 
 
 def _window(shape: tuple[int, ...], window: tuple[int, int], path: Path) -> tuple[slice, slice]:
@@ -90,11 +107,7 @@ def png_metres(per_metre: float, none: float = 0.0) -> Callable[[Path], Float32[
     """Reads a 16-bit PNG whose numbers are metres times `per_metre`; the number `none` (besides 0) means not measured."""
 
     def metres(path: Path) -> Float32[np.ndarray, "H W"]:
-        try:
-            with Image.open(path) as image:
-                stored = np.asarray(image)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise CooperError(f"cannot read the depth {path}: {error}") from None
+        stored = stored_pixels(path, "depth")
         if stored.ndim != 2 or stored.dtype.kind not in "iu" or stored.dtype.itemsize < 2:
             raise CooperError(f"{path} is no 16-bit picture of one channel")
         known = stored.astype(np.float32)
@@ -104,10 +117,34 @@ def png_metres(per_metre: float, none: float = 0.0) -> Callable[[Path], Float32[
     return metres
 
 
+def stored_pixels(path: Path, what: str) -> np.ndarray:
+    """The numbers of a PNG as they are stored. CooperError: no PNG, a damaged one, or one of more pixels than a picture may
+    have."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise CooperError(
+                    f"the {what} {path} is {image.width} x {image.height} px, more than the {MAX_PIXELS:,} allowed"
+                )
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise CooperError(f"cannot read the {what} {path}: {error}") from None
+
+
+def read_text(path: Path) -> str:
+    """A list that comes with a data set. CooperError: it cannot be read, or is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CooperError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CooperError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+
+
 def listed_pairs(folder: Path) -> list[tuple[Path, Path]]:
     """Pairs of a split list, a `*.txt` in the folder: picture and depth begin each line; one without depth is left out."""
     for path in sorted(folder.glob("*.txt")):
-        words = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        words = [line.split() for line in read_text(path).splitlines() if line.strip()]
         if words and all(len(line) > 1 for line in words) and (folder / words[0][0]).is_file():
             return [(folder / line[0], folder / line[1]) for line in words if line[1] != "None"]
     return []

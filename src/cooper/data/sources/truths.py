@@ -5,6 +5,7 @@ H, W: height and width in pixels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,11 @@ class Pictured(Protocol):
 
     @property
     def image(self) -> Image.Image: ...
+
+    @property
+    def sources(self) -> tuple[Path | bytes, ...]:
+        """The files that the picture and its truth are read from, or their bytes."""
+        ...
 
 
 class DepthTruth(Pictured, Protocol):

@@ -57,14 +57,19 @@ COLUMNS = ("sibench", "q-spatial-plus", "mmvp", "mmbench-v11-mini", "mm-vet")
 """The columns of the COOPER paper's first table, in its order."""
 
 
+def benchmark_of(name: str) -> Benchmark:
+    """The benchmark of a name. CooperError: there is none."""
+    if name not in BENCHMARKS:
+        raise CooperError(f"unknown benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]
+
+
 def read_benchmark(name: str, data: str | Path = "") -> BenchmarkSet:
     """The questions of a benchmark from `data`, a folder or file or hub id; without it from the hub.
 
     CooperError: an unknown name, no data for one that is not on the hub, or data that cannot be read.
     """
-    known = BENCHMARKS.get(name)
-    if known is None:
-        raise CooperError(f"unknown benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
+    known = benchmark_of(name)
     if not str(data) and not known.hub:
         raise CooperError(f"{name} is not on the hub: name the folder that holds its table")
     return known.read(data or known.hub)

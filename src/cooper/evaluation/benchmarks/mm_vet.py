@@ -1,16 +1,16 @@
 """MM-Vet (Yu et al., 2023): 218 open questions, each asking for several capabilities at once; a judge grades the replies."""
 
-import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_bytes, from_file
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_bytes, from_files, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import Row, check_key, read_table
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
+from cooper.files.rows import read_json
 from cooper.trace.trace import Question
 
 HUB = "whyu/mm-vet"
@@ -33,7 +33,8 @@ def read_mm_vet(data: str | Path = HUB) -> BenchmarkSet:
     else:
         rows = read_table(files[0], ("index", "question", "answer", "category", "image"), key="index")
         column = PictureColumn(rows)
-        items = [_item(row, row.text("index"), column.of(row), row.text("category").split(",")) for row in rows]
+        found = [(row, pictures_or_fault(row, partial(column.of, row))) for row in rows]
+        items = [_item(row, row.text("index"), pictures, "category") for row, pictures in found]
     return checked_set("mm-vet", items, EXPECTED)
 
 
@@ -45,46 +46,42 @@ def capabilities(category: str) -> tuple[str, ...]:
 def _from_json(path: Path) -> list[Item]:
     """Entries by id, each with `imagename`, `question`, `answer` and the list `capability`."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unrepeated)
-    except ValueError as error:
-        raise CooperError(f"{path}: not the questions of MM-Vet ({error})") from error
+        entries = read_json(path)
+    except CooperError as error:
+        raise CooperError(f"{path}: not the questions of MM-Vet ({str(error).removeprefix(f'{path}: ')})") from None
     if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
         raise CooperError(f"{path}: not an object with one object for each question")
     items = []
     for number, (name, entry) in enumerate(entries.items(), start=1):
         row = Row({**entry, "id": name}, path, number)
-        picture = from_file(row, "imagename", row.text("imagename"), (path.parent / "images", path.parent))
-        wanted = entry.get("capability")
-        if not isinstance(wanted, list) or not wanted or not all(isinstance(word, str) for word in wanted):
-            raise row.fault("capability", f"{wanted!r} is no list of names")
-        items.append(_item(row, name, (picture,), wanted))
+        folders = (path.parent / "images", path.parent)
+        pictures = pictures_or_fault(row, partial(from_files, row, "imagename", folders))
+        if not isinstance(entry.get("capability"), list):
+            raise row.fault("capability", f"{entry.get('capability')!r} is no list of names")
+        items.append(_item(row, name, pictures))
     return items
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"{twice[0]!r} stands there twice")
-    return dict(pairs)
 
 
 def _from_parquet(path: Path) -> list[Item]:
     rows = read_table(path, ("question", "answer", "capability", "image"))
     key = "id" if "id" in rows[0].cells and "question_id" not in rows[0].cells else "question_id"  # both are about
     check_key(rows, key)
-    items = []
-    for row in rows:
-        image, wanted = row.cells["image"], row.cells["capability"]
-        content = image.get("bytes") if isinstance(image, Mapping) else image
-        if not isinstance(content, bytes):
-            raise row.fault("image", "holds no picture")
-        words = wanted if isinstance(wanted, list) else row.text("capability").split(",")
-        items.append(_item(row, row.text(key), (from_bytes(row, "image", content),), words))
-    return items
+    return [_item(row, row.text(key), pictures_or_fault(row, partial(_cell_picture, row))) for row in rows]
 
 
-def _item(row: Row, name: str, pictures: tuple[Picture, ...], wanted: list[str]) -> Item:
+def _cell_picture(row: Row) -> tuple[Picture, ...]:
+    image = row.cells["image"]
+    content = image.get("bytes") if isinstance(image, Mapping) else image
+    if not isinstance(content, bytes):
+        raise row.fault("image", "holds no picture")
+    return (from_bytes(row, "image", content),)
+
+
+def _item(row: Row, name: str, pictures: tuple[Picture, ...], field: str = "capability") -> Item:
+    cell = row.cells.get(field)
+    wanted = cell if isinstance(cell, list) else row.text(field).split(",")
+    if not wanted or not all(isinstance(word, str) and word.strip() for word in wanted):
+        raise row.fault(field, f"{cell!r} is no list of names")
     id = item_id("mm-vet", name)
     return Item(
         id=id,

@@ -14,7 +14,7 @@ from string import ascii_uppercase
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.evaluation.runner import Item
@@ -36,16 +36,20 @@ def read_mmbench(data: str | Path, table: str = MINI, circular: bool = True) -> 
     """
     path = find_files(local_data(data, (f"{table}.tsv",)), (f"{table}.tsv",))[0]
     rows = read_table(path, COLUMNS, key="index")
-    pictures = PictureColumn(rows)
+    column = PictureColumn(rows)
+
+    def shown(row: Row) -> tuple[Picture, ...]:
+        return pictures_or_fault(row, lambda: column.of(row))
+
     items: list[Item] = []
     for main, turned in _families(rows):
-        first = _item(main, pictures.of(main))
+        first = _item(main, shown(main))
         if not circular:
             items.append(replace(first, bundle=""))
         elif turned:
-            items += [first, *(_item(row, pictures.of(row)) for row in turned)]
+            items += [first, *(_item(row, shown(row)) for row in turned)]
         else:
-            items += [_item(main, pictures.of(main), turn) for turn in range(len(first.choices))]
+            items += [_item(main, shown(main), turn) for turn in range(len(first.choices))]
     questions = sum(row.integer("index") < TURN for row in rows)
     name = f"{table.lower().replace('_', '-')}{'' if circular else '-plain'}"
     return checked_set(name, items, EXPECTED.get(table, 0), _notes(rows), found=questions)

@@ -7,12 +7,13 @@ published, although four of them are disputed (questions 99, 100, 279 and 280: i
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_file
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_file, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.evaluation.runner import Item
@@ -59,7 +60,7 @@ def _published(path: Path) -> list[Item]:
         options = options_in(row.text("Options"))
         if len(options) < 2:
             raise row.fault("Options", f"{row.text('Options')!r} lists no options (a) and (b)")
-        items.append(_item(row, "Index", options, (_file(row),), first))
+        items.append(_item(row, "Index", options, pictures_or_fault(row, partial(_file, row)), first))
     return items
 
 
@@ -67,7 +68,8 @@ def _from_tsv(path: Path) -> list[Item]:
     rows = read_table(path, ("index", "question", "A", "B", "answer", "image"), key="index")
     first = min(row.integer("index") for row in rows)
     column = PictureColumn(rows)
-    return [_item(row, "index", column_options(row), column.of(row), first) for row in rows]
+    found = [(row, pictures_or_fault(row, partial(column.of, row))) for row in rows]
+    return [_item(row, "index", column_options(row), pictures, first) for row, pictures in found]
 
 
 def _item(row: Row, key: str, options: tuple[str, ...], pictures: tuple[Picture, ...], first: int) -> Item:
@@ -87,7 +89,7 @@ def _item(row: Row, key: str, options: tuple[str, ...], pictures: tuple[Picture,
     )
 
 
-def _file(row: Row) -> Picture:
+def _file(row: Row) -> tuple[Picture, ...]:
     number, folder = row.integer("Index"), row.file.parent / PICTURES
     names = [path.name for path in sorted(folder.glob(f"{number}.*")) if re.fullmatch(r"(?i)\.(jpe?g|png|webp)", path.suffix)]
-    return from_file(row, "Index", names[0] if names else f"{number}.jpg", (folder,))
+    return (from_file(row, "Index", names[0] if names else f"{number}.jpg", (folder,)),)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -18,19 +18,31 @@ LONGEST_INDEX = 64  # characters; a longer `image` cell is a picture, as the pub
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that is not decoded yet: a file, or the bytes of one. `place` names it in messages."""
+    """A picture that is not decoded yet: a file, or the bytes of one. `place` names it in messages; `fault`: why there is
+    none."""
 
     place: str
     source: Path | bytes = field(repr=False)
+    fault: str = ""
 
     def open(self) -> Image.Image:
         """Decode it, upright and in RGB. CooperError names the place when that fails."""
+        if self.fault:
+            raise CooperError(self.fault)
         from cooper.files.pictures import opened  # loads torch, which reading tables does not need
 
         try:
             return opened(self.source if isinstance(self.source, Path) else Image.open(BytesIO(self.source)))
-        except (CooperError, OSError, Image.DecompressionBombError) as error:
+        except (CooperError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise CooperError(f"{self.place}: {error}") from error
+
+
+def pictures_or_fault(row: Row, read: Callable[[], tuple[Picture, ...]]) -> tuple[Picture, ...]:
+    """The pictures of a row, or one that says what is wrong with them: the questions that can be read need not wait for it."""
+    try:
+        return read()
+    except CooperError as error:
+        return (Picture(row.place, b"", str(error)),)
 
 
 class PictureColumn:
@@ -82,7 +94,7 @@ def from_bytes(row: Row, field: str, content: bytes) -> Picture:
     try:
         with Image.open(BytesIO(content)):
             pass
-    except (OSError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise row.fault(field, f"its {len(content)} bytes are no picture") from error
     return Picture(f"{row.place}, field {field!r}", content)
 
@@ -96,6 +108,6 @@ def from_file(row: Row, field: str, name: str, folders: Sequence[Path]) -> Pictu
     """One picture file. The published loader drops all space within a path, so that is tried too."""
     for folder in folders:
         for path in (folder / name, folder / "".join(name.split())):
-            if path.is_file():
+            if "\0" not in name and path.is_file():
                 return Picture(f"{row.place}, field {field!r}", path)
     raise row.fault(field, f"picture {name!r} is in none of {', '.join(map(str, folders))}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.pictures import Picture, from_bytes, from_file
+from cooper.evaluation.benchmarks.pictures import Picture, from_bytes, from_file, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import DISTANCE, worded
 from cooper.evaluation.replies.quantities import METRES
@@ -45,7 +45,9 @@ def _item(row: Row, number: int, split: Split) -> Item:
         id=id,
         category=row.text("question_type"),
         group="distance_size",
-        question=Question((_picture(row), worded(row.text("question"), instruction=DISTANCE)), id=id),
+        question=Question(
+            (*pictures_or_fault(row, lambda: (_picture(row),)), worded(row.text("question"), instruction=DISTANCE)), id=id
+        ),
         type="Number",
         truth=repr(_metres(row)),
         tolerance=RATIO,

@@ -25,6 +25,10 @@ class RenderedScene:
         return scene_id(self.scenes.scene(self.index))
 
     @property
+    def sources(self) -> tuple[Path | bytes, ...]:
+        return self._truth.sources
+
+    @property
     def image(self) -> Image.Image:
         return self._truth.image
 

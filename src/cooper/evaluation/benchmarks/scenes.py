@@ -19,14 +19,24 @@ from cooper.data.scenes.store import SceneSet, shard_path
 from cooper.data.scenes.traces import ALL_MAPS
 from cooper.data.scenes.traces import truth_of as reading_of
 from cooper.errors import CooperError
-from cooper.evaluation.maps import draw_depth, draw_segmentation
-from cooper.evaluation.perception import Conventions, Truth, depth_figures, segmentation_figures
+from cooper.evaluation.digests import item_digest, truth_digests
+from cooper.evaluation.maps import draw_depth, draw_segmentation, kept_depth, kept_segmentation
+from cooper.evaluation.perception import (
+    Conventions,
+    DepthRow,
+    SegmentationRow,
+    Truth,
+    depth_figures,
+    segmentation_figures,
+)
 from cooper.evaluation.processes import Share, wait_for_others
 from cooper.evaluation.progress import progress
 from cooper.evaluation.report import write_report
-from cooper.evaluation.rows import open_run
-from cooper.evaluation.runner import Item, Plan, Reasoner, answer_all, check_modes
+from cooper.evaluation.rows import check_run, left_out_notes, open_run
+from cooper.evaluation.runner import AnswerRow, Item, Plan, Reasoner, answer_all, check_items, check_modes
 from cooper.evaluation.summary import Report, summarise
+from cooper.files.arguments import seed_of
+from cooper.files.locks import held
 from cooper.files.pictures import grey_picture
 from cooper.perception.modality import Reading
 from cooper.reasoning.origin import Origin
@@ -43,7 +53,8 @@ class ScenesSettings:
 
     `maps`: pictures whose depth and segmentation are drawn, None for all. `traces`: questions per mode whose traces are
     kept, None for all. `blind`: questions come with a grey picture. `true_maps`: the model is handed the true map where it
-    asks for one, which tells what better drawing could bring at most. `origin`: what answers, for the record.
+    asks for one, which tells what better drawing could bring at most. `origin`: what answers, for the record. `skip_bad`:
+    scenes that cannot be read are left out and counted.
     """
 
     model: str
@@ -60,6 +71,7 @@ class ScenesSettings:
     true_maps: bool = False
     origin: Origin = Origin()
     quiet: bool = False
+    skip_bad: bool = False
     share: Share = field(default_factory=Share.here)
 
     def __post_init__(self) -> None:
@@ -67,7 +79,8 @@ class ScenesSettings:
         for name, value in (("limit", self.limit), ("batch", self.batch)):
             if value < 1:
                 raise CooperError(f"{name} must be at least 1, got {value}")
-        for name, value in (("maps", self.maps), ("traces", self.traces), ("seed", self.seed)):
+        seed_of(self.seed, "seed")
+        for name, value in (("maps", self.maps), ("traces", self.traces)):
             if value is not None and value < 0:
                 raise CooperError(f"{name} must not be negative, got {value}")
 
@@ -88,32 +101,82 @@ class ScenesSettings:
         }
 
 
-def evaluate_scenes(model: Reasoner, settings: ScenesSettings) -> Report:
+@dataclass(frozen=True)
+class Asked:
+    """What a run asks and draws: its questions, the scenes behind them, and what a reader of the report must know."""
+
+    items: tuple[Item, ...]
+    truths: tuple[Truth, ...]
+    notes: tuple[str, ...]
+    digests: Mapping[str, str]
+
+
+def read_scenes(settings: ScenesSettings) -> Asked:
+    """Read the scenes, or render them, and check the questions. CooperError: they cannot be read, or `out` holds another
+    run."""
+    check_run(settings.out, settings.record)  # before scenes are rendered into another run's folder
+    faults: dict[str, str] = {}
+    records = _records(settings, faults)
+    items = items_of(records, settings)
+    check_items(items)
+    truths = [] if settings.blind else [truth_of(record) for record in records[: settings.maps]]
+    digests = {**{item.id: item_digest(item) for item in items}, **truth_digests(truths), **dict.fromkeys(faults, "")}
+    return Asked(tuple(items), tuple(truths), tuple(left_out_notes(faults)), digests)
+
+
+def open_scenes(settings: ScenesSettings, asked: Asked, rescore: bool = False) -> Asked:
+    """Make the folder the place of this run, or go on with the run there. CooperError: it holds another one."""
+    notes = open_run(settings.out, settings.record, settings.share, asked.digests, rescore)
+    return replace(asked, notes=tuple(dict.fromkeys((*asked.notes, *notes))))
+
+
+def evaluate_scenes(model: Reasoner, settings: ScenesSettings, asked: Asked | None = None) -> Report:
     """Run what is missing of the benchmark and write report.json, report.md and report.html into `settings.out`.
 
-    Rows are kept in rows.jsonl, depth.jsonl and segmentation.jsonl, so an interrupted run goes on where it stopped. Of several
-    processes only the first renders and writes the report.
-    CooperError: `out` holds another run, or the data cannot be read.
+    Rows are kept in rows.jsonl, depth.jsonl and segmentation.jsonl, so an interrupted run goes on where it stopped. `asked`:
+    what `read_scenes` gave. Of several processes only the first renders and writes the report.
+    CooperError: the scenes cannot be read, `out` holds another run, or another command holds it.
     """
-    share, modes = settings.share, check_modes(settings.modes)
-    open_run(settings.out, settings.record, share)
-    records = _records(settings)
-    plan = Plan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
-    rows = answer_all(model, items_of(records, settings), plan)
-    report = summarise(rows, {**settings.record, "modes": ", ".join(plan.modes)}, settings.seed)
-    truths = [] if settings.blind else [truth_of(record) for record in records[: settings.maps]]
-    depth, segmentation = [], []
-    if truths and "depth" in model.modalities:
-        depth = draw_depth(model, truths, CONVENTIONS, plan)
-    if truths and "segmentation" in model.modalities:
-        segmentation = draw_segmentation(model, truths, CONVENTIONS, plan)
-    whole = replace(
-        report,
-        depth=depth_figures(depth, settings.seed),
-        segmentation=segmentation_figures(segmentation, CONVENTIONS, settings.seed),
-    )
-    write_report(whole, settings.out, share, rows)
-    return whole
+    with held(settings.out, "cooper eval scenes"):
+        asked = open_scenes(settings, asked or read_scenes(settings))
+        plan = plan_of(settings)
+        rows = answer_all(model, asked.items, plan)
+        depth, segmentation = [], []
+        if asked.truths and "depth" in model.modalities:
+            depth = draw_depth(model, asked.truths, CONVENTIONS, plan)
+        if asked.truths and "segmentation" in model.modalities:
+            segmentation = draw_segmentation(model, asked.truths, CONVENTIONS, plan)
+        return reported(rows, Maps(tuple(depth), tuple(segmentation)), settings, asked)
+
+
+def plan_of(settings: ScenesSettings) -> Plan:
+    """How the run goes."""
+    modes, share = check_modes(settings.modes), settings.share
+    return Plan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The rows of the maps that a run drew."""
+
+    depth: tuple[DepthRow, ...] = ()
+    segmentation: tuple[SegmentationRow, ...] = ()
+
+
+def kept_maps(settings: ScenesSettings) -> Maps:
+    """Those that the folder holds."""
+    plan = plan_of(settings)
+    return Maps(tuple(kept_depth(plan)), tuple(kept_segmentation(CONVENTIONS, plan)))
+
+
+def reported(rows: Sequence[AnswerRow], maps: Maps, settings: ScenesSettings, asked: Asked) -> Report:
+    """The report over these rows and maps, written into the folder."""
+    told = {**settings.record, "modes": ", ".join(dict.fromkeys(row.mode for row in rows))}
+    told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
+    figures = segmentation_figures(maps.segmentation, CONVENTIONS, settings.seed)
+    report = replace(summarise(rows, told), depth=depth_figures(maps.depth), segmentation=figures)
+    write_report(report, settings.out, settings.share, rows)
+    return report
 
 
 def items_of(records: Sequence[SceneRecord], settings: ScenesSettings) -> list[Item]:
@@ -160,11 +223,20 @@ def truth_of(record: SceneRecord) -> Truth:
     return Truth(scene_id(record.scene), Image.fromarray(record.rgb), record.depth_m, labels, instances)
 
 
-def _records(settings: ScenesSettings) -> list[SceneRecord]:
-    """The first scenes of the set, as many as the questions need."""
+def _records(settings: ScenesSettings, faults: dict[str, str] | None = None) -> list[SceneRecord]:
+    """The first scenes of the set, as many as the questions need; `faults` takes those that cannot be read, with the reason."""
     scenes = SceneSet(settings.data) if settings.data is not None else _rendered(settings)
-    count = -(-settings.limit // QUESTIONS_PER_SCENE)
-    return [scenes[index] for index in range(min(count, len(scenes)))]
+    found, faults = [], {} if faults is None else faults
+    for index in range(min(-(-settings.limit // QUESTIONS_PER_SCENE), len(scenes))):
+        try:
+            found.append(scenes[index])
+        except CooperError as error:
+            if not settings.skip_bad:
+                raise CooperError(f"{error} (--skip-bad leaves out scenes that cannot be read)") from None
+            faults[f"scene {index}"] = str(error)
+    if not found:
+        raise CooperError(f"none of the scenes in {settings.data} can be read; the first: {next(iter(faults.values()))}")
+    return found
 
 
 def _rendered(settings: ScenesSettings) -> SceneSet:

@@ -6,6 +6,7 @@ figure is the mean of `AnswerRow.value` over all rows.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cooper.errors import CooperError
@@ -18,7 +19,7 @@ from cooper.evaluation.benchmarks.options import (
     stand_ins,
     truth_text,
 )
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files
+from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import WANTED, worded
 from cooper.evaluation.replies.answers import QUESTION_TYPES, QuestionType
@@ -118,7 +119,8 @@ def read_sibench(data: str | Path = HUB, wanted: Wanted | None = None) -> Benchm
         rows = read_table(path, COLUMNS, key="index")
         kept = _kept(rows, wanted, bool(setting))
         pictures = PictureColumn(rows)
-        found = [_item(row, setting or _setting(row), _pictures(row, pictures)) for row in kept]
+        shown = [pictures_or_fault(row, partial(_pictures, row, pictures)) for row in kept]
+        found = [_item(row, setting or _setting(row), each) for row, each in zip(kept, shown, strict=True)]
         notes += [f"{path.name}: {note}" for note in (*_notes(rows, wanted, bool(setting)), *_item_notes(found))]
         items += found
     return checked_set(wanted.name, items, 0, notes)

@@ -10,6 +10,7 @@ from typing import Any
 
 from cooper.errors import CooperError
 
+DIGITS = 15  # of an index
 EMPTY = frozenset({"", "nan", "NaN"})  # how an absent cell is written
 
 
@@ -28,6 +29,8 @@ class Row:
     def get(self, field: str) -> str:
         """The text of a cell without outer space, "" for one that is empty, NaN or absent."""
         value = self.cells.get(field)
+        if isinstance(value, bytes | dict | list):
+            raise self.fault(field, f"must be a text or a number, not {type(value).__name__}")
         text = "" if value is None else str(value).strip()
         return "" if text in EMPTY else text
 
@@ -41,8 +44,8 @@ class Row:
     def integer(self, field: str) -> int:
         """A cell that must hold a whole number."""
         text = self.text(field)
-        if not text.removeprefix("-").isdecimal():
-            raise self.fault(field, f"{text!r} is no whole number")
+        if not text.removeprefix("-").isdecimal() or len(text) > DIGITS:
+            raise self.fault(field, f"{text[:40]!r} is no whole number of at most {DIGITS} digits")
         return int(text)
 
     def fault(self, field: str, what: str) -> CooperError:
@@ -99,10 +102,11 @@ def _parquet_rows(path: Path, required: Sequence[str]) -> list[Row]:
     pyarrow, parquet = _arrow()
     try:
         table = parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
+        rows = table.to_pylist()
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise CooperError(f"{path}: truncated or no parquet file") from error
     _check_columns(path, table.column_names, required)
-    return [Row(cells, path, number) for number, cells in enumerate(table.to_pylist(), start=1)]
+    return [Row(cells, path, number) for number, cells in enumerate(rows, start=1)]
 
 
 def _check_columns(path: Path, names: Sequence[str], required: Sequence[str]) -> None:
