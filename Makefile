@@ -19,7 +19,7 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	touch $@
 
 demo: $(VENV)/.ready ## answer a spatial question about a held-out scene; writes demo/page.html
-	$(BIN)/cooper ask src/cooper/assets/demo/room.png "$$(cat src/cooper/assets/demo/question.txt)" --out $(DEMO)
+	$(BIN)/cooper ask src/cooper/assets/demo/room.png "$$(head -n 1 src/cooper/assets/demo/questions.txt)" --out $(DEMO)
 
 test: $(VENV)/.ready-dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -q -n 2

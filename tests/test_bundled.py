@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from cooper.reasoning.cooper import MODES, Cooper
+from cooper.trace.example import example
 
 ASSETS = Path(str(files("cooper"))) / "assets"
 ROOM = ASSETS / "demo" / "room.png"
-QUESTION = (ASSETS / "demo" / "question.txt").read_text().strip()
+QUESTION = example().text
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """COOPER: a unified model that draws depth and segmentation maps while it reasons about a picture.
 
-`Cooper`, `Trace`, `stream` and `__version__` are the door. They are found when first used, so that importing this package
-loads no torch.
+`Cooper`, `Trace`, `Question`, `Reading`, `Sampling`, `Options`, `example`, `stream` and `__version__` are the door. They are
+found when first used, so that importing this package loads no torch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cooper.files.pictures import Picture
+    from cooper.perception.modality import Reading
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.events import Event
-    from cooper.trace.trace import Mode, Trace
+    from cooper.reasoning.options import Options
+    from cooper.reasoning.text import Sampling
+    from cooper.trace.example import example
+    from cooper.trace.trace import Mode, Question, Trace
 
     __version__: str
 
-__all__ = ["Cooper", "Trace", "__version__", "stream"]
+__all__ = ["Cooper", "Options", "Question", "Reading", "Sampling", "Trace", "__version__", "example", "stream"]
 
-_PLACES = {"Cooper": "cooper.reasoning.cooper", "Trace": "cooper.trace.trace"}
+_PLACES = {
+    "Cooper": "cooper.reasoning.cooper",
+    "Options": "cooper.reasoning.options",
+    "Question": "cooper.trace.trace",
+    "Reading": "cooper.perception.modality",
+    "Sampling": "cooper.reasoning.text",
+    "Trace": "cooper.trace.trace",
+    "example": "cooper.trace.example",
+}
 
 
 def stream(

@@ -22,7 +22,8 @@ def test_the_door_of_the_package():
     from cooper.trace.trace import Trace
 
     assert cooper.Cooper is Cooper and cooper.Trace is Trace and callable(cooper.stream)
-    assert set(dir(cooper)) == {"Cooper", "Trace", "__version__", "stream"}
+    assert set(dir(cooper)) >= {"Cooper", "Question", "Trace", "__version__", "example", "stream"}
+    assert all(getattr(cooper, name) is not None for name in dir(cooper))
     with pytest.raises(AttributeError, match="no attribute 'Copper'"):
         cooper.Copper  # noqa: B018
 
@@ -38,7 +39,21 @@ def test_help_loads_nothing_heavy():
     assert ran.stdout.strip().splitlines()[-1] == "[]" and "segment" in ran.stdout
 
 
-COMMANDS = ["ask", "depth", "segment", "train", "inspect", "export", "scenes render", "data flags", "eval", "compare", "study"]
+COMMANDS = [
+    "ask",
+    "example",
+    "read",
+    "depth",
+    "segment",
+    "train",
+    "inspect",
+    "export",
+    "scenes render",
+    "data flags",
+    "eval",
+    "compare",
+    "study",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

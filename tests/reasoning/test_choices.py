@@ -36,7 +36,7 @@ def test_choices_may_be_given_beside_the_question(nano):
 
 
 def test_an_answer_that_was_an_option_anyhow_stays_and_keeps_its_log_probabilities(nano):
-    question = ROOM.with_name("question.txt").read_text().strip()
+    question = cooper.example().text
     held, free = nano.ask(ROOM, question), nano.ask(ROOM, question, choices=())
     assert held.answer == free.answer
     for one, other in zip(held.turns, free.turns, strict=True):

@@ -15,7 +15,7 @@ from cooper.errors import CooperError
 from cooper.model.flow import noisy_step
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
-from cooper.trace.asked import question_of
+from cooper.trace.example import example
 from cooper.trace.trace import Trace
 from cooper.training.sampler import Sampler
 from tests.training.rollout_groups import (
@@ -65,7 +65,7 @@ def test_scorer_is_sampler_on_the_bundled_network(nano, noise, max_tokens, tempe
     """Maps are asked for by force, so that every group has them; all turns behind a script are the network's own."""
     drawing = replace(nano.defaults.drawing, num_timesteps=4)
     options = replace(nano.options("interleaved", Sampling(temperature, max_tokens=max_tokens), drawing), map_noise=noise)
-    asked = replace(item(), question=question_of(ASSETS / "room.png", (ASSETS / "question.txt").read_text()))
+    asked = replace(item(), question=example())
     scripts = ([ANSWER], [], [DEPTH], [DEPTH, PARTS], [THOUGHT, DEPTH], [DEPTH, "<think>I was just" + CUT])
     rollouts = scripted(nano, asked, scripts, options)
     maps = [len(rollout.trace.maps) for rollout in rollouts]

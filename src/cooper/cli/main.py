@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli import asking, checkpoints, data, evaluate, kits, reading, scenes, studying, training
+from cooper.cli import asking, checkpoints, data, evaluate, example, kits, reading, scenes, studying, training
 from cooper.cli.faults import flush_or_tell, tell, write_what_the_console_can
 from cooper.cli.once import OnceCommand
 
 app = typer.Typer(
     help="Answers spatial questions about pictures by drawing depth and segmentation maps while it reasons.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(asking.ask)
+app.command()(example.example)
 app.command()(asking.depth)
 app.command()(asking.segment)
 app.command()(training.train)

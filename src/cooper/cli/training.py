@@ -32,9 +32,12 @@ def train(
     A run that goes on keeps its recipe: what changed is refused by its key, but for where and how often it writes.
     """
     read_plain(config)  # says what is wrong with the file before anything heavy is imported
+    from transformers.utils import logging
+
     from cooper.training.run import train as run
     from cooper.training.trainer import Interrupted
 
+    logging.disable_progress_bar()  # the run prints its own lines
     try:
         run(stage.value, config, tuple(overrides or ()), force_recipe)
     except Interrupted as stopped:

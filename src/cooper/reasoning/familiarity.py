@@ -1,7 +1,7 @@
 """Whether a picture looks like those that a model was trained on, measured by its own autoencoder.
 
 An autoencoder gives back what it knows and loses the rest. nano's gives rendered rooms back at 30 dB and more, photographs at
-less than 28 dB (peak signal-to-noise ratio of the picture at the size that the model reads); `docs/results.md` has the figures.
+less than 28 dB (peak signal-to-noise ratio of the picture at the size that the model reads); see `docs/experiments.md`.
 """
 
 from collections.abc import Sequence

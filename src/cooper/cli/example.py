@@ -1,0 +1,15 @@
+"""`cooper example`: a picture and questions to begin with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def example(folder: Annotated[Path, typer.Argument(help="Where room.png and questions.txt go.")] = Path("example")) -> None:
+    """Write the bundled picture and its questions into a folder, and print a command to begin with."""
+    from cooper.trace.example import example_questions, write_example
+
+    picture = write_example(folder)
+    typer.echo(f"{picture} shows a rendered room; {picture.with_name('questions.txt')} holds questions about it. For example:")
+    typer.echo(f'  cooper ask {picture} "{example_questions()[0]}" --out {folder / "answer"}')
