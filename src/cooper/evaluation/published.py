@@ -81,7 +81,7 @@ def evaluate_published(model: Reasoner, settings: PublishedSettings) -> Report:
     told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
     judged = laid_over(rows, found.judged)
     report = summarise(judged, {**told, **found.told}, settings.seed)
-    write_report(report, settings.out, share, judged)
+    write_report(report, settings.out, share, judged, {item.id: item.question.text for item in items})
     return report
 
 

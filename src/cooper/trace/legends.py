@@ -64,9 +64,7 @@ def class_keys(step: MapStep) -> tuple[Key, ...]:
     return tuple(Key(reading.names[label], _colours_of(picture, labels == label, instances)) for label in present)
 
 
-def _colours_of(
-    picture: UInt8[np.ndarray, "H W 3"], mask: np.ndarray, instances: Int[np.ndarray, "H W"]
-) -> tuple[Colour, ...]:
+def _colours_of(picture: UInt8[np.ndarray, "H W 3"], mask: np.ndarray, instances: Int[np.ndarray, "H W"]) -> tuple[Colour, ...]:
     """The middle colour of each object of a class, those that look alike once."""
     found: list[np.ndarray] = []
     for instance in np.unique(instances[mask]):

@@ -99,7 +99,8 @@ def evaluate_scenes(model: Reasoner, settings: ScenesSettings) -> Report:
     open_run(settings.out, settings.record, share)
     records = _records(settings)
     plan = Plan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
-    rows = answer_all(model, items_of(records, settings), plan)
+    items = items_of(records, settings)
+    rows = answer_all(model, items, plan)
     report = summarise(rows, {**settings.record, "modes": ", ".join(plan.modes)}, settings.seed)
     truths = [] if settings.blind else [truth_of(record) for record in records[: settings.maps]]
     depth, segmentation = [], []
@@ -112,7 +113,7 @@ def evaluate_scenes(model: Reasoner, settings: ScenesSettings) -> Report:
         depth=depth_figures(depth, settings.seed),
         segmentation=segmentation_figures(segmentation, CONVENTIONS, settings.seed),
     )
-    write_report(whole, settings.out, share, rows)
+    write_report(whole, settings.out, share, rows, {item.id: item.question.text for item in items})
     return whole
 
 
