@@ -12,7 +12,7 @@ from cooper.files.html import fragment
 
 HUES = ("#3f80c4", "#d97a2b", "#4a9a5b", "#b05a9d", "#8a8a8a")
 WIDTH, PLOT_WIDTH, LEFT = 400, 340, 4
-LINE, BAR, GAP = 15, 12, 7  # heights
+LINE, BAR, GAP = 17, 12, 7  # heights
 LONGEST = 60  # characters of a label
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,13 @@ USAGE_HEAD = ("no map", "maps per row", "right with a map", "right without")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a head. `about`: what the figures are, a line for the page."""
+    """Rows of cells under a head. For the page, `about` says what the figures are, `meanings` what rows are by their names."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     about: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     def markdown(self) -> str:
         lines = [self.head, ["---"] + ["---:"] * (len(self.head) - 1), *self.rows]
@@ -120,16 +121,7 @@ def html(report: Report, rows: str = "") -> str:
 
 def html_page(title: str, told: Mapping[str, Any], pictures: Sequence[Chart], found: Sequence[Table], rows: str = "") -> str:
     """One self-contained page: what is told, charts, tables, and rows, as `row_table` makes them."""
-    known = {**meanings.MEANS, **{FIGURE_NAMES[name]: line for name, line in meanings.FIGURES.items()}}
-    return render(
-        "evaluation/templates/report.html",
-        title=title,
-        told=told,
-        charts=pictures,
-        tables=found,
-        rows=rows,
-        meanings=known,
-    )
+    return render("evaluation/templates/report.html", title=title, told=told, charts=pictures, tables=found, rows=rows)
 
 
 def _title(report: Report) -> str:
@@ -157,7 +149,7 @@ def _accuracy(modes: Sequence[ModeFigures]) -> Table:
         rows.append(_line("whole bundles", [mode.bundles for mode in modes]))
     rows += [_line(parts[0].category, [part.accuracy for part in parts]) for parts in _categories(modes)]
     head = ["category (rows)", *(mode.mode for mode in modes)]
-    return Table("Accuracy, % with 95 % interval", head, rows, meanings.ACCURACY)
+    return Table("Accuracy, % with 95 % interval", head, rows, meanings.ACCURACY, meanings.MEANS)
 
 
 def _line(name: str, figures: Sequence[Estimate]) -> list[str]:
@@ -264,7 +256,8 @@ def _figures(title: str, figures: Mapping[str, Estimate]) -> Table:
         [FIGURE_NAMES[name], f"{figure.mean:.4f}", f"{figure.low:.4f} .. {figure.high:.4f}", str(figure.rows)]
         for name, figure in figures.items()
     ]
-    return Table(title, ["figure", "value", "95 % interval", "pictures"], rows, meanings.MAPS)
+    told = {FIGURE_NAMES[name]: meanings.FIGURES[name] for name in figures}
+    return Table(title, ["figure", "value", "95 % interval", "pictures"], rows, meanings.MAPS, told)
 
 
 def percent(estimate: Estimate) -> str:
