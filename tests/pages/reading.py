@@ -15,10 +15,25 @@ HOSTILE = (
     "</style></title></table></details><iframe src=\"javascript:parent.document.title='ran'\"></iframe>{{ 7 * 7 }}{% raw %}"
     "<style>main{display:none}</style><base href='https://example.com/'>"
 )
-HARMLESS = frozenset(
-    "html head meta title style body main header section div span p h1 h2 small figure figcaption img ol li details summary "
-    "table thead tbody tr th td a input label svg rect path text".split()
-)
+HARMLESS = {
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "main",
+    "header",
+    "section",
+    "div",
+    "span",
+    "p",
+    "h1",
+    "h2",
+    "small",
+}
+HARMLESS |= {"figure", "figcaption", "img", "ol", "li", "details", "summary", "table", "thead", "tbody", "tr", "th", "td"}
+HARMLESS |= {"a", "input", "label", "svg", "rect", "path", "text"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 

@@ -74,7 +74,7 @@ def report_page(folder: Path) -> Path:
         keep_trace(hostile_trace(), trace_folder(folder, row.mode, row.id))
     report = summarise(rows, {"model": HOSTILE, "benchmark": HOSTILE, HOSTILE: HOSTILE, "judge": {HOSTILE: [HOSTILE]}})
     one = Estimate(0.5, 0.4, 0.6, 3)
-    figures = {name: one for name in FIGURE_NAMES}
+    figures = dict.fromkeys(FIGURE_NAMES, one)
     write_report(replace(report, depth=figures), folder, None, rows, {row.id: HOSTILE for row in rows})
     return folder / "report.html"
 

@@ -53,7 +53,11 @@ def _accuracy(study: Study) -> Table:
     ]
     rows += [[name, *(percent(model.categories[name]) for model in study.models)] for name in study.models[0].categories]
     return Table(
-        "Accuracy, % with 95 % interval", ["mean or category", *(model.name for model in study.models)], rows, meanings.POOLED
+        "Accuracy, % with 95 % interval",
+        ["mean or category", *(model.name for model in study.models)],
+        rows,
+        meanings.POOLED,
+        meanings.MEANS,
     )
 
 

@@ -15,6 +15,7 @@ from cooper.trace.steps import MapStep
 Colour = tuple[int, int, int]
 
 STOPS = 24  # colours of a scale; between them a page blends
+MOST = 4  # colours shown of one class
 ALIKE = 60.0  # distance in RGB (0..255) below which two colours of one class are shown as one
 
 
@@ -38,13 +39,13 @@ class Key:
 def depth_scale(step: MapStep) -> Scale | None:
     """The scale of a depth map in its own colours; None for other maps."""
     reading = step.reading
-    if step.modality != "depth" or reading is None or "depth" not in reading.arrays:
+    if step.modality != "depth" or reading is None or "depth" not in reading.arrays or step.drawn.ndim != 3:
         return None
     depth = reading.arrays["depth"]
     finite = depth[np.isfinite(depth)]
     if not finite.size:
         return None
-    grey = np.clip(step.drawn, 0, 1).mean(axis=2, dtype=np.float32)
+    grey = np.clip(np.nan_to_num(step.drawn), 0, 1).mean(axis=2, dtype=np.float32)
     shades = np.linspace(grey.min(), grey.max(), STOPS, dtype=np.float32)[None]
     unit = reading.units.get("depth", "")
     low, high = (f"{value:.2f} {unit}".rstrip() for value in (finite.min(), finite.max()))
@@ -54,10 +55,11 @@ def depth_scale(step: MapStep) -> Scale | None:
 def class_keys(step: MapStep) -> tuple[Key, ...]:
     """The classes that a map shows, in order of their numbers; none where its labels have no names."""
     reading = step.reading
-    if reading is None or reading.units.get("labels") != "class id" or not reading.names:
+    labels = None if reading is None else reading.arrays.get("labels")
+    if reading is None or labels is None or labels.ndim != 2 or reading.units.get("labels") != "class id":
         return ()
-    labels = reading.arrays["labels"]
-    instances = reading.arrays.get("instances", np.zeros_like(labels))
+    instances = reading.arrays.get("instances")
+    instances = instances if instances is not None and instances.shape == labels.shape else np.zeros_like(labels)
     height, width = labels.shape
     picture = np.asarray(step.image.convert("RGB").resize((width, height), Image.Resampling.NEAREST))
     present = [int(label) for label in np.unique(labels) if int(label) in reading.names]
@@ -69,7 +71,7 @@ def _colours_of(picture: UInt8[np.ndarray, "H W 3"], mask: np.ndarray, instances
     found: list[np.ndarray] = []
     for instance in np.unique(instances[mask]):
         colour = np.median(picture[mask & (instances == instance)], axis=0)
-        if all(np.linalg.norm(colour - other) >= ALIKE for other in found):
+        if len(found) < MOST and all(np.linalg.norm(colour - other) >= ALIKE for other in found):
             found.append(colour)
     return _colours(np.array(found))
 
