@@ -82,6 +82,11 @@ def test_nothing_forbidden(file):
                 assert not loose, f"{file.name}:{node.lineno}: strict=False hides missing weights"
 
 
+def test_the_command_line_starts_without_templates():
+    code = "import sys, cooper, cooper.cli.main, cooper.trace.page; sys.exit('jinja2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, "jinja2 is loaded before a page is made"
+
+
 @pytest.mark.parametrize("module", ["cooper", "cooper.perception", "cooper.trace.trace", "cooper.cli.main"])
 def test_light_modules_load_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

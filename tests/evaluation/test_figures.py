@@ -109,5 +109,5 @@ def test_no_effect_of_maps_without_the_mode_text():
 
 def test_a_category_that_nobody_scored_has_no_bar():
     report = summarise([row(0, 1.0), row(1, 0.0, category="lost", unscored=True)], {})
-    assert not any("nan" in chart for chart in charts(report)) and "nan" not in html(report) + markdown(report)
+    assert not any("nan" in chart.svg for chart in charts(report)) and "nan" not in html(report) + markdown(report)
     assert "| lost (0) | - |" in markdown(report)

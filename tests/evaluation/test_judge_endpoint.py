@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge import Counts, Judge, JudgeSettings, Verdict
-from cooper.evaluation.judge_endpoint import read_completion, read_key, read_retry_after
+from cooper.evaluation.judge_endpoint import read_completion, read_key, read_retry_after, shown_url
 from tests.judge_server import Play, Server, completion, expiring, in_turn, serving, settings_of
 
 
@@ -163,3 +164,53 @@ def test_odd_bodies_are_faults(body):
 def test_odd_usage_counts_as_nothing():
     body = json.dumps({"choices": [{"message": {"content": "yes"}}], "usage": {"prompt_tokens": "many"}})
     assert read_completion(body) == Verdict("yes")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://host.example/v1", "https://host.example/v1"),
+        ("https://user:hunter22@host.example:8000/v1?key=hunter22#hunter22", "https://host.example:8000/v1"),
+        ("http://hunter22@[::1]:8000/v1/", "http://[::1]:8000/v1/"),
+        ("https://host.example/v1?to=me@hunter22", "https://host.example/v1"),
+        ("user:hunter22@host.example/v1?key=hunter22", "host.example/v1"),
+        ("ftp://user:hunter22@host.example/v1", "ftp://host.example/v1"),
+        ("https://user:hunt#er?22@host.example", "https://host.example"),
+        ("https://user:hunter22@host.example:port/v1", "https://host.example:port/v1"),
+        ("https://user:hunter22@[::1/v1?hunter22", "https://[::1/v1"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url, shown):
+    assert shown_url(url) == shown
+
+
+def test_an_address_that_is_none_is_refused_without_its_secrets():
+    with pytest.raises(CooperError, match=r"url must be .* got 'ftp://host.example/v1'") as refused:
+        JudgeSettings("ftp://user:hunter22@host.example/v1?key=hunter22", "m")
+    assert "hunter22" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("status", "error"), [(500, "HTTP 500"), (401, "refuses the key"), (404, "no such address")])
+def test_messages_hold_no_secret_of_the_address(server, status, error):
+    place = server.url.removeprefix("http://")
+    settings = settings_of(server, url=f"http://user:hunter22@{place}?token=swordfish", retries=0)
+    said = json.dumps({"error": {"message": f"user:hunter22 with token swordfish is unknown at {settings.url}"}})
+    server.script = in_turn(Play(said, status))
+    try:
+        [verdict] = Judge(settings).ask_all(["?"])
+        message = verdict.error
+    except CooperError as refused:
+        message = str(refused)
+    assert error in message and server.url in message and "is unknown" in message
+    assert "hunter22" not in message and "swordfish" not in message
+
+
+def test_a_judge_that_cannot_be_reached_is_named_without_secrets(monkeypatch):
+    pytest.importorskip("openai")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.socket() as taken:  # a port that nobody listens at
+        taken.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        [verdict] = Judge(JudgeSettings(f"http://user:hunter22@{place}/v1?key=swordfish", "m", retries=0)).ask_all(["?"])
+    assert verdict.error.startswith(f"http://{place}/v1 could not be reached")
+    assert "hunter22" not in verdict.error and "swordfish" not in verdict.error

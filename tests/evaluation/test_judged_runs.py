@@ -1,6 +1,7 @@
 """What a judge scored is kept beside a run and counts wherever the run is read."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -139,3 +140,16 @@ def test_a_file_that_is_none_of_these_is_named(mmvp, tmp_path):  # noqa: F811
     (tmp_path / "a" / "judged.jsonl").write_text('{"id": "x"}\n')
     with pytest.raises(CooperError, match=r"judged\.jsonl does not hold what a judge said"):
         compare_runs(str(tmp_path / "a"), str(tmp_path / "a"))
+
+
+def test_no_file_of_a_run_holds_the_secrets_of_a_judges_address(mm_vet, tmp_path, server):
+    server.script = lambda call, prompt: Play(json.dumps({"error": {"message": "user:hunter22 swordfish"}}), 500)
+    place = server.url.removeprefix("http://")
+    judge = settings_of(
+        server, url=f"http://user:hunter22@{place}?token=swordfish", cache=tmp_path / "out" / "judge", retries=0
+    )
+    settings = PublishedSettings("says", "mm-vet", ("direct",), tmp_path / "out", str(mm_vet), judge=judge, quiet=True)
+    report = evaluate_published(Says("red"), settings)
+    assert "HTTP 500" in report.settings["judge faults"]
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) > 5 and not [path for path in files if re.search(rb"hunter22|swordfish", path.read_bytes())]

@@ -93,7 +93,7 @@ def test_the_report_says_what_was_compared(ade, tmp_path):
     assert "- pictures: 1 of 2" in text and "2 pictures are there, 2000 belong to the published test set" in text
     assert "- no mIoU: the data set does not name its classes" in text and "PQ of regions, class-agnostic | 0.7571" in text
     assert json.loads((out / "report.json").read_text())["segmentation"]["region_iou"]["rows"] == 1
-    assert "<table>" in (out / "report.html").read_text()
+    assert '<table class="figures">' in (out / "report.html").read_text()
     assert Image.open(out / "sheet.png").size == (4 * 224, 149)
 
 

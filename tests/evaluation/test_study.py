@@ -84,7 +84,12 @@ def test_pages_hold_every_figure(tmp_path: Path):
     write_study(found, tmp_path, {"published": "+6.91"})
     assert json.loads((tmp_path / "study.json").read_text()) == json.loads(json.dumps(study_json(found)))
     page = (tmp_path / "study.html").read_text()
-    assert "<svg" in page and "drawing - words" in page and "published: +6.91" in page and "Maps drawn, drawing" in page
+    assert (
+        "<svg" in page
+        and "drawing - words" in page
+        and "<th>published</th><td>+6.91</td>" in page
+        and "Maps drawn, drawing" in page
+    )
     assert "| drawing: all | 100 | 0 | 1.00 | 66.7 (30.0 .. 90.3) of 6 | - |" in (tmp_path / "study.md").read_text()
 
 

@@ -103,3 +103,25 @@ def test_a_page_that_cannot_be_written_is_named(tmp_path):
     write_page(example(), tmp_path / "page.html")
     with pytest.raises(CooperError, match="absent"):
         write_page(example(), tmp_path / "absent" / "page.html")
+
+
+def test_the_answer_stands_below_the_question_and_before_the_steps():
+    page = trace_page(example(answer=r"<think>far x 3 y 4 2.0 m</think><answer>\boxed{the left one}</answer>"))
+    places = [page.index(words) for words in ('"question">Which', '"final">the left one<', "x 3 y 4", '"steps"', "Draw.")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("thought", "told"), [("cube x 8 y 1 2.0 m", "“x 8 y 1” in a thought is a place"), ("x 9 y 12", "")])
+def test_places_in_eighths_are_explained_where_a_thought_names_them(thought, told):
+    page = trace_page(example(answer=f"<think>{thought}</think><answer>B</answer>"))
+    assert told in page and ("eighths" in page) == bool(told)
+
+
+def test_notes_stand_under_the_answer():
+    class Noted(Trace):  # a trace with the field that records get for notes
+        notes = ("This picture is unlike <b>those</b> that nano knows.",)
+
+    trace = example()
+    page = trace_page(Noted(trace.question, trace.steps))
+    assert page.index('"final"') < page.index('"warning">This picture is unlike &lt;b&gt;those') < page.index('"steps"')
+    assert '"warning"' not in trace_page(trace)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from cooper.errors import CooperError
 
@@ -24,6 +24,7 @@ HOPELESS = {401: "refuses the key", 403: "does not allow this key", 404: "has no
 PASSING = frozenset({408, 409, 425, 429})  # as every status from 500 on: another try may work
 BAD_FIELDS = frozenset({400, 422})  # may be about one field, which the message names
 RENAMED = {"max_tokens": "max_completion_tokens"}  # what newer models call a field that they refuse
+SHORTEST_SECRET = 6  # characters; a shorter one is no secret, and would be found in any text
 NO_KEY = "none"  # the client wants some key; local servers do not look at it
 
 
@@ -63,7 +64,8 @@ class JudgeSettings:
         for rule, broken in wrong.items():
             if broken:
                 name = rule.split()[0]
-                raise CooperError(f"judge: {rule}, got {getattr(self, name)!r}")
+                got = shown_url(self.url) if name == "url" else getattr(self, name)
+                raise CooperError(f"judge: {rule}, got {got!r}")
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Endpoint:
 
     async def _send(self, prompt: str, fields: Mapping[str, float]) -> Verdict | _Fault:
         openai = self._openai
-        url, timeout = self._settings.url, self._settings.timeout
+        url, timeout = shown_url(self._settings.url), self._settings.timeout
         try:
             async with asyncio.timeout(timeout):  # the client's own limit starts again with every byte
                 raw = await self._create(
@@ -158,12 +160,12 @@ class Endpoint:
         except openai.APIStatusError as error:
             return self._refused(error, fields)
         except (openai.OpenAIError, OSError) as error:
-            return _Fault(f"{url} could not be reached: {_short(str(error.__cause__ or error))}")
+            return _Fault(f"{url} could not be reached: {_short(self._open(str(error.__cause__ or error)))}")
 
     def _refused(self, error: "openai.APIStatusError", fields: Mapping[str, float]) -> _Fault:
         """What a status from 400 on means. CooperError: a wrong key, address or model."""
-        status, url = error.status_code, self._settings.url
-        said = _short(error.message.replace(self._key, "***") if len(self._key) >= 8 else error.message)
+        status, url = error.status_code, shown_url(self._settings.url)
+        said = _short(self._open(error.message))
         if status in HOPELESS:
             key = f"the key in {self._settings.key}" if self._key else f"no key ({self._settings.key} is not set)"
             raise CooperError(
@@ -173,6 +175,12 @@ class Endpoint:
         again = (status in PASSING or status >= 500) and (wait is None or wait <= LONGEST_WAIT_S)
         named = [name for name in fields if status in BAD_FIELDS and re.search(rf"\b{name}\b", error.message)]
         return _Fault(f"{url} answered with HTTP {status}: {said}", again, wait, named[0] if named else "")
+
+    def _open(self, said: str) -> str:
+        """What a server or library said, without the key and the secrets of the address, which it may repeat."""
+        for secret in (*secrets_of(self._settings.url), self._key):
+            said = said.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else said
+        return said
 
     def _pause(self, tried: int, wait: float | None) -> float:
         """Seconds before the next try: never less than the server asks for, and spread so that not all come at once."""
@@ -236,6 +244,26 @@ def _is_address(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
     except ValueError:  # a port that is none
         return False
+
+
+def shown_url(url: str) -> str:
+    """An address as messages and reports may hold it: without user, password, query and fragment.
+
+    >>> shown_url("https://user:secret@host:8000/v1?key=secret")
+    'https://host:8000/v1'
+    """
+    if not _is_address(url):  # it may hold secrets all the same
+        return re.split(r"[?#]", re.sub(r"^(\w+://)?.*@", r"\1", url, flags=re.DOTALL), maxsplit=1)[0]
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def secrets_of(url: str) -> list[str]:
+    """Password, query and fragment of an address, as written there and plain, the longest first."""
+    parts = urlsplit(url)
+    pieces = [parts.netloc.rpartition("@")[0], parts.password or "", parts.query, parts.fragment]
+    pieces += [value for _, value in parse_qsl(parts.query)]
+    return sorted({text for piece in pieces for text in (piece, unquote(piece)) if text}, key=len, reverse=True)
 
 
 def _env_value(text: str) -> str:

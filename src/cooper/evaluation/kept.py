@@ -1,16 +1,27 @@
 """The traces of a run's rows: a folder each, with a page to open."""
 
+import re
+from hashlib import sha256
 from pathlib import Path
 
 from cooper.trace.page import write_page
 from cooper.trace.trace import Trace
 
 PAGE = "page.html"
+_LONGEST = 200  # bytes of a folder's name
 
 
 def trace_folder(out: Path, mode: str, id: str) -> Path:
-    """Where the trace of one row of a run lies."""
-    return out / "traces" / mode / id
+    """Where the trace of one row of a run lies: a folder inside `out`, whatever a table calls its rows."""
+    return out / "traces" / _folder_name(mode) / _folder_name(id)
+
+
+def _folder_name(text: str) -> str:
+    """The text itself if a folder can have that name, else what is left of it with a digest."""
+    if text.isprintable() and not re.search(r"[/\\]|^\.*$", text) and len(text.encode()) <= _LONGEST:
+        return text
+    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{re.sub(r'[^A-Za-z0-9-]+', '_', text)[:60]}-{digest}"
 
 
 def keep_trace(trace: Trace, folder: Path) -> None:

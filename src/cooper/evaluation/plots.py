@@ -1,14 +1,19 @@
-"""Charts as inline SVG, so that a report is one file without any library."""
+"""Charts as SVG, inside a page or as a file of its own, without any library.
+
+Labels stand above their bars, so that a chart can be read on a phone; colours of texts and lines are those of the page.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from cooper.evaluation.statistics import Estimate
+from cooper.files.html import fragment
 
-HUES = ("#2f6fb0", "#d97a2b", "#4a9a5b", "#a24d8f", "#8a8a8a")
-LABEL_WIDTH, PLOT_WIDTH, BAR, GAP = 170, 430, 11, 10
+HUES = ("#3f80c4", "#d97a2b", "#4a9a5b", "#b05a9d", "#8a8a8a")
+WIDTH, PLOT_WIDTH, LEFT = 400, 340, 4
+LINE, BAR, GAP = 17, 12, 7  # heights
+LONGEST = 60  # characters of a label
 
 
 @dataclass(frozen=True)
@@ -19,19 +24,55 @@ class BarGroup:
     bars: tuple[Estimate, ...]
 
 
+@dataclass(frozen=True)
+class _Bar:
+    """A bar in the units of the chart; `low` and `high` are the ends of its interval, equal where it has none."""
+
+    y: float
+    width: float
+    low: float
+    high: float
+    hue: str
+    value: str
+
+
+@dataclass(frozen=True)
+class _Label:
+    x: float
+    y: float
+    text: str
+    hue: str = ""
+
+
 def bar_chart(series: Sequence[str], groups: Sequence[BarGroup]) -> str:
-    """Horizontal bars of shares in 0..1 with 95 % whiskers, one colour per series."""
-    parts: list[str] = []
-    y = 24.0
+    """Horizontal bars of shares in 0..1 with 95 % whiskers, one colour per series. The SVG may stand in a page as it is."""
+    keys = [_Label(LEFT, LINE * (place + 0.8), _short(name), HUES[place % len(HUES)]) for place, name in enumerate(series)]
+    labels: list[_Label] = []
+    bars: list[_Bar] = []
+    top = y = LINE * len(keys) + GAP
     for group in groups:
-        middle = y + BAR * len(series) / 2 + 4
-        parts.append(_text(LABEL_WIDTH - 8, middle, group.label, "end"))
-        for place, bar in enumerate(group.bars):
-            if not math.isnan(bar.mean):
-                parts.append(_bar(bar, y + place * BAR, HUES[place % len(HUES)]))
+        labels.append(_Label(LEFT, y + LINE * 0.8, _short(group.label)))
+        y += LINE
+        bars += [
+            _bar(bar, y + place * BAR, HUES[place % len(HUES)])
+            for place, bar in enumerate(group.bars)
+            if not math.isnan(bar.mean)
+        ]
         y += BAR * len(series) + GAP
-    legend = [_key(LABEL_WIDTH + place * 120, name, HUES[place % len(HUES)]) for place, name in enumerate(series)]
-    return _svg(y + 18, [*_grid(y), *parts, *legend])
+    ticks = [_Label(LEFT + PLOT_WIDTH * step / 4, y + LINE * 0.8, f"{25 * step} %") for step in range(5)]
+    return fragment(
+        "evaluation/templates/chart.svg",
+        width=WIDTH,
+        height=f"{y + LINE:.0f}",
+        left=LEFT,
+        top=top,
+        bottom=y,
+        thick=BAR - 3,
+        keys=keys,
+        labels=labels,
+        bars=bars,
+        ticks=ticks,
+    )
 
 
 def share_chart(groups: Sequence[tuple[str, Sequence[float]]], series: Sequence[str]) -> str:
@@ -40,35 +81,12 @@ def share_chart(groups: Sequence[tuple[str, Sequence[float]]], series: Sequence[
     return bar_chart(series, bars)
 
 
-def _bar(bar: Estimate, y: float, hue: str) -> str:
-    width = PLOT_WIDTH * min(max(bar.mean, 0.0), 1.0)
+def _bar(bar: Estimate, y: float, hue: str) -> _Bar:
     ends = (bar.low, bar.high) if bar.sure else (bar.mean, bar.mean)
-    low, high = (LABEL_WIDTH + PLOT_WIDTH * min(max(end, 0.0), 1.0) for end in ends)
-    centre = y + (BAR - 2) / 2
-    shape = f'<rect x="{LABEL_WIDTH}" y="{y:.1f}" width="{width:.1f}" height="{BAR - 2}" fill="{hue}" opacity="0.75"/>'
-    if high > low:
-        shape += f'<path d="M{low:.1f} {centre:.1f}H{high:.1f}" stroke="#222" stroke-width="1.2"/>'
-    return shape + _text(max(LABEL_WIDTH + width, high) + 5, y + BAR - 3, f"{100 * bar.mean:.1f}", "start")
+    width, low, high = (PLOT_WIDTH * min(max(share, 0.0), 1.0) for share in (bar.mean, *ends))
+    return _Bar(y, width, low, high, hue, f"{100 * bar.mean:.1f}")
 
 
-def _grid(bottom: float) -> list[str]:
-    lines = []
-    for step in range(5):
-        x = LABEL_WIDTH + PLOT_WIDTH * step / 4
-        lines.append(f'<path d="M{x} 18V{bottom:.0f}" stroke="#ddd"/>')
-        lines.append(_text(x, bottom + 14, f"{25 * step} %", "middle"))
-    return lines
-
-
-def _key(x: float, name: str, hue: str) -> str:
-    return f'<rect x="{x}" y="3" width="9" height="9" fill="{hue}" opacity="0.75"/>' + _text(x + 13, 12, name, "start")
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _svg(height: float, parts: Sequence[str]) -> str:
-    width = LABEL_WIDTH + PLOT_WIDTH + 60
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" width="{width}" role="img" '
-    return head + 'font-family="sans-serif" font-size="10" fill="#222">' + "".join(parts) + "</svg>"
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

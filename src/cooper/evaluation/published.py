@@ -160,7 +160,7 @@ def reported(
     told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
     judged = laid_over(rows, found.judged)
     report = summarise(judged, {**told, **found.told})
-    write_report(report, settings.out, settings.share, judged)
+    write_report(report, settings.out, settings.share, judged, {item.id: item.question.text for item in asked.items})
     return report
 
 

@@ -3,18 +3,20 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from html import escape
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cooper.evaluation import meanings
 from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
 from cooper.evaluation.processes import Share
 from cooper.evaluation.row_table import row_table
 from cooper.evaluation.runner import AnswerRow
 from cooper.evaluation.statistics import Difference, Estimate
 from cooper.evaluation.summary import CategoryFigures, Comparison, MapEffect, ModeFigures, Report, Usage
+from cooper.files.html import render
 from cooper.files.rows import write_whole
+from cooper.files.text import markdown_text
 
 MEAN_NAMES = {"spatial": "spatial mean", "distance_size": "distance and size mean", "general": "general mean"}
 FIGURE_NAMES = {
@@ -45,32 +47,46 @@ USAGE_HEAD = ("no map", "maps per row", "right with a map", "right without")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a head; printed as Markdown or HTML."""
+    """Rows of cells under a head. For the page, `about` says what the figures are, `meanings` what rows are by their names."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    about: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     def markdown(self) -> str:
         lines = [self.head, ["---"] + ["---:"] * (len(self.head) - 1), *self.rows]
-        return f"## {self.title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-    def html(self) -> str:
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in self.head)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows)
-        return f"<h2>{escape(self.title)}</h2><table><tr>{head}</tr>{body}</table>"
+        body = "\n".join("| " + " | ".join(map(markdown_text, line)) + " |" for line in lines)
+        return f"## {markdown_text(self.title)}\n\n{body}\n"
 
 
-def write_report(report: Report, folder: Path, share: Share | None = None, rows: Sequence[AnswerRow] = ()) -> None:
+@dataclass(frozen=True)
+class Chart:
+    """A chart under its title, with a line that says what its bars are. `svg` is escaped already."""
+
+    title: str
+    about: str
+    svg: str
+
+
+def write_report(
+    report: Report,
+    folder: Path,
+    share: Share | None = None,
+    rows: Sequence[AnswerRow] = (),
+    questions: Mapping[str, str] | None = None,
+) -> None:
     """Write report.json, report.md and report.html into `folder`. Of several processes only the first does.
 
-    `share`: by default what the launcher says. `rows`: stand in report.html, each with a link to its trace in `folder`.
+    `share`: by default what the launcher says. `rows`: stand in report.html, each with its question, whose text is in
+    `questions` by id, and a link to its trace in `folder`.
     """
     if not (share or Share.here()).first:
         return
     write_whole(folder / "report.json", json.dumps(report_json(report), indent=1, allow_nan=False) + "\n")
     write_whole(folder / "report.md", markdown(report))
-    write_whole(folder / "report.html", html(report, row_table(rows, folder)))
+    write_whole(folder / "report.html", html(report, row_table(rows, folder, questions)))
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -89,29 +105,23 @@ def without_nan(value: Any) -> Any:
 
 def markdown(report: Report) -> str:
     """Settings and tables."""
-    settings = "\n".join(f"- {name}: {value}" for name, value in report.settings.items())
-    return f"# {_title(report)}\n\n{settings}\n\n" + "\n".join(table.markdown() for table in tables(report))
+    return markdown_page(_title(report), report.settings, tables(report))
+
+
+def markdown_page(title: str, told: Mapping[str, Any], found: Sequence[Table]) -> str:
+    """What is told, then the tables."""
+    lines = "\n".join(f"- {markdown_text(str(name))}: {markdown_text(str(value))}" for name, value in told.items())
+    return f"# {markdown_text(title)}\n\n{lines}\n\n" + "\n".join(table.markdown() for table in found)
 
 
 def html(report: Report, rows: str = "") -> str:
-    """Charts, then the tables of the Markdown report, then the rows."""
+    """Settings, charts, the tables of the Markdown report, then the rows, as `row_table` makes them."""
     return html_page(_title(report), report.settings, charts(report), tables(report), rows)
 
 
-def html_page(title: str, told: Mapping[str, Any], pictures: Sequence[str], found: Sequence[Table], last: str = "") -> str:
-    """One self-contained page: what is told, charts, tables, and what comes last."""
-    settings = "".join(f"<li>{escape(str(name))}: {escape(str(value))}</li>" for name, value in told.items())
-    style = (
-        "body{font:14px sans-serif;max-width:60em;margin:2em auto;color:#222}table{border-collapse:collapse}"
-        "td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}"
-        "td:first-child,th:first-child{text-align:left}svg{max-width:100%}"
-    )
-    body = "".join([*pictures, *(table.html() for table in found), last])
-    title = escape(title)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
-        f"<h1>{title}</h1><ul>{settings}</ul>{body}</html>\n"
-    )
+def html_page(title: str, told: Mapping[str, Any], pictures: Sequence[Chart], found: Sequence[Table], rows: str = "") -> str:
+    """One self-contained page: what is told, charts, tables, and rows, as `row_table` makes them."""
+    return render("evaluation/templates/report.html", title=title, told=told, charts=pictures, tables=found, rows=rows)
 
 
 def _title(report: Report) -> str:
@@ -138,7 +148,8 @@ def _accuracy(modes: Sequence[ModeFigures]) -> Table:
     if any(mode.bundles.rows for mode in modes):
         rows.append(_line("whole bundles", [mode.bundles for mode in modes]))
     rows += [_line(parts[0].category, [part.accuracy for part in parts]) for parts in _categories(modes)]
-    return Table("Accuracy, % with 95 % interval", ["category (rows)", *(mode.mode for mode in modes)], rows)
+    head = ["category (rows)", *(mode.mode for mode in modes)]
+    return Table("Accuracy, % with 95 % interval", head, rows, meanings.ACCURACY, meanings.MEANS)
 
 
 def _line(name: str, figures: Sequence[Estimate]) -> list[str]:
@@ -161,7 +172,7 @@ def _numbers(modes: Sequence[ModeFigures]) -> Table:
     found = [(parts[0].category, [part.relative_accuracy for part in parts]) for parts in _categories(modes)]
     rows = [_line(name, figures) for name, figures in found if any(figure.rows for figure in figures)]
     head = ["category (rows)", *(mode.mode for mode in modes)]
-    return Table("Mean relative accuracy of numbers, % with 95 % interval", head, rows)
+    return Table("Mean relative accuracy of numbers, % with 95 % interval", head, rows, meanings.NUMBERS)
 
 
 def _earned(modes: Sequence[ModeFigures]) -> Table:
@@ -172,7 +183,7 @@ def _earned(modes: Sequence[ModeFigures]) -> Table:
         if any(_earns_in_parts(part) and part.value != part.relative_accuracy for part in parts)
     ]
     head = ["category (rows)", *(mode.mode for mode in modes)]
-    return Table("Mean of what rows earn, % with 95 % interval", head, rows)
+    return Table("Mean of what rows earn, % with 95 % interval", head, rows, meanings.EARNED)
 
 
 def _usage(modes: Sequence[ModeFigures]) -> Table:
@@ -183,7 +194,7 @@ def _usage(modes: Sequence[ModeFigures]) -> Table:
         for label, usage in parts:
             shares = [f"{100 * usage.drew.get(name, 0.0):.0f}" for name in names]
             rows.append([f"{mode.mode}: {label}", *shares, *usage_cells(usage)])
-    return Table("Map usage, % of rows", ["mode: category", *names, *USAGE_HEAD], rows)
+    return Table("Map usage, % of rows", ["mode: category", *names, *USAGE_HEAD], rows, meanings.USAGE)
 
 
 def usage_cells(usage: Usage) -> list[str]:
@@ -199,7 +210,8 @@ def _effects(effects: Sequence[MapEffect]) -> Table:
         if effect.value.rows
     ]
     head = ["mode, map drawn: category", *DIFFERENCE_HEAD, "points earned", "95 % interval"]
-    return Table("Effect of maps: rows with the map minus the same questions in the mode text", head, rows)
+    title = "Effect of maps: rows with the map minus the same questions in the mode text"
+    return Table(title, head, rows, meanings.EFFECTS)
 
 
 def _health(modes: Sequence[ModeFigures]) -> Table:
@@ -212,7 +224,7 @@ def _health(modes: Sequence[ModeFigures]) -> Table:
         for mode in modes
     ]
     head = ["mode", "rows", "without answer element", "unreadable", "truncated", "not scored", "seconds per row"]
-    return Table("How the runs went", head, rows)
+    return Table("How the runs went", head, rows, meanings.HEALTH)
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -224,7 +236,9 @@ def comparison_table(comparison: Comparison) -> Table:
     for name, right, earned in pairs:
         if abs(earned.mean - right.estimate.mean) > 1e-9:
             rows.append([f"{name}, earned", *points(earned), str(earned.rows), "-", "-", "-"])
-    return Table(f"{comparison.first} minus {comparison.second}, paired", ["category", *DIFFERENCE_HEAD], rows)
+    return Table(
+        f"{comparison.first} minus {comparison.second}, paired", ["category", *DIFFERENCE_HEAD], rows, meanings.COMPARISON
+    )
 
 
 def _difference(difference: Difference) -> list[str]:
@@ -247,7 +261,8 @@ def _figures(title: str, figures: Mapping[str, Estimate]) -> Table:
         ]
         for name, figure in figures.items()
     ]
-    return Table(title, ["figure", "value", "95 % interval", "pictures"], rows)
+    told = {FIGURE_NAMES[name]: meanings.FIGURES[name] for name in figures}
+    return Table(title, ["figure", "value", "95 % interval", "pictures"], rows, meanings.MAPS, told)
 
 
 def percent(estimate: Estimate) -> str:
@@ -259,7 +274,7 @@ def percent(estimate: Estimate) -> str:
     return f"{100 * estimate.mean:.1f} ({100 * estimate.low:.1f} .. {100 * estimate.high:.1f})"
 
 
-def charts(report: Report) -> list[str]:
+def charts(report: Report) -> list[Chart]:
     """Accuracy per category and mode, and map usage per category of every mode that drew."""
     if not report.modes:
         return []
@@ -270,10 +285,10 @@ def charts(report: Report) -> list[str]:
         if report.modes[0].means[group].rows
     ]
     parts = [BarGroup(same[0].category, tuple(part.accuracy for part in same)) for same in _categories(report.modes)]
-    found = ["<h2>Accuracy</h2>", bar_chart([mode.mode for mode in report.modes], [*means, *parts])]
+    found = [Chart("Accuracy", meanings.BARS, bar_chart([mode.mode for mode in report.modes], [*means, *parts]))]
     for mode in report.modes:
         names = sorted(mode.usage.drew)
         if names:
             shares = [(part.category, [part.usage.drew.get(name, 0.0) for name in names]) for part in mode.categories]
-            found += [f"<h2>Maps drawn, {escape(mode.mode)}</h2>", share_chart(shares, names)]
+            found.append(Chart(f"Maps drawn, {mode.mode}", meanings.DRAWN, share_chart(shares, names)))
     return found

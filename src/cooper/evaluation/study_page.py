@@ -6,8 +6,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cooper.evaluation import meanings
 from cooper.evaluation.plots import BarGroup, bar_chart, share_chart
-from cooper.evaluation.report import MEAN_NAMES, USAGE_HEAD, Table, html_page, percent, points, usage_cells, without_nan
+from cooper.evaluation.report import (
+    MEAN_NAMES,
+    USAGE_HEAD,
+    Chart,
+    Table,
+    html_page,
+    markdown_page,
+    percent,
+    points,
+    usage_cells,
+    without_nan,
+)
 from cooper.evaluation.study import Study
 from cooper.files.rows import write_whole
 
@@ -19,19 +31,13 @@ def write_study(study: Study, folder: Path, published: Mapping[str, str] | None 
     told = {"questions": study.questions, **(published or {})}
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "study.json", json.dumps(study_json(study), indent=1, allow_nan=False) + "\n")
-    write_whole(folder / "study.md", markdown(study, told))
+    write_whole(folder / "study.md", markdown_page(TITLE, told, tables(study)))
     write_whole(folder / "study.html", html_page(TITLE, told, charts(study), tables(study)))
 
 
 def study_json(study: Study) -> dict[str, Any]:
     """The study as JSON values; a figure without rows is null."""
     return without_nan(asdict(study))
-
-
-def markdown(study: Study, told: Mapping[str, Any]) -> str:
-    """What is told, then the tables."""
-    lines = "\n".join(f"- {name}: {value}" for name, value in told.items())
-    return f"# {TITLE}\n\n{lines}\n\n" + "\n".join(table.markdown() for table in tables(study))
 
 
 def tables(study: Study) -> list[Table]:
@@ -46,7 +52,13 @@ def _accuracy(study: Study) -> Table:
         if study.models[0].means[name].rows
     ]
     rows += [[name, *(percent(model.categories[name]) for model in study.models)] for name in study.models[0].categories]
-    return Table("Accuracy, % with 95 % interval", ["", *(model.name for model in study.models)], rows)
+    return Table(
+        "Accuracy, % with 95 % interval",
+        ["mean or category", *(model.name for model in study.models)],
+        rows,
+        meanings.POOLED,
+        meanings.MEANS,
+    )
 
 
 def _seeds(study: Study) -> Table:
@@ -56,7 +68,7 @@ def _seeds(study: Study) -> Table:
         for name in MEAN_NAMES
         if model.means[name].rows
     ]
-    return Table("Each seed by itself, %", ["", "accuracy"], rows)
+    return Table("Each seed by itself, %", ["model, mean", "accuracy"], rows, meanings.SEEDS)
 
 
 def _gaps(study: Study) -> Table:
@@ -66,7 +78,8 @@ def _gaps(study: Study) -> Table:
         for name in MEAN_NAMES
         if gap.means[name].rows
     ]
-    return Table("Differences over the same questions", ["", "", "points", "95 % interval", "p"], rows)
+    head = ["models", "mean", "points", "95 % interval", "p"]
+    return Table("Differences over the same questions", head, rows, meanings.GAPS)
 
 
 def _usage(study: Study) -> Table:
@@ -77,18 +90,18 @@ def _usage(study: Study) -> Table:
         if model.usage["all"].maps
         for part, usage in model.usage.items()
     ]
-    return Table("Map usage, % of rows", ["", *names, *USAGE_HEAD], rows)
+    return Table("Map usage, % of rows", ["model: category", *names, *USAGE_HEAD], rows, meanings.USAGE)
 
 
-def charts(study: Study) -> list[str]:
+def charts(study: Study) -> list[Chart]:
     """Means and categories of all models, and what each drew."""
     named = [(MEAN_NAMES[name], [model.means[name] for model in study.models]) for name in MEAN_NAMES]
     named += [(name, [model.categories[name] for model in study.models]) for name in study.models[0].categories]
     groups = [BarGroup(name, tuple(bars)) for name, bars in named if bars[0].rows]
-    found = ["<h2>Accuracy</h2>", bar_chart([model.name for model in study.models], groups)]
+    found = [Chart("Accuracy", meanings.BARS, bar_chart([model.name for model in study.models], groups))]
     for model in study.models:
         drawn = sorted(model.usage["all"].drew)
         if drawn:
             shares = [(part, [usage.drew.get(name, 0.0) for name in drawn]) for part, usage in model.usage.items()]
-            found += [f"<h2>Maps drawn, {model.name}</h2>", share_chart(shares, drawn)]
+            found.append(Chart(f"Maps drawn, {model.name}", meanings.DRAWN, share_chart(shares, drawn)))
     return found

@@ -25,7 +25,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
         axis.axis("off")
     for axis, (name, points) in zip(axes[: len(figures)], figures.items(), strict=True):
         _draw(axis, points, "C0")
-        axis.set_title(name, fontsize=8)
+        axis.set_title(name, fontsize=8, parse_math=False)
         if points[1].min() > 0 and points[1].max() > SPAN * points[1].min() and name != "learning_rate":
             axis.set_yscale("log")
     _save(figure, picture)
@@ -40,8 +40,9 @@ def draw_together(metrics: Path, picture: Path, names: Sequence[str], title: str
     figure, (axis,) = _panels(1, 1, scale=1.6)
     for place, name in enumerate(shown):
         _draw(axis, figures[name], f"C{place}", name)
-    axis.set_title(title, fontsize=9)
-    axis.legend(fontsize=7)
+    axis.set_title(title, fontsize=9, parse_math=False)
+    for text in axis.legend(fontsize=7).get_texts():
+        text.set_parse_math(False)  # a name is no formula, whatever it holds
     _save(figure, picture)
 
 

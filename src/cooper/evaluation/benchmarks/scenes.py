@@ -175,7 +175,7 @@ def reported(rows: Sequence[AnswerRow], maps: Maps, settings: ScenesSettings, as
     told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
     figures = segmentation_figures(maps.segmentation, CONVENTIONS, settings.seed)
     report = replace(summarise(rows, told), depth=depth_figures(maps.depth), segmentation=figures)
-    write_report(report, settings.out, settings.share, rows)
+    write_report(report, settings.out, settings.share, rows, {item.id: item.question.text for item in asked.items})
     return report
 
 
