@@ -135,7 +135,7 @@ def test_segment_prints_json(run, picture, loaded, tmp_path):
 
 
 def test_interruption_ends_with_130(run, picture, loaded, monkeypatch):
-    def stop(*_):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(FakeCooper, "ask", stop)

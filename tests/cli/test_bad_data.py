@@ -191,7 +191,7 @@ INFO: dict[str, tuple[Any, str]] = {
     "count null": ({"count": None}, "count must be a whole number"),
     "count float": ({"count": 2.5}, "count must be a whole number"),
     "count 0": ({"count": 0}, "count is 0, not in 1.."),
-    "count huge": ({"count": 10**30}, "count is 1000"),
+    "count huge": ({"count": 10**30}, "count is a whole number of 100 bits"),
     "shard 0": ({"shard": 0}, "shard is 0, not in 1.."),
     "seed negative": ({"seed": -1}, "seed is -1, not in 0.."),
     "size text": ({"size": "64"}, "size must be a whole number"),

@@ -79,7 +79,7 @@ def test_train_passes_on_stage_recipe_and_changes(run, tmp_path, monkeypatch):
     recipe = tmp_path / "amg.yaml"
     recipe.write_text("{}")
     assert run("train", "amg", "--config", recipe, "optimiser.steps=3").code == 0
-    assert calls == [("amg", recipe, ("optimiser.steps=3",))]
+    assert calls == [("amg", recipe, ("optimiser.steps=3",), False)]
     assert "absent.yaml" in run("train", "amg", "--config", tmp_path / "absent.yaml").err
     assert run("train", "magic", "--config", recipe).code == 2
 

@@ -123,9 +123,9 @@ def test_a_lock_file_of_any_content_blocks_nobody(tmp_path, content, monkeypatch
 def test_a_place_that_is_no_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     for place, said in {
-        "file": "it is a file, not a folder",
-        "file/below": "a part of its path is a file",
-        "x" * 300: "File name too long",
+        "file": "is a file",
+        "file/below": "is a file",
+        "x" * 300: "at most 200 bytes",
         "a\0b": "null",
     }.items():
         with pytest.raises(CooperError, match=said):

@@ -155,7 +155,7 @@ def test_broken_configuration(ours: Path, theirs: Path) -> None:
     with pytest.raises(CooperError, match=r"llm_config.json: num_attention_heads is None"):
         CooperModel.from_pretrained(theirs)
     (ours / "config.json").write_text("{")
-    with pytest.raises(CooperError, match=r"config.json is not JSON"):
+    with pytest.raises(CooperError, match=r"config.json: not JSON"):
         CooperModel.from_pretrained(ours)
     (ours / "config.json").write_text('{"model_type": "cooper", "vae": {"colour": 3}}')
     with pytest.raises(CooperError, match=r"config.json makes no configuration: .*colour"):

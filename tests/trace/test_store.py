@@ -259,12 +259,11 @@ def test_a_place_where_no_trace_can_be_is_named(tmp_path, monkeypatch, place, sa
         ("logprobs", [False]),
         ("logprobs", ["1"]),
         ("seconds", -1),
-        ("seconds", 10**400),
         ("seconds", math.nan),
         ("seconds", True),
         ("truncated", 1),
         ("text", None),
-        ("text", 10**300),
+        ("text", 10**30),
     ],
 )
 def test_a_field_of_the_wrong_kind_is_named(tmp_path, field, value):
@@ -274,7 +273,14 @@ def test_a_field_of_the_wrong_kind_is_named(tmp_path, field, value):
 def test_the_file_itself_may_be_wrong(tmp_path):
     full_trace().save(tmp_path / "t")
     path = tmp_path / "t" / "trace.json"
-    for content in (b"[" * 100_000, b"", b"[]", b"\xff\xfe{}", b'{"version": ' + b"9" * 5000 + b"}"):
+    for content in (
+        b"[" * 100_000,
+        b"",
+        b"[]",
+        b"\xff\xfe{}",
+        b'{"version": ' + b"9" * 5000 + b"}",
+        b'{"version": 1' + b"0" * 400 + b"}",
+    ):
         path.write_bytes(content)
         with pytest.raises(CooperError, match=r"trace\.json"):
             Trace.load(tmp_path / "t")

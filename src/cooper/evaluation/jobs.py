@@ -1,5 +1,7 @@
 """What one `cooper eval` does, a job for each name: settings are checked first, then data, then folders, the model last."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

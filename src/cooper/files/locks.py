@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cooper.errors import CooperError
+from cooper.files.folders import output_folder
 
 try:
     import fcntl
@@ -33,7 +34,7 @@ def held(folder: str | Path, what: str) -> Iterator[None]:
     Of the processes of one launcher (RANK, WORLD_SIZE) the first holds it for all. CooperError: another command holds it, with
     its process, machine and time; or the folder cannot be made or written.
     """
-    path = writable_folder(folder) / FILE
+    path = _made(folder) / FILE
     if path in _held:  # a command and what it calls may both ask
         yield
         return
@@ -52,22 +53,14 @@ def held(folder: str | Path, what: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def writable_folder(folder: str | Path) -> Path:
-    """The folder by its real path, made where it is missing. CooperError: it cannot be made, or nothing can be written
-    there."""
-    place = Path(folder).expanduser()
+def _made(folder: str | Path) -> Path:
+    """The folder by its real path, made where it is missing. CooperError: it cannot be made or written."""
+    place = output_folder(folder)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        real = place.resolve(strict=True)
-    except FileExistsError:
-        raise CooperError(f"cannot write into {place}: it is a file, not a folder") from None
-    except NotADirectoryError:
-        raise CooperError(f"cannot make the folder {place}: a part of its path is a file") from None
-    except (OSError, ValueError, RuntimeError) as error:  # ValueError: a NUL in the name; RuntimeError: a circle of links
-        raise CooperError(f"cannot make the folder {str(place)!r}: {_reason(error)}") from None
-    if not os.access(real, os.W_OK | os.X_OK):
-        raise CooperError(f"cannot write into {place}: permission denied")
-    return real
+    except OSError as error:
+        raise CooperError(f"cannot make the folder {place}: {error.strerror}") from None
+    return place
 
 
 def _locked(path: Path) -> int:

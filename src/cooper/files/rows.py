@@ -36,16 +36,16 @@ class Line:
         return build(kind, self.values, self.place)
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, lenient: bool = False) -> list[Row]:
     """As `read_lines`, without their places."""
-    return [line.values for line in read_lines(path)]
+    return [line.values for line in read_lines(path, lenient=lenient)]
 
 
-def read_lines(path: Path, last_is_whole: bool = False) -> Iterator[Line]:
+def read_lines(path: Path, last_is_whole: bool = False, lenient: bool = False) -> Iterator[Line]:
     """The rows of a JSON Lines file, none if there is no such file. CooperError names a line that is no row.
 
     A last line without its end is what a killed run left behind: it is passed over, unless `last_is_whole`, for a file that a
-    person wrote. Lines end with \\n alone: U+2028 and its like may stand in a text.
+    person wrote. Lines end with \\n alone: U+2028 and its like may stand in a text. `lenient`: as in `read_json`.
     """
     if not _exists(path):
         return
@@ -55,7 +55,7 @@ def read_lines(path: Path, last_is_whole: bool = False) -> Iterator[Line]:
                 if not line.strip() or not (line.endswith(b"\n") or last_is_whole):
                     continue
                 place = f"{path}, line {number}"
-                values = parsed(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, place)
+                values = parsed(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, place, lenient)
                 if not isinstance(values, dict):
                     raise CooperError(f"{place}: not a JSON object")
                 yield Line(values, place)
@@ -72,11 +72,11 @@ def _lines_of(file: BinaryIO, path: Path) -> Iterator[bytes]:
         yield line
 
 
-def read_json(path: Path, strict: bool = True) -> Any:
+def read_json(path: Path, lenient: bool = False) -> Any:
     """The one JSON value in a file. CooperError names the file: it is missing, too large, not JSON, not UTF-8.
 
     Python's own JSON, as traces and configurations are written, also holds NaN, infinities and halves of characters: those are
-    read without `strict`.
+    read with `lenient`.
     """
     if not _exists(path):
         raise CooperError(f"cannot read {path}: No such file or directory")
@@ -87,12 +87,12 @@ def read_json(path: Path, strict: bool = True) -> Any:
         raise CooperError(f"cannot read {path}: {error.strerror}") from None
     if len(content) > LARGEST_FILE:
         raise CooperError(f"{path} has more than {LARGEST_FILE >> 20} MiB")
-    return parsed(content.removeprefix(b"\xef\xbb\xbf"), str(path), strict)
+    return parsed(content.removeprefix(b"\xef\xbb\xbf"), str(path), lenient)
 
 
-def read_object(path: Path, strict: bool = True) -> dict[str, Any]:
+def read_object(path: Path, lenient: bool = False) -> dict[str, Any]:
     """As `read_json`, where the value must be an object."""
-    value = read_json(path, strict)
+    value = read_json(path, lenient)
     if not isinstance(value, dict):
         raise CooperError(f"{path}: not a JSON object")
     return value
@@ -111,11 +111,11 @@ def _exists(path: Path) -> bool:
     return False
 
 
-def parsed(content: bytes, place: str, strict: bool = True) -> Any:
-    """The JSON value of some bytes; every fault is a CooperError that begins with `place`. `strict`: as in `read_json`."""
-    numbers = {"parse_float": _number, "parse_constant": _constant} if strict else {}
+def parsed(content: bytes, place: str, lenient: bool = False) -> Any:
+    """The JSON value of some bytes; every fault is a CooperError that begins with `place`. `lenient`: as in `read_json`."""
+    numbers = {"parse_float": _number, "parse_constant": _constant} if not lenient else {}
     try:
-        text = content.decode("utf-8", "strict" if strict else "surrogatepass")
+        text = content.decode("utf-8", "surrogatepass" if lenient else "strict")
         value = json.loads(text, parse_int=_whole_number, object_pairs_hook=_object, **numbers)
     except UnicodeDecodeError as error:
         hint = " (it looks like UTF-16: save it as UTF-8)" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
@@ -124,7 +124,7 @@ def parsed(content: bytes, place: str, strict: bool = True) -> Any:
         raise CooperError(f"{place}: not JSON that can be read: it is nested too deeply") from None
     except ValueError as error:
         raise CooperError(f"{place}: not JSON ({error})") from None
-    if strict and re.search(r"\\u[dD][89a-fA-F]", text):
+    if not lenient and re.search(r"\\u[dD][89a-fA-F]", text):
         _check_surrogates(value, place)
     return value
 

@@ -80,7 +80,7 @@ class Differences:
 def family_of(directory: Path, base: Path | None = None) -> Family:
     """Which layout a directory holds. Bare weights count as published if their names say so or a base is given."""
     config_path = directory / "config.json"
-    if config_path.is_file() and read_object(config_path, strict=False).get("model_type") == CooperConfig.model_type:
+    if config_path.is_file() and read_object(config_path, lenient=True).get("model_type") == CooperConfig.model_type:
         return Family.OURS
     if (directory / "llm_config.json").is_file() or has_weights(directory, "ema"):
         return Family.PUBLISHED
@@ -172,7 +172,7 @@ def verify_ours(directory: Path) -> dict[str, Stored]:
 def own_config(directory: Path) -> CooperConfig:
     """The configuration of a directory of our layout. Raises CooperError naming the file if a field makes no sense."""
     path = directory / "config.json"
-    check_numbers(read_object(path, strict=False), path)  # before any library computes with them
+    check_numbers(read_object(path, lenient=True), path)  # before any library computes with them
     try:
         config = CooperConfig.from_pretrained(directory)
     except (TypeError, ValueError, OSError, AttributeError, KeyError, ArithmeticError, StrictDataclassError) as error:

@@ -88,7 +88,7 @@ class ReadsBothLayouts(PreTrainedModel):
     def _with_adapter(cls, directory: Path, base: str | Path | None, *model_args: Any, **kwargs: Any) -> Self:
         """The network that an adapter was trained on, loaded and checked as any other, with the adapter's weights."""
         config = directory / ADAPTER_CONFIG
-        named = read_object(config, strict=False).get("base_model_name_or_path")
+        named = read_object(config, lenient=True).get("base_model_name_or_path")
         if not isinstance(named, str):
             raise CooperError(f"{config}: base_model_name_or_path does not name the network that the adapter belongs to")
         if not (directory / ADAPTER_FILE).is_file():
@@ -147,4 +147,4 @@ def _require_finite(model: nn.Module, directory: Path) -> None:
 def is_quantised(directory: Path) -> bool:
     """Whether the configuration says that weights are quantised."""
     config_path = directory / "config.json"
-    return config_path.is_file() and "quantization_config" in read_object(config_path, strict=False)
+    return config_path.is_file() and "quantization_config" in read_object(config_path, lenient=True)

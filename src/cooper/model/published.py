@@ -89,7 +89,7 @@ def config_of(places: Places, headers: Mapping[str, Stored]) -> CooperConfig:
 
 def _config_of(places: Places, headers: Mapping[str, Stored]) -> CooperConfig:
     llm_path, vit_path = places.need("llm_config.json"), places.need("vit_config.json")
-    llm, vit = read_object(llm_path, strict=False), read_object(vit_path, strict=False)
+    llm, vit = read_object(llm_path, lenient=True), read_object(vit_path, lenient=True)
     extra = _merged_config(places)
     vae = _vae_geometry(extra)
     own = extra.get(OWN_SECTION, {})
@@ -125,7 +125,7 @@ def _merged_config(places: Places) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for directory in (places.base, places.weights):
         if directory is not None and (directory / "config.json").is_file():
-            merged |= read_object(directory / "config.json", strict=False)
+            merged |= read_object(directory / "config.json", lenient=True)
     return merged
 
 

@@ -13,7 +13,7 @@ from cooper.trace.steps import Author, Mode
 
 def read_fields(path: Path) -> "Fields":
     """The object in a JSON file. Raises CooperError naming the file."""
-    return Fields(read_object(path, strict=False), str(path))
+    return Fields(read_object(path, lenient=True), str(path))
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Fields:
 
     def number(self, key: str) -> float:
         value = self._value(key)
-        return _float(value) if _is_number(value) else self._refuse(key, "a number")
+        return float(value) if isinstance(value, int | float) and _is_number(value) else self._refuse(key, "a number")
 
     def seconds(self, key: str) -> float:
         """A time: a finite number that is not negative."""
@@ -56,7 +56,7 @@ class Fields:
     def numbers(self, key: str) -> tuple[float, ...]:
         value = self._value(key)
         if isinstance(value, list) and all(_is_number(item) for item in value):
-            return tuple(_float(item) for item in value)
+            return tuple(float(item) for item in value)
         return self._refuse(key, "a list of numbers")
 
     def child(self, key: str) -> "Fields":
@@ -104,11 +104,3 @@ class Fields:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _float(value: object) -> float:
-    """A JSON number as it is, but for whole numbers beyond any float, which become infinite."""
-    assert isinstance(value, int | float)
-    if isinstance(value, int) and value.bit_length() > 1000:
-        return math.inf if value > 0 else -math.inf
-    return value

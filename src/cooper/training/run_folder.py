@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from cooper.errors import CooperError
+from cooper.evaluation.judge_endpoint import shown_url
 from cooper.files.folders import output_folder
 from cooper.files.plain import read_plain
 from cooper.files.rows import write_whole
@@ -78,8 +79,12 @@ def finish(recipe: Any) -> Path:
 
 
 def plain(recipe: Any) -> dict[str, Any]:
-    """A recipe as values that YAML and JSON can hold."""
-    return _plain(asdict(recipe))
+    """A recipe as values that YAML and JSON can hold, without what an address of a judge may keep secret."""
+    values = _plain(asdict(recipe))
+    judge = values.get("judge")
+    if isinstance(judge, dict) and isinstance(judge.get("url"), str):
+        judge["url"] = shown_url(judge["url"])
+    return values
 
 
 def _plain(value: Any) -> Any:

@@ -134,4 +134,4 @@ class Tracking(TrainerCallback):
 
 def read_metrics(path: Path) -> list[Row]:
     """The lines of a metrics file, without one that was torn when the run was killed; none where there is no file."""
-    return read_rows(path)
+    return read_rows(path, lenient=True)  # a figure that is no number was written as one
