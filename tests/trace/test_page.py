@@ -118,10 +118,7 @@ def test_places_in_eighths_are_explained_where_a_thought_names_them(thought, tol
 
 
 def test_notes_stand_under_the_answer():
-    class Noted(Trace):  # a trace with the field that records get for notes
-        notes = ("This picture is unlike <b>those</b> that nano knows.",)
-
     trace = example()
-    page = trace_page(Noted(trace.question, trace.steps))
+    page = trace_page(replace(trace, notes=("This picture is unlike <b>those</b> that nano knows.",)))
     assert page.index('"final"') < page.index('"warning">This picture is unlike &lt;b&gt;those') < page.index('"steps"')
     assert '"warning"' not in trace_page(trace)
