@@ -60,3 +60,9 @@ def test_the_command_line_answers(tmp_path):
     page = (tmp_path / "out" / "page.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "data:image/" in page
+
+
+def test_loading_prints_nothing():
+    code = "import cooper; cooper.Cooper.from_pretrained('nano')"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == ran.stderr == ""

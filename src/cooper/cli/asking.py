@@ -126,11 +126,8 @@ def _load(model: str, base: Path | None, device: str | None, seed: int, out: Pat
 
         trace_folder(out)
     resolve(model)
-    from transformers.utils import logging
-
     from cooper.reasoning.cooper import Cooper
 
-    logging.disable_progress_bar()  # half a second of it would only spoil what is printed
     return Cooper.from_pretrained(model, base=base, device_map=device)
 
 

@@ -1,13 +1,14 @@
 """How `from_pretrained` reads both layouts, on the meta device, in any type, on any devices."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
-from transformers.utils import is_accelerate_available
+from transformers.utils import is_accelerate_available, logging
 
 from cooper.errors import CooperError
 from cooper.files.hub import resolve
@@ -18,6 +19,7 @@ from cooper.model.devices import SHARED_OUT, Device, checked_device, checked_dty
 from cooper.model.layout import VAE_PREFIX
 from cooper.model.weights import DTYPES, is_finite, read_header, read_headers
 
+WORTH_A_BAR = 1_000_000_000  # bytes
 ADAPTER_CONFIG, ADAPTER_FILE = "adapter_config.json", "adapter_model.safetensors"  # as PEFT names them
 
 
@@ -53,7 +55,9 @@ class ReadsBothLayouts(PreTrainedModel):
         if pretrained_model_name_or_path is None:
             model = super().from_pretrained(None, *model_args, **kwargs)
         else:
-            model = cls._from_directory(resolve(pretrained_model_name_or_path), base, *model_args, **kwargs)
+            directory = resolve(pretrained_model_name_or_path)
+            with _bars(directory):
+                model = cls._from_directory(directory, base, *model_args, **kwargs)
         if single is not None:
             nn.Module.to(model, single)
         return model
@@ -133,6 +137,20 @@ def _single_device(device_map: Device | dict[str, Device] | None) -> Device | No
     if isinstance(device_map, dict) or device_map in SHARED_OUT:
         raise CooperError(f"device_map={device_map!r} needs accelerate: pip install 'cooper[train]', or name one device")
     return device_map
+
+
+@contextmanager
+def _bars(directory: Path) -> Iterator[None]:
+    """Progress bars while weights load, but for those that are there in a moment."""
+    shown = sum(path.stat().st_size for path in directory.glob("*.safetensors")) >= WORTH_A_BAR
+    if shown or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def _require_finite(model: nn.Module, directory: Path) -> None:
