@@ -61,3 +61,24 @@ def test_other_readings_need_another_version():
     assert recorded.get(str(RULES_VERSION)) == digest, (
         f"the rules read something else: raise RULES_VERSION to {RULES_VERSION + 1} and record {digest} in versions.json"
     )
+
+
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        ("to the left", "A"),
+        ("In front of.", "D"),
+        ("behind", "C"),
+        ("the sofa", ""),
+        ("of", ""),
+        ("not behind", ""),
+        ("left or right", ""),
+    ],
+)
+def test_a_few_words_may_begin_one_option(reply, wanted):
+    places = ("to the left of the sofa", "to the right of the sofa", "behind the sofa", "in front of the sofa")
+    assert read_choice(reply, places) == wanted
+
+
+def test_a_tolerance_may_follow_or_so():
+    assert read_number("0.9 m or so, give or take 10 cm") == pytest.approx(0.9)

@@ -29,6 +29,7 @@ _LIST_ONLY = re.compile(
     rf"(?:both |either |options? )?[\"'(\[]*{MARK}[\"')\]]*(?:(?:\s|[,/&+;.和与或跟及]|and|or|nor|"
     rf"[\"'()\[\]])+{MARK}[\"')\]]*)+[\s.!]*"
 )
+_SHORT, _WORD = 4, 3  # words of a reply that may begin an option, and letters that one of them has
 _FEW = 2  # sentences, up to which a mere mention counts wherever it stands
 
 _Claim = tuple[int, ...]  # the places of the options that a claim names, at least one
@@ -75,7 +76,21 @@ def _alone(text: str, choices: Sequence[str]) -> int | None:
     if exact is not None:
         return exact
     place = ordinal_place(text.strip(_AROUND), len(choices))
-    return place_of(text.strip(_AROUND), choices) if place is None else place
+    if place is None:
+        place = place_of(text.strip(_AROUND), choices)
+    return _beginning_of_one(text, choices) if place is None else place
+
+
+def _beginning_of_one(text: str, choices: Sequence[str]) -> int | None:
+    """The one option that begins with the few words of the text: "to the left" of "to the left of the sofa"."""
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    words = words[1:] if words[:1] in (["a"], ["an"], ["the"]) else words
+    if not 1 <= len(words) <= _SHORT or all(len(word) < _WORD for word in words):
+        return None
+    phrase = f" {' '.join(words)} "
+    plain = [f" {' '.join(re.findall(r'[a-z0-9]+', choice.lower()))} " for choice in choices]
+    holding = [place for place, choice in enumerate(plain) if choice.startswith(phrase)]
+    return holding[0] if len(holding) == 1 else None
 
 
 def _stated(part: Part, lexer: Lexer, trail: Trail) -> int | None:

@@ -49,7 +49,8 @@ _TO = re.compile(r"\s*(?:-|–|~|to|or|至|到)\s*", re.IGNORECASE)
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _EQUALS = re.compile(r"\s*[=+*×/]")
 _TOLERANCE = re.compile(
-    r"[\s,(]{0,3}(?:±|\+\s?/\s?[-–]|\+-|plus or minus|plus/minus|give or take|with (?:an? )?(?:error|margin|uncertainty|"
+    r"[\s,(]{0,3}(?:or (?:so|thereabouts)[\s,]{1,3})?"
+    r"(?:±|\+\s?/\s?[-–]|\+-|plus or minus|plus/minus|give or take|with (?:an? )?(?:error|margin|uncertainty|"
     r"tolerance)(?: of| margin of)?|"
     r"\(?(?:error|margin|uncertainty|tolerance)(?: of)?:?|within|to within|误差)\s*(?:about |around )?[-+]?\s?",
     re.IGNORECASE,
