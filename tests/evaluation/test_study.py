@@ -103,3 +103,8 @@ def test_a_model_is_named_with_its_runs(tmp_path: Path):
         read_model(f"nano={tmp_path / '1'}")
     with pytest.raises(CooperError, match="write NAME=RUN:MODE"):
         read_model(str(tmp_path / "1"))
+
+
+def test_a_run_counts_once():
+    with pytest.raises(CooperError, match="one run twice"):
+        read_model("a=run:direct,run:direct")

@@ -209,6 +209,9 @@ def test_a_question_may_be_asked_as_it_is(nano):
         ({"depth": np.zeros((0, 4))}, "non-empty"),
         ({"depth": np.zeros((4, 4, 3))}, "non-empty"),
         ({"depth": np.full((4, 4), np.nan)}, "NaN"),
+        ({"depth": -METRES}, "behind the camera"),
+        ({"depth": 0 * METRES}, "no pixel of it"),
+        ({"depth": METRES + np.inf}, "no pixel of it"),
         ({"depth": Reading({"labels": METRES}, {})}, "no array 'depth'"),
         ({"depth": Reading({"depth": METRES}, {"depth": "feet"})}, "unit 'feet'"),
         ({"segmentation": METRES}, "must hold whole numbers"),
@@ -326,3 +329,19 @@ def test_a_file_stays_open_for_its_owner(tmp_path, nano):
     with path.open("rb") as file:
         nano.ask(file, "What?", "direct")
         assert not file.closed
+
+
+def test_a_known_map_that_was_not_asked_for_is_told(nano):
+    assert "did not ask for the known depth map" in nano.ask(PIXELS, "What?", "text", known={"depth": METRES}).notes[-1]
+    assert not any("known" in note for note in nano.ask(PIXELS, "What?", "perception", known={"depth": METRES}).notes)
+
+
+@pytest.mark.parametrize("view", ["60", None, True, float("nan"), 0, 180])
+def test_a_field_of_view_is_an_angle(nano, view):
+    with pytest.raises(CooperError, match="field of view"):
+        nano.depth(PIXELS).point_cloud(view)
+
+
+def test_a_trace_is_saved_at_a_path(nano):
+    with pytest.raises(CooperError, match="must be a path, not None"):
+        nano.ask(PIXELS, "What?", "direct").save(None)

@@ -12,10 +12,12 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from cooper.errors import CooperError
+from cooper.files.locks import held
 from cooper.model.vae import Autoencoder
 from cooper.training.checkpoints import Bundle, TrainedAutoencoder, save_autoencoder, save_bundle
 from cooper.training.run_folder import plain
 from cooper.training.sealing import MANIFEST_FILE, STATE_FILE, fault_of, last_whole
+from cooper.training.trainer import Interrupted
 from cooper.training.watching import read_metrics
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 
@@ -210,3 +212,9 @@ def test_a_model_that_is_not_finite_is_neither_saved_nor_exported(run, bundle: B
     refused = run("export", tmp_path / "model", tmp_path / "published")
     assert refused.code == 1 and "lm_head.weight" in refused.err and "not finite" in " ".join(refused.err.split())
     assert not (tmp_path / "published").exists()
+
+
+def test_an_interruption_passes_through_any_context(tmp_path):
+    """Python writes into an exception that leaves a `with` block of contextlib, so it may not be frozen."""
+    with pytest.raises(Interrupted, match="stopped at step 3"), held(tmp_path, "cooper train"):
+        raise Interrupted(3, Path("run/checkpoint-3"))

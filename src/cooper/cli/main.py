@@ -56,6 +56,7 @@ def main() -> None:
     except SystemExit as stop:
         code = stop.code
     except KeyboardInterrupt:
+        typer.echo("cooper: interrupted", err=True)
         code = 130
     except Exception as fault:
         if not tell(fault):

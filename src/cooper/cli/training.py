@@ -1,5 +1,6 @@
 """`cooper train`: one stage of training from one recipe."""
 
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -34,12 +35,16 @@ def train(
     read_plain(config)  # says what is wrong with the file before anything heavy is imported
     from transformers.utils import logging
 
+    from cooper.evaluation.processes import Share
     from cooper.training.run import train as run
     from cooper.training.trainer import Interrupted
 
     logging.disable_progress_bar()  # the run prints its own lines
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\..*")  # names that libraries will change
     try:
-        run(stage.value, config, tuple(overrides or ()), force_recipe)
+        model = run(stage.value, config, tuple(overrides or ()), force_recipe)
     except Interrupted as stopped:
         typer.echo(str(stopped), err=True)
         raise typer.Exit(130) from None
+    if Share.here().first:
+        typer.echo(f"Model: {model}")

@@ -64,6 +64,8 @@ def read_model(said: str) -> Model:
     runs = [place for place in places.split(",") if place]
     if not name or not runs:
         raise CooperError(f"{said!r} names no model of a study; write NAME=RUN:MODE, with a comma between seeds")
+    if len(set(runs)) < len(runs):
+        raise CooperError(f"{said!r} names one run twice, which would count its answers twice")
     seeds = []
     for place in runs:
         parts = rows_by_mode(place)

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from cooper.errors import CooperError
-from cooper.files.arguments import brief
+from cooper.files.arguments import brief, shown
 
 LONGEST_NAME = 200  # bytes; file systems take 255, and drafts beside a folder have longer names
 LEAST_FREE = 1 << 20  # bytes without which nothing can be written
@@ -16,6 +16,8 @@ def output_folder(path: str | Path) -> Path:
 
     CooperError: it is a file, lies below one, cannot be written to, its disk is full, or no folder can have its name.
     """
+    if not isinstance(path, str | Path):
+        raise CooperError(f"a folder for results must be a path, not {shown(path)}")
     try:
         folder = Path(path).expanduser().resolve()
         if "\0" in str(folder):
@@ -28,7 +30,8 @@ def output_folder(path: str | Path) -> Path:
             raise CooperError(f"{path} cannot be a folder for results: {there} {kind}")
         if not os.access(there, os.W_OK | os.X_OK):
             raise CooperError(f"{path} cannot be written to: no permission for {there}")
-        if shutil.disk_usage(there).free < LEAST_FREE:
+        space = shutil.disk_usage(there)
+        if space.total and space.free < LEAST_FREE:
             raise CooperError(f"{path} cannot be written to: the disk of {there} is full")
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, CooperError):

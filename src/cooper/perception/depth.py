@@ -12,6 +12,7 @@ from jaxtyping import Float32, Float64, UInt8
 from PIL import Image
 
 from cooper.errors import CooperError
+from cooper.files.arguments import real
 from cooper.perception.modality import Drawn, Reading, register_modality
 
 # The 11-class diverging "Spectral" scheme of ColorBrewer 2.0 (Cynthia Brewer, Mark Harrower, The Pennsylvania State
@@ -170,6 +171,7 @@ class Intrinsics:
 def intrinsics_of(field_of_view: float, width: int, height: int, aspect: float | None = None) -> Intrinsics:
     """A centred principal point; `field_of_view` is horizontal, in degrees. Pixels are square unless `aspect`, the width of
     what is seen over its height, says that the picture was stretched to its size."""
+    field_of_view = real(field_of_view, "the field of view")
     if not 0 < field_of_view < 180:
         raise CooperError(f"field of view must lie between 0 and 180 degrees, got {field_of_view}")
     focal = width / 2 / np.tan(np.radians(field_of_view) / 2)

@@ -235,6 +235,9 @@ class Cooper:
             if isinstance(event, TraceDone):
                 parts = self.engine.parts
                 notes = notes_on(parts.model, parts.layout.processor, question.images)
+                drawn = {step.modality for step in event.trace.maps}
+                unread = [name for name in question.known if name not in drawn]
+                notes += tuple(f"the model did not ask for the known {name} map, so it was not read" for name in unread)
                 yield TraceDone(event.row, replace(event.trace, notes=notes))
             else:
                 yield event

@@ -45,9 +45,19 @@ def known_maps(known: Mapping[str, Any] | None, modalities: Mapping[str, Modalit
         readings[name] = reading = _reading(name, given)
         try:
             modalities[name].encode(reading)
+            if name == "depth" and reading.units.get("depth", "m") == "m":
+                _check_metres(reading.arrays["depth"])
         except CooperError as error:
             raise CooperError(f"the known {name} map: {error}") from None
     return readings
+
+
+def _check_metres(depth_HW: np.ndarray) -> None:
+    """CooperError: what is there cannot be how far things are from a camera."""
+    if depth_HW.min() < 0:
+        raise CooperError(f"depth holds {depth_HW.min():g} m; nothing is behind the camera")
+    if not (np.isfinite(depth_HW) & (depth_HW > 0)).any():
+        raise CooperError("no pixel of it has a distance above 0 that is finite")
 
 
 def requests_of(questions: Sequence[Question], samples: int, seed: int) -> list[Request]:

@@ -46,15 +46,12 @@ class Movable(Protocol):
     def to(self, device: torch.device) -> Any: ...
 
 
-@dataclass(frozen=True)
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
-    """A run that was stopped by a signal, after writing a checkpoint."""
+    """A run that was stopped by a signal, after writing a checkpoint. Not frozen: Python writes into an exception under way."""
 
-    step: int
-    folder: Path
-
-    def __str__(self) -> str:
-        return f"stopped at step {self.step}; start the same command again to continue from {self.folder}"
+    def __init__(self, step: int, folder: Path) -> None:
+        super().__init__(f"stopped at step {step}; start the same command again to continue from {folder}")
+        self.step, self.folder = step, folder
 
 
 @dataclass(frozen=True, eq=False)
