@@ -14,7 +14,7 @@ make_environment() {
     "$folder/bin/python" -m pip install --quiet --upgrade pip
     "$folder/bin/python" -m pip install --quiet --no-compile "torch==2.13.0"
     # shellcheck disable=SC2086 # lists of words
-    "$folder/bin/python" -m pip install --quiet --no-compile --editable . "pytest>=8" $2
+    "$folder/bin/python" -m pip install --quiet --no-compile --editable . "pytest>=8" "hypothesis>=6.100" $2
     # shellcheck disable=SC2086
     "$folder/bin/python" -m pip install --quiet --no-compile --no-deps $3
     touch "$folder/.ready"
