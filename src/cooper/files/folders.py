@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from cooper.errors import CooperError
@@ -12,7 +13,7 @@ LEAST_FREE = 1 << 20  # bytes without which nothing can be written
 
 
 def output_folder(path: str | Path) -> Path:
-    """A place for results, new or there already; `~` is the home directory. Nothing is made yet.
+    """A place for results, new or there already; `~` is the home directory. Nothing is left there yet.
 
     CooperError: it is a file, lies below one, cannot be written to, its disk is full, or no folder can have its name.
     """
@@ -33,6 +34,8 @@ def output_folder(path: str | Path) -> Path:
         space = shutil.disk_usage(there)
         if space.total and space.free < LEAST_FREE:
             raise CooperError(f"{path} cannot be written to: the disk of {there} is full")
+        if there != folder:
+            os.rmdir(tempfile.mkdtemp(prefix=".cooper-", dir=there))  # some file systems say no only when they are asked
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, CooperError):
             raise
