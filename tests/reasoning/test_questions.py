@@ -345,3 +345,11 @@ def test_a_field_of_view_is_an_angle(nano, view):
 def test_a_trace_is_saved_at_a_path(nano):
     with pytest.raises(CooperError, match="must be a path, not None"):
         nano.ask(PIXELS, "What?", "direct").save(None)
+
+
+def test_a_question_of_a_batch_may_come_with_a_bare_array(nano):
+    question = Question((Image.fromarray(PIXELS), "How far?"), known={"depth": METRES})
+    options = nano.options("perception")
+    batched, asked = nano.batch([question], options)[0][0], nano.ask(question, mode="perception")
+    for trace in (batched, asked):
+        assert trace.maps[0].latents is None and abs(float(trace.maps[0].reading.arrays["depth"].mean()) - 2.0) < 0.05

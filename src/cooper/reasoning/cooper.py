@@ -220,14 +220,13 @@ class Cooper:
         subject: int,
         known: Mapping[str, Known] | None,
     ) -> Question:
-        readings = known_maps(known, self.modalities)
         if isinstance(image, Question):
             if question is not None:
                 raise CooperError("a Question holds its own words; give no other question beside it")
-            return replace(image, known={**image.known, **readings})
+            return image if known is None else replace(image, known=known)
         if question is None:
             raise CooperError("a picture needs a question")
-        return replace(question_of(image, question, subject), known=readings)
+        return replace(question_of(image, question, subject), known=known)
 
     def _noted(self, events: Iterator[Event], question: Question) -> Iterator[Event]:
         """The same events; the trace says if the pictures are unlike those that the model was trained on."""
@@ -260,11 +259,10 @@ class Cooper:
         asked = checked_questions(questions, options)
         encode = self.engine.parts.layout.processor.encode_plain
         for place, question in enumerate(asked):
-            known_maps(question.known, self.modalities)
             length = len(encode(question.text))
             if length > MOST_TOKENS:
                 raise CooperError(f"question {place} has {length} tokens; at most {MOST_TOKENS} are read")
-        return asked
+        return [replace(question, known=known_maps(question.known, self.modalities)) for question in asked]
 
     def _map(self, image: Picture, modality: str, seed: int, native: bool) -> DrawnMap:
         source = opened(image)
