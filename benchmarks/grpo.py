@@ -20,7 +20,7 @@ from PIL import Image
 from cooper.evaluation.runner import Item
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 from cooper.training.policy import Policy, Words
 from cooper.training.rollouts import Rollout
 from cooper.training.sampler import Sampler

@@ -27,7 +27,7 @@ from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.events import DrawingProgress, StepDone, TraceDone
 from cooper.reasoning.options import Options, Request
 from cooper.reasoning.text import Seeded
-from cooper.trace.trace import MapStep, Question
+from cooper.trace.steps import MapStep, Question
 
 THOUGHT = "<think>A depth map shows how far things are.</think>"
 CONCLUSION = "<think>red cube x 3 y 4 2.5 m, blue ball x 5 y 6 3.1 m. The red cube is nearer.</think><answer>A</answer>"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from cooper.reasoning.options import Options
     from cooper.reasoning.text import Sampling
     from cooper.trace.example import example
-    from cooper.trace.trace import Mode, Question, Trace
+    from cooper.trace.steps import Mode, Question
+    from cooper.trace.trace import Trace
 
     __version__: str
 

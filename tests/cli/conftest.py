@@ -9,7 +9,8 @@ from PIL import Image
 
 from cooper.cli.main import main
 from cooper.perception.modality import Reading
-from cooper.trace.trace import MapStep, Question, TextStep, Trace
+from cooper.trace.steps import MapStep, Question, TextStep
+from cooper.trace.trace import Trace
 
 
 @dataclass(frozen=True)

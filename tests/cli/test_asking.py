@@ -7,7 +7,8 @@ import pytest
 from cooper.reasoning import cooper as door
 from cooper.reasoning.cooper import DrawnMap
 from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
-from cooper.trace.trace import MapStep, Question, Trace
+from cooper.trace.steps import MapStep, Question
+from cooper.trace.trace import Trace
 
 
 class FakeCooper:

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 import cooper.reasoning.cooper as door
-from cooper.data.scenes.render import SceneRecord
-from cooper.data.scenes.sampling import SceneKey, propose
-from cooper.data.scenes.store import SetInfo, shard_path, write_info, write_shard
+from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.room.sampling import SceneKey, propose
+from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from tests.evaluation.benchmarks.published_tables import published, room, table
 
 pyarrow = pytest.importorskip("pyarrow")

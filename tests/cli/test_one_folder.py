@@ -14,9 +14,9 @@ from PIL import Image
 
 import cooper.evaluation.rows as rows_of_runs
 import cooper.reasoning.cooper as door
-from cooper.data.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.files.locks import FILE
 from cooper.files.rows import read_rows
+from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from tests.cli.test_bad_data import record
 from tests.evaluation.benchmarks.published_tables import published
 from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from cooper.cli.printing import TracePrinter, print_trace, thumbnail
 from cooper.files.text import visible
-from cooper.trace.trace import Question, TextStep
+from cooper.trace.steps import Question, TextStep
 
 
 def console(**options):

@@ -3,8 +3,8 @@
 import pytest
 
 from cooper.cli.scenes import Split
-from cooper.data.scenes.sampling import SPLITS
-from cooper.data.scenes.store import SceneSet
+from cooper.scenes.room.catalogue import SPLITS
+from cooper.scenes.store import SceneSet
 
 
 def test_the_command_knows_the_splits_of_the_renderer():

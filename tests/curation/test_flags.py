@@ -8,7 +8,8 @@ import pytest
 import cooper.curation.flags as flags
 from cooper.curation.flags import Counts, FlagSettings, counts_of, flag_questions, read_flags
 from cooper.errors import CooperError
-from cooper.trace.trace import MapStep, TextStep, Trace
+from cooper.trace.steps import MapStep, TextStep
+from cooper.trace.trace import Trace
 from tests.networks import picture
 from tests.training.rollout_groups import item, tiny_door
 

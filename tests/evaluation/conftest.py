@@ -9,7 +9,8 @@ from PIL import Image
 from cooper.evaluation.perception import Conventions, Truth
 from cooper.evaluation.runner import Item
 from cooper.perception import Modality, Reading, build_modalities
-from cooper.trace.trace import MapStep, Mode, Question, Step, TextStep, Trace
+from cooper.trace.steps import MapStep, Mode, Question, Step, TextStep
+from cooper.trace.trace import Trace
 
 NAMES = ("void", "floor", "wall", "cube", "ball")
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.judge import Counts, Judge, JudgeSettings, Verdict
+from cooper.evaluation.judge import Counts, Judge
+from cooper.evaluation.judge_endpoint import JudgeSettings, Verdict
 from tests.judge_server import KEY, Play, Server, completion, serving, settings_of
 
 

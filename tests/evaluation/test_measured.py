@@ -8,7 +8,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.measured import DepthSettings, evaluate_depth
 from cooper.files.rows import read_rows
 from cooper.perception import build_modalities
-from cooper.trace.trace import MapStep
+from cooper.trace.steps import MapStep
 
 
 class Draws:

@@ -13,7 +13,8 @@ from cooper.evaluation.judging import judge_rows, laid_over
 from cooper.evaluation.published import PublishedSettings, evaluate_published, limited
 from cooper.evaluation.runner import Item, Plan, answer_all
 from cooper.files.rows import read_rows
-from cooper.trace.trace import MapStep, Question, TextStep, Trace
+from cooper.trace.steps import MapStep, Question, TextStep
+from cooper.trace.trace import Trace
 from tests.judge_server import Play, completion, serving, settings_of
 
 SAID = {"mmvp": "A", "open": "It is red, I think.", "unclear": "Hard to say, perhaps the left one of them"}

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cooper.data.scenes.catalogue import CLASS_NAMES
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks import scenes
 from cooper.evaluation.benchmarks.scenes import ScenesSettings, evaluate_scenes, items_of, truth_of
 from cooper.evaluation.processes import Share
 from cooper.perception import Reading, build_modalities
-from cooper.trace.trace import MapStep, TextStep, Trace
+from cooper.scenes.room.catalogue import CLASS_NAMES
+from cooper.trace.steps import MapStep, TextStep
+from cooper.trace.trace import Trace
 
 pytest.importorskip("mitsuba")
 

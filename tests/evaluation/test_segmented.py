@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cooper.data.scenes.catalogue import CLASS_IDS, CLASS_NAMES
-from cooper.data.scenes.render import SceneRecord
-from cooper.data.scenes.sampling import SceneKey, propose
-from cooper.data.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.errors import CooperError
 from cooper.evaluation.measured import DepthSettings, evaluate_depth
 from cooper.evaluation.segmented import SegmentationSettings, evaluate_segmentation, without_classes
 from cooper.files.rows import read_rows
 from cooper.perception import Reading, build_modalities
-from cooper.trace.trace import MapStep
+from cooper.scenes.room.catalogue import CLASS_IDS, CLASS_NAMES
+from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.room.sampling import SceneKey, propose
+from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
+from cooper.trace.steps import MapStep
 
 SIZE = (40, 60)  # height and width of the pictures in ADE20K's layouts
 UNITS = {"labels": "class id", "instances": "instance id"}

@@ -17,7 +17,8 @@ from cooper.evaluation.plugins import lmms_eval as plugin
 from cooper.evaluation.plugins.answering import KitReply, final_reply, question_of_parts
 from cooper.evaluation.replies.answers import score
 from cooper.reasoning.cooper import Cooper
-from cooper.trace.trace import TextStep, Trace
+from cooper.trace.steps import TextStep
+from cooper.trace.trace import Trace
 
 TASK = """
 dataset_path: json

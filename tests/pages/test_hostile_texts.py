@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from cooper.cli.main import main
-from cooper.curation.flags import FLAGS, plot_split
+from cooper.curation.counts import FLAGS
+from cooper.curation.flags import plot_split
 from cooper.evaluation.kept import keep_trace, trace_folder
 from cooper.evaluation.report import FIGURE_NAMES, write_report
 from cooper.evaluation.runner import AnswerRow
@@ -21,7 +22,8 @@ from cooper.evaluation.summary import summarise
 from cooper.files.rows import append_rows
 from cooper.perception.modality import Reading
 from cooper.trace.page import write_page
-from cooper.trace.trace import MapStep, Question, TextStep, Trace
+from cooper.trace.steps import MapStep, Question, TextStep
+from cooper.trace.trace import Trace
 from tests.pages.reading import HOSTILE, Elements, faults_of, loaded, title_of
 
 IDS = (

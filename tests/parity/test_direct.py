@@ -7,7 +7,7 @@ from PIL import Image
 
 from cooper import Cooper
 from cooper.sequence.segments import LatentSegment, TextSegment, VitSegment
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ from cooper.sequence.layout import Layout
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import Prompts
-from cooper.trace.trace import Question, TextStep, Trace
+from cooper.trace.steps import Question, TextStep
+from cooper.trace.trace import Trace
 from tests.parity.golden import text_of
 
 EXACT = 1e-4

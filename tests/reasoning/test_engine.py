@@ -16,7 +16,8 @@ from cooper.reasoning.text import Sampling, Seeded
 from cooper.sequence.packing import Row, pack
 from cooper.trace.asked import question_of
 from cooper.trace.prompts import DEFAULT
-from cooper.trace.trace import MapStep, Question, TextStep, Trace
+from cooper.trace.steps import MapStep, Question, TextStep
+from cooper.trace.trace import Trace
 from tests.networks import picture, tiny_model, tiny_processor
 
 SAMPLED = Sampling(temperature=1.0, max_tokens=9)

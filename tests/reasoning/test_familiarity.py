@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 import cooper
-from cooper.data.scenes.store import SceneSet
 from cooper.model.config import CooperConfig
 from cooper.model.config_check import check_config
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.familiarity import returned_db
+from cooper.scenes.store import SceneSet
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"  # a photograph that comes with a library
 

@@ -85,8 +85,8 @@ def test_several_pictures_in_one_question():
 
 
 def test_settings_of_a_file_take_the_place_of_the_defaults(ours, tmp_path):
+    from cooper.files.values import read_recipe
     from cooper.reasoning.options import Inference
-    from cooper.training.recipe import read_recipe
 
     path = tmp_path / "inference.yaml"
     path.write_text(

@@ -13,7 +13,7 @@ from cooper.perception.modality import Reading
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Inference, Options
 from cooper.reasoning.text import Sampling
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 RNG = np.random.default_rng(3)
 PIXELS = RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8)

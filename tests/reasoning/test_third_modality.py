@@ -12,7 +12,7 @@ from cooper.reasoning.events import TraceDone
 from cooper.reasoning.options import Request
 from cooper.reasoning.text import Sampling, Seeded
 from cooper.trace.prompts import DEFAULT
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 from tests.networks import picture, tiny_model, tiny_processor
 
 

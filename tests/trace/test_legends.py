@@ -8,7 +8,8 @@ import pytest
 from cooper.perception import Modality, Reading, build_modalities
 from cooper.trace.legends import class_keys, depth_scale
 from cooper.trace.page import trace_page
-from cooper.trace.trace import MapStep, Question, Trace
+from cooper.trace.steps import MapStep, Question
+from cooper.trace.trace import Trace
 
 NAMES = ("void", "floor", "wall", "cube", "ball")
 

@@ -8,7 +8,8 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.perception.modality import Reading
 from cooper.trace.page import trace_page, write_page
-from cooper.trace.trace import MapStep, Question, TextStep, Trace
+from cooper.trace.steps import MapStep, Question, TextStep
+from cooper.trace.trace import Trace
 
 ATTACK = '<script>alert("1")</script></style><img src=x onerror=alert(1)> & <answer>A</answer>'
 VOID = {"meta", "img"}

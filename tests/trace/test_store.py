@@ -14,7 +14,8 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.perception.modality import Reading
-from cooper.trace.trace import MapStep, Question, TextStep, Trace
+from cooper.trace.steps import MapStep, Question, TextStep
+from cooper.trace.trace import Trace
 
 random = np.random.default_rng(0)
 

@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from cooper.trace.trace import Question, TextStep, Trace
+from cooper.trace.steps import Question, TextStep
+from cooper.trace.trace import Trace
 
 TAGS = ("depth", "segmentation")
 

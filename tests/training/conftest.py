@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from cooper.data.scenes.catalogue import CLASS_NAMES
-from cooper.data.scenes.render import SceneRecord, stage_scene
-from cooper.data.scenes.sampling import SceneKey
-from cooper.data.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.model.config import DrawingDefaults, Transforms, VaeGeometry, VitGeometry
 from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
+from cooper.scenes.arrays import ScenePictures
+from cooper.scenes.room.catalogue import CLASS_NAMES
+from cooper.scenes.room.render import SceneRecord, stage_scene
+from cooper.scenes.room.sampling import SceneKey
+from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.trace.prompts import DEFAULT
 from cooper.training.checkpoints import Bundle, NetworkShape, TrainedAutoencoder, new_model, save_bundle
 from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.latents import LatentStore
 from cooper.training.packed import MapRows, Noise
-from cooper.training.pictures import ScenePictures
 from cooper.training.recipe import Record
 from cooper.training.tokenizer import save_tokenizer, train_tokenizer
 from tests.training.grpo_worker import Lengths

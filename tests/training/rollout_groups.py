@@ -14,7 +14,8 @@ from cooper.reasoning.options import Options, Request
 from cooper.reasoning.text import Sampling, Seeded
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import DEFAULT
-from cooper.trace.trace import Question, Trace
+from cooper.trace.steps import Question
+from cooper.trace.trace import Trace
 from cooper.training.policy import Policy, Words
 from cooper.training.rollouts import Rollout, rollouts_of
 from cooper.training.sampler import remembering

@@ -15,6 +15,7 @@ from cooper.perception import build_modalities
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options
 from cooper.reasoning.text import Sampling
+from cooper.scenes.arrays import ScenePictures
 from cooper.training.amg import AmgRecipe, MapBatches, contact_sheet
 from cooper.training.answering import AnswerExam
 from cooper.training.autoencoder import (
@@ -29,7 +30,6 @@ from cooper.training.checkpoints import Bundle, load_bundle
 from cooper.training.grpo_recipe import GrpoRecipe
 from cooper.training.latents import LatentStore, PictureKey
 from cooper.training.packed import LossWeights, MapRows, Noise, PackedObjective
-from cooper.training.pictures import ScenePictures
 from cooper.training.recipe import Optimiser
 from cooper.training.reinforcing import assemble
 from cooper.training.sft import SftRecipe, TraceBatches, TraceRows

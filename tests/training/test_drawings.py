@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from cooper.cli.main import app
 from cooper.curation.drawing import DrawSettings, draw_scenes
-from cooper.data.scenes.drawings import Drawings
-from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.perception import build_modalities
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.origin import Origin
+from cooper.scenes.drawings import Drawings
+from cooper.scenes.store import SceneSet
 from cooper.sequence.packing import Row
 from cooper.sequence.segments import TextSegment, VitSegment
 from cooper.trace.steps import Question

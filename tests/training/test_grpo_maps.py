@@ -11,14 +11,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cooper.curation.flags import Flag
+from cooper.curation.counts import Flag
+from cooper.files.values import read_recipe
 from cooper.trace.prompts import DEFAULT
-from cooper.trace.trace import MapStep, Step, TextStep, Trace
+from cooper.trace.steps import MapStep, Step, TextStep
+from cooper.trace.trace import Trace
 from cooper.training.checkpoints import load_bundle
 from cooper.training.grpo import InterleavedGRPOTrainer
 from cooper.training.grpo_figures import figures_of
 from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings
-from cooper.training.recipe import Record, read_recipe
+from cooper.training.recipe import Record
 from cooper.training.reinforcing import assemble, reinforce
 from cooper.training.rollouts import Rollout
 from cooper.training.sampler import Clock

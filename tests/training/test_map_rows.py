@@ -11,13 +11,13 @@ import torch
 from cooper.model.mot import MotLayer
 from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
+from cooper.scenes.arrays import ScenePictures, to_pixels
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment, latent_tokens
 from cooper.training.amg import AmgRecipe, MapBatches
 from cooper.training.checkpoints import QUERY_KEY_LIKENESS, Bundle
 from cooper.training.latents import LatentStore, PictureKey
 from cooper.training.packed import LossWeights, MapRows, Noise, PackedObjective
-from cooper.training.pictures import ScenePictures, to_pixels
 from cooper.training.recipe import Optimiser
 
 from .conftest import MODALITIES

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from cooper.data.scenes.render import SceneRecord, stage_scene
-from cooper.data.scenes.sampling import SceneKey
-from cooper.data.scenes.store import SetInfo, shard_path, write_info, write_shard
+from cooper.scenes.room.render import SceneRecord, stage_scene
+from cooper.scenes.room.sampling import SceneKey
+from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.training.checkpoints import load_bundle
 from cooper.training.stage_rows import ROOM_M, room_modalities
 from cooper.training.watching import read_metrics

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from cooper.errors import CooperError
+from cooper.files.values import read_recipe
 from cooper.training.amg import AmgRecipe
 from cooper.training.autoencoder import AutoencoderRecipe
 from cooper.training.grpo_recipe import GrpoRecipe
-from cooper.training.recipe import Optimiser, Record, read_recipe
+from cooper.training.recipe import Optimiser, Record
 from cooper.training.reinforcing import arguments
 from cooper.training.run import train
 from cooper.training.run_folder import plain

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cooper.files.values import read_recipe
 from cooper.training.amg import AmgRecipe
 from cooper.training.grpo_recipe import GrpoRecipe
-from cooper.training.recipe import read_recipe
 from cooper.training.sft import SftRecipe
 
 ROOT = Path(__file__).resolve().parents[2]

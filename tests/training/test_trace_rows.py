@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cooper.files.pictures import GREY
 from cooper.perception import build_modalities
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment
@@ -13,7 +14,7 @@ from cooper.training.checkpoints import Bundle
 from cooper.training.latents import PictureKey
 from cooper.training.packed import MapRows
 from cooper.training.recipe import Optimiser
-from cooper.training.sft import GREY, SftRecipe, TraceBatches, TraceRows
+from cooper.training.sft import SftRecipe, TraceBatches, TraceRows
 
 from .conftest import MODALITIES
 

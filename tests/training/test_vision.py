@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from cooper.data.scenes.catalogue import CLASS_NAMES, COLOURS, MATERIALS
 from cooper.errors import CooperError
 from cooper.model.vit import Vit
 from cooper.perception import build_modalities
+from cooper.scenes.arrays import ScenePictures
+from cooper.scenes.room.catalogue import CLASS_NAMES, COLOURS, MATERIALS
 from cooper.training.checkpoints import (
     Bundle,
     TrainedVision,
@@ -21,7 +22,6 @@ from cooper.training.checkpoints import (
     with_vision,
 )
 from cooper.training.packed import LossWeights, PackedObjective
-from cooper.training.pictures import ScenePictures
 from cooper.training.recipe import Optimiser
 from cooper.training.vision import NOTHING, Shown, VisionBatches, VisionObjective, VisionRecipe, vision_scores
 

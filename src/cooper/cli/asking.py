@@ -14,7 +14,8 @@ from cooper.files.hub import resolve
 
 if TYPE_CHECKING:
     from cooper.reasoning.cooper import Cooper, DrawnMap
-    from cooper.trace.trace import Question, Trace
+    from cooper.trace.steps import Question
+    from cooper.trace.trace import Trace
 
 
 class AskMode(StrEnum):

@@ -16,7 +16,7 @@ from cooper.errors import CooperError
 
 if TYPE_CHECKING:
     from cooper.evaluation.jobs import Job
-    from cooper.evaluation.judge import JudgeSettings
+    from cooper.evaluation.judge_endpoint import JudgeSettings
     from cooper.evaluation.summary import Report
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.options import Inference
@@ -138,11 +138,11 @@ def _check_judge(names: Sequence[str], judge: "JudgeSettings | None") -> None:
 
 def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
     """Print the JSON that is asked for. CooperError: too much could not be scored. Of several processes only the first does."""
-    from cooper.cli.printing import visible
     from cooper.evaluation.jobs import left_out
     from cooper.evaluation.judging import FAULTS
     from cooper.evaluation.processes import Share
     from cooper.evaluation.report import report_json
+    from cooper.files.text import visible
 
     if not Share.here().first:
         return
@@ -212,15 +212,15 @@ def _judge(url: str, model: str, key: str, out: Path) -> "JudgeSettings | None":
         return None
     if not url or not model:
         raise CooperError("a judge needs both --judge URL and --judge-model NAME")
-    from cooper.evaluation.judge import JudgeSettings
+    from cooper.evaluation.judge_endpoint import JudgeSettings
 
     return JudgeSettings(url, model, key, cache=out / "judge")
 
 
 def _show(report: "Report", folder: Path) -> None:
-    from cooper.cli.printing import visible
     from cooper.evaluation.processes import Share
     from cooper.evaluation.report import markdown
+    from cooper.files.text import visible
 
     if Share.here().first:
         typer.echo(visible(markdown(report)))
@@ -233,9 +233,9 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Compare two runs over the rows that both have: paired 95 % intervals and McNemar's test, over all and per category."""
-    from cooper.cli.printing import visible
     from cooper.evaluation.comparison import compare_runs, comparison_json
     from cooper.evaluation.report import comparison_table
+    from cooper.files.text import visible
 
     found = compare_runs(first, second)
     if as_json:

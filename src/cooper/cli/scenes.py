@@ -37,7 +37,7 @@ def render(
     from rich.console import Console
     from rich.progress import Progress
 
-    from cooper.data.scenes.production import RenderSettings, render_scenes
+    from cooper.scenes.production import RenderSettings, render_scenes
 
     settings = RenderSettings(count, seed, split.value, out, size, spp, workers)
     with Progress(console=Console(stderr=True)) as bar:

@@ -16,11 +16,11 @@ def study(
     as_json: Annotated[bool, typer.Option("--json", help="Print the study as JSON.")] = False,
 ) -> None:
     """Compare models over the questions that all their runs have: means, every difference with interval and p-value, maps."""
-    from cooper.cli.printing import visible
     from cooper.evaluation.study import read_model
     from cooper.evaluation.study import study as compared
     from cooper.evaluation.study_page import study_json, tables, write_study
     from cooper.files.locks import held
+    from cooper.files.text import visible
 
     told = dict(_named(said) for said in beside or [])
     with held(out, "cooper study"):

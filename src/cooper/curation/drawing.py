@@ -8,8 +8,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from cooper.data.scenes.drawings import Drawings, scenes_of
-from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.evaluation.maps import modality_of
 from cooper.evaluation.progress import progress
@@ -19,6 +17,8 @@ from cooper.files.locks import held
 from cooper.files.rows import batches
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.origin import Origin
+from cooper.scenes.drawings import Drawings, scenes_of
+from cooper.scenes.store import SceneSet
 
 
 @dataclass(frozen=True)

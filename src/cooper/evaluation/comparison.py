@@ -12,7 +12,7 @@ from cooper.evaluation.report import without_nan
 from cooper.evaluation.rows import check_rules
 from cooper.evaluation.runner import AnswerRow, read_answers
 from cooper.evaluation.summary import Comparison, compare
-from cooper.trace.trace import Mode
+from cooper.trace.steps import Mode
 
 
 def compare_runs(first: str, second: str) -> list[Comparison]:

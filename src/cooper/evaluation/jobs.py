@@ -12,7 +12,7 @@ from cooper.errors import CooperError
 from cooper.evaluation import measured, published, segmented
 from cooper.evaluation.benchmarks import scenes
 from cooper.evaluation.benchmarks.catalogue import benchmark_of
-from cooper.evaluation.judge import JudgeSettings
+from cooper.evaluation.judge_endpoint import JudgeSettings
 from cooper.evaluation.rescoring import rescore, settings_of
 from cooper.evaluation.rows import FILE
 from cooper.evaluation.runner import Reasoner

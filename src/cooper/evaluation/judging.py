@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from cooper.errors import CooperError
-from cooper.evaluation.judge import Judge, Verdict
+from cooper.evaluation.judge import Judge
+from cooper.evaluation.judge_endpoint import Verdict
 from cooper.evaluation.judge_prompts import (
     PROMPT_VERSION,
     extract_choice_prompt,

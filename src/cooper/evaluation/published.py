@@ -9,7 +9,8 @@ from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BadPicturesError, BenchmarkSet
 from cooper.evaluation.benchmarks.catalogue import read_benchmark
 from cooper.evaluation.digests import item_digest
-from cooper.evaluation.judge import Judge, JudgeSettings
+from cooper.evaluation.judge import Judge
+from cooper.evaluation.judge_endpoint import JudgeSettings
 from cooper.evaluation.judging import Judgement, judge_rows, laid_over, store_judged
 from cooper.evaluation.processes import Share
 from cooper.evaluation.report import write_report

@@ -11,7 +11,7 @@ from cooper.evaluation.benchmarks.pictures import Picture
 from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, QuestionType
 from cooper.evaluation.runner import Item, check_items
 from cooper.files.rows import Line, read_lines
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 
 def read_question_file(path: Path) -> list[Item]:

@@ -16,7 +16,8 @@ from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, NumberR
 from cooper.evaluation.rows import gather_rows, read_part_lines
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
-from cooper.trace.trace import MapStep, Mode, Question, Trace
+from cooper.trace.steps import MapStep, Mode, Question
+from cooper.trace.trace import Trace
 
 GROUPS = ("spatial", "distance_size", "general")
 KEY = ("mode", "id")  # what makes a row of answers one row

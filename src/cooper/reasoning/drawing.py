@@ -14,7 +14,7 @@ from cooper.reasoning.events import DrawingProgress, Event, StepDone
 from cooper.reasoning.image import Drawer, Drawn, Progress, draw
 from cooper.reasoning.session import Parts, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
-from cooper.trace.trace import MapStep, Question, TextStep
+from cooper.trace.steps import MapStep, Question, TextStep
 
 
 def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:

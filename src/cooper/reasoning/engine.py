@@ -14,7 +14,8 @@ from cooper.reasoning.events import Event, TraceDone
 from cooper.reasoning.options import Options, Request
 from cooper.reasoning.session import Parts, Session, open_session
 from cooper.reasoning.writing import write
-from cooper.trace.trace import Question, Trace
+from cooper.trace.steps import Question
+from cooper.trace.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cooper.trace.trace import Step, Trace
+from cooper.trace.steps import Step
+from cooper.trace.trace import Trace
 
 
 @dataclass(frozen=True)

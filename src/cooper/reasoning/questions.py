@@ -15,8 +15,7 @@ from cooper.perception.modality import Modality, Reading
 from cooper.reasoning.options import Options, Request
 from cooper.reasoning.text import Seeded
 from cooper.trace.asked import said_text, subject_of
-from cooper.trace.steps import Part
-from cooper.trace.trace import Question
+from cooper.trace.steps import Part, Question
 
 MOST_TOKENS = 2048  # of a question in words: some 1,500 words, and what attention over one question may cost
 _ARRAYS = {"depth": ("depth", "m"), "segmentation": ("labels", "class id")}  # what a bare array of a known map is

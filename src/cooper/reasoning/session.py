@@ -12,7 +12,7 @@ from cooper.reasoning.options import Options, Request
 from cooper.sequence.layout import Layout
 from cooper.sequence.segments import Segment, TextSegment
 from cooper.trace.prompts import Prompts
-from cooper.trace.trace import Question, Step
+from cooper.trace.steps import Question, Step
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from cooper.reasoning.text import NewToken, Writer, Written, write_turns
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import Segment, TextSegment
 from cooper.trace.grammar import Answer, Perceive, parse_turn
-from cooper.trace.trace import TextStep, opens_answer
+from cooper.trace.steps import TextStep
+from cooper.trace.trace import opens_answer
 
 
 @dataclass(eq=False)

@@ -16,7 +16,7 @@ from cooper.trace.steps import MapStep, Step, TextStep
 from cooper.trace.trace import Trace
 
 _PNG_PIXELS = 512 * 512  # larger pictures go in as JPEG
-_PLACE = re.compile(r"\bx [1-8] y [1-8]\b")  # how nano's thoughts name a place: `cooper.data.scenes.observations`
+_PLACE = re.compile(r"\bx [1-8] y [1-8]\b")  # how nano's thoughts name a place: `cooper.scenes.teacher.observations`
 _MODES = {
     "interleaved": "draws when it helps",
     "perception": "looks first",

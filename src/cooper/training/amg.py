@@ -19,13 +19,13 @@ from cooper.model.config import DrawingDefaults
 from cooper.perception import Modality
 from cooper.reasoning.context import begin
 from cooper.reasoning.image import Drawer, Drawn, draw
+from cooper.scenes.arrays import DrawnMaps, ScenePictures, map_scores
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import pack
 from cooper.sequence.segments import TextSegment, tokens_latent
 from cooper.training.checkpoints import Bundle, NetworkShape
 from cooper.training.latents import PictureKey
 from cooper.training.packed import Draws, LossWeights, MapRows
-from cooper.training.pictures import DrawnMaps, ScenePictures, map_scores
 from cooper.training.recipe import Optimiser, Record, check_map_names
 
 

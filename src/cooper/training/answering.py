@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from cooper.data.scenes.question import SceneQuestion
-from cooper.data.scenes.questions import balanced_questions
 from cooper.evaluation.replies.answers import score
 from cooper.files.pictures import grey_picture
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
-from cooper.trace.trace import Mode, Question
+from cooper.scenes.arrays import ScenePictures
+from cooper.scenes.questions.categories import balanced_questions
+from cooper.scenes.questions.question import SceneQuestion
+from cooper.trace.steps import Mode, Question
 from cooper.training.checkpoints import Bundle
-from cooper.training.pictures import ScenePictures
 
 TURN_TOKENS = 128  # the longest turn that is waited for
 

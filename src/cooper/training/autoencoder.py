@@ -19,7 +19,7 @@ from cooper.files.values import Count, Positive, Seed, Size, Weight
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
-from cooper.training.pictures import KINDS, DrawnMaps, ScenePictures, map_scores, to_pixels
+from cooper.scenes.arrays import KINDS, DrawnMaps, ScenePictures, map_scores, to_pixels
 from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
 from cooper.training.trainer import Objective
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from cooper.data.scenes.questions import questions_of
-from cooper.data.scenes.store import SceneSet
-from cooper.data.scenes.traces import teacher_trace
 from cooper.perception import Modality
+from cooper.scenes.questions.categories import questions_of
+from cooper.scenes.store import SceneSet
+from cooper.scenes.teacher.traces import teacher_trace
 from cooper.trace.prompts import Prompts
-from cooper.trace.trace import TextStep
+from cooper.trace.steps import TextStep
 
 SCENES = 200
 QUESTIONS = 15  # per scene

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cooper.curation.flags import FLAGS
+from cooper.curation.counts import FLAGS
 from cooper.training.rollouts import Rollout
 from cooper.training.sampler import Sampler
 from cooper.training.tasks import Tasks

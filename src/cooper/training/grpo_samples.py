@@ -7,9 +7,9 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cooper.curation.flags import FLAGS
+from cooper.curation.counts import FLAGS
 from cooper.trace.page import write_page
-from cooper.trace.trace import MapStep, Step
+from cooper.trace.steps import MapStep, Step
 from cooper.training.curves import draw_curves, draw_together
 from cooper.training.rollouts import Rollout
 from cooper.training.watching import METRICS_FILE

@@ -19,7 +19,7 @@ from torch import Tensor
 from cooper.files.rows import write_whole
 from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
-from cooper.training.pictures import ScenePictures, to_pixels
+from cooper.scenes.arrays import ScenePictures, to_pixels
 
 File = tuple[str, type, tuple[int, ...]]  # name, type and shape of an array on disk
 MAKER_FILE, VALUES_FILE, FILLED_FILE, DIGESTS_FILE = "latents.json", "latents.f16", "filled.u8", "pictures.sha256"

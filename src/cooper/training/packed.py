@@ -14,13 +14,13 @@ from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Weight
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import shifted
+from cooper.scenes.arrays import ScenePictures
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
 from cooper.trace.prompts import Prompts
 from cooper.training.latents import LatentStore, PictureKey
-from cooper.training.pictures import ScenePictures
 from cooper.training.trainer import Objective
 
 Draws = Annotated[int, AtLeast(1), AtMost(64)]  # noised copies of one target

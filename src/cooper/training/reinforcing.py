@@ -13,21 +13,22 @@ from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import GRPOConfig
 
-from cooper.curation.flags import Flag, read_flags
-from cooper.data.scenes.store import SceneSet
+from cooper.curation.counts import Flag
+from cooper.curation.flags import read_flags
 from cooper.errors import CooperError
 from cooper.evaluation.judge import Judge
 from cooper.files.values import checked
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options
 from cooper.reasoning.text import Sampling
+from cooper.scenes.arrays import load_pictures
+from cooper.scenes.store import SceneSet
 from cooper.training.answering import AnswerExam
 from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
 from cooper.training.grpo import InterleavedGRPOTrainer, Reinforcing
 from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings
 from cooper.training.grpo_samples import Showing, draw_run
 from cooper.training.packed import freeze
-from cooper.training.pictures import load_pictures
 from cooper.training.policy import Policy, Words
 from cooper.training.rewards.answer import AnswerReward, JudgedAnswerReward
 from cooper.training.rewards.exploration import ExplorationReward

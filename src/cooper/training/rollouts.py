@@ -16,7 +16,8 @@ from cooper.reasoning.options import Options
 from cooper.sequence.layout import Layout
 from cooper.sequence.packing import Row
 from cooper.sequence.segments import NoisedSegment, Segment
-from cooper.trace.trace import MapStep, TextStep, Trace
+from cooper.trace.steps import MapStep, TextStep
+from cooper.trace.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from cooper.data.scenes.drawings import Drawings
-from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.files.locks import held
+from cooper.files.values import read_recipe
 from cooper.model.vae import Autoencoder
 from cooper.model.vit import Vit
 from cooper.perception import build_modalities
+from cooper.scenes.arrays import load_pictures
+from cooper.scenes.drawings import Drawings
+from cooper.scenes.store import SceneSet
 from cooper.trace.prompts import DEFAULT
 from cooper.training.amg import AmgRecipe, MapBatches, contact_sheet
 from cooper.training.answering import AnswerExam
@@ -44,8 +46,6 @@ from cooper.training.corpus import corpus
 from cooper.training.curves import draw_curves
 from cooper.training.grpo_recipe import GrpoRecipe
 from cooper.training.packed import PackedObjective
-from cooper.training.pictures import load_pictures
-from cooper.training.recipe import read_recipe
 from cooper.training.run_folder import MODEL_FOLDER, enter, finish, is_finished, plain
 from cooper.training.sft import SftRecipe, TraceBatches, TraceRows
 from cooper.training.stage_rows import grey_latent, map_exam, map_rows, room_modalities

@@ -15,7 +15,8 @@ from cooper.reasoning.events import DrawingProgress, Event, StepDone, TraceDone
 from cooper.reasoning.options import Options
 from cooper.reasoning.questions import requests_of
 from cooper.sequence.layout import LatentOf
-from cooper.trace.trace import MapStep, Trace
+from cooper.trace.steps import MapStep
+from cooper.trace.trace import Trace
 from cooper.training.rollouts import Rollout, rollouts_of
 
 

@@ -14,21 +14,22 @@ from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.mixture import Mixture
-from cooper.data.scenes.drawings import Drawings
-from cooper.data.scenes.grounding import grounding_traces
-from cooper.data.scenes.questions import questions_of
-from cooper.data.scenes.reading import reading_traces
-from cooper.data.scenes.traces import another_map, teacher_trace
 from cooper.errors import CooperError
 from cooper.files.pictures import GREY, grey_picture
 from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed, Share, Weight
 from cooper.perception import Modality
+from cooper.scenes.drawings import Drawings
+from cooper.scenes.questions.categories import questions_of
+from cooper.scenes.teacher.looking import grounding_traces
+from cooper.scenes.teacher.reading import reading_traces
+from cooper.scenes.teacher.traces import another_map, teacher_trace
 from cooper.sequence.layout import Layout, Views
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import Segment
 from cooper.trace.prompts import MODES
-from cooper.trace.trace import MapStep, Mode, Question, Trace
+from cooper.trace.steps import MapStep, Mode, Question
+from cooper.trace.trace import Trace
 from cooper.training.latents import PictureKey
 from cooper.training.packed import Draws, LossWeights, MapRows
 from cooper.training.recipe import Optimiser, Record, check_map_names, check_mixture

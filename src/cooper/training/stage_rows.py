@@ -9,16 +9,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cooper.data.scenes.store import SceneSet
 from cooper.files.pictures import grey_picture
 from cooper.model.cooper import CooperModel
 from cooper.perception import Modality, build_modalities
 from cooper.perception.depth import DepthModality
+from cooper.scenes.arrays import load_pictures
+from cooper.scenes.store import SceneSet
 from cooper.training.amg import AmgRecipe, MapExam, exam_settings
 from cooper.training.checkpoints import Bundle
 from cooper.training.latents import LatentStore
 from cooper.training.packed import MapRows, Noise
-from cooper.training.pictures import load_pictures
 from cooper.training.sft import SftRecipe
 
 ROOM_M = (0.3, 8.0)  # depth of rendered rooms

@@ -7,15 +7,15 @@ from typing import Protocol
 
 from PIL import Image
 
-from cooper.curation.flags import Flag
+from cooper.curation.counts import Flag
 from cooper.data.batches import shuffled
-from cooper.data.scenes.question import SceneQuestion
-from cooper.data.scenes.questions import questions_of
-from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.scenes import item_of
 from cooper.evaluation.question_file import read_question_file
 from cooper.evaluation.runner import Item
+from cooper.scenes.questions.categories import questions_of
+from cooper.scenes.questions.question import SceneQuestion
+from cooper.scenes.store import SceneSet
 from cooper.training.rollouts import Rollout
 from cooper.training.sampler import Sampler
 

@@ -21,7 +21,6 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.mixture import Mixture
-from cooper.data.scenes.catalogue import CLASS_NAMES, COLOURS, MATERIALS, SHAPES
 from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Count, Seed, Share, Weight
 from cooper.model.config import Transforms, VitGeometry
@@ -29,10 +28,11 @@ from cooper.model.latents import Waves, sincos_table
 from cooper.model.vit import Vit
 from cooper.perception import Modality
 from cooper.perception.metrics import confusion, mean_iou
+from cooper.scenes.arrays import KINDS, ScenePictures
+from cooper.scenes.room.catalogue import CLASS_NAMES, COLOURS, MATERIALS, SHAPES
 from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
-from cooper.training.pictures import KINDS, ScenePictures
 from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
 from cooper.training.trainer import Objective
 

@@ -8,7 +8,8 @@ from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.mmvp import paired_accuracy, read_mmvp
 from cooper.evaluation.benchmarks.wording import LETTER
 from cooper.evaluation.runner import Plan, answer_all, score_reply
-from cooper.trace.trace import TextStep, Trace
+from cooper.trace.steps import TextStep
+from cooper.trace.trace import Trace
 
 
 def published(count, first=1):

@@ -8,7 +8,7 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files, split_list
 from cooper.evaluation.benchmarks.tables import Row
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 
 def row(cells, number=1):

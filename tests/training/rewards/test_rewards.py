@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cooper.evaluation.judge import Verdict
+from cooper.evaluation.judge_endpoint import Verdict
 from cooper.evaluation.runner import Item
 from cooper.trace.prompts import DEFAULT
-from cooper.trace.trace import MapStep, Question, Step, TextStep, Trace
+from cooper.trace.steps import MapStep, Question, Step, TextStep
+from cooper.trace.trace import Trace
 from cooper.training.rewards.answer import AnswerReward, JudgedAnswerReward
 from cooper.training.rewards.exploration import ExplorationReward, exploration_step
 from cooper.training.rewards.format import FormatReward

@@ -11,7 +11,7 @@ from cooper.evaluation.benchmarks.tables import Row, check_key, read_table
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
 from cooper.files.rows import read_json
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 HUB = "whyu/mm-vet"
 EXPECTED = 218

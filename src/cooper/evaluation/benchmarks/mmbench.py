@@ -19,7 +19,7 @@ from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 MINI = "MMBench_V11_MINI"
 DEV = "MMBench_DEV_EN_V11"

@@ -19,7 +19,7 @@ from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.options import options_in
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 HUB = "MMVP/MMVP"
 EXPECTED = 300

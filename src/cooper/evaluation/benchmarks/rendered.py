@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cooper.data.scenes.store import SceneSet
 from cooper.data.sources.measured import DepthSet
 from cooper.data.sources.truths import SegmentationSet
 from cooper.evaluation.benchmarks.scenes import CONVENTIONS, scene_id, truth_of
 from cooper.evaluation.perception import Truth
+from cooper.scenes.store import SceneSet
 
 
 @dataclass(frozen=True)

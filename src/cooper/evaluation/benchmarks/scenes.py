@@ -9,15 +9,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cooper.data.scenes.catalogue import CLASS_IDS, CLASS_NAMES, SHAPES
-from cooper.data.scenes.production import RenderSettings, render_scenes
-from cooper.data.scenes.question import SceneQuestion
-from cooper.data.scenes.questions import balanced_questions
-from cooper.data.scenes.render import FAR, NEAR, SceneRecord
-from cooper.data.scenes.scene import Scene
-from cooper.data.scenes.store import SceneSet, shard_path
-from cooper.data.scenes.traces import ALL_MAPS
-from cooper.data.scenes.traces import truth_of as reading_of
 from cooper.errors import CooperError
 from cooper.evaluation.digests import item_digest, truth_digests
 from cooper.evaluation.maps import draw_depth, draw_segmentation, kept_depth, kept_segmentation
@@ -40,7 +31,16 @@ from cooper.files.locks import held
 from cooper.files.pictures import grey_picture
 from cooper.perception.modality import Reading
 from cooper.reasoning.origin import Origin
-from cooper.trace.trace import Question
+from cooper.scenes.production import RenderSettings, render_scenes
+from cooper.scenes.questions.categories import balanced_questions
+from cooper.scenes.questions.question import SceneQuestion
+from cooper.scenes.room.catalogue import CLASS_IDS, CLASS_NAMES, SHAPES
+from cooper.scenes.room.render import FAR, NEAR, SceneRecord
+from cooper.scenes.room.scene import Scene
+from cooper.scenes.store import SceneSet, shard_path
+from cooper.scenes.teacher.traces import ALL_MAPS
+from cooper.scenes.teacher.traces import truth_of as reading_of
+from cooper.trace.steps import Question
 
 QUESTIONS_PER_SCENE = 4
 NOTHING: Mapping[str, Reading] = MappingProxyType({})

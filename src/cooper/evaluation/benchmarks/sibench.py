@@ -27,7 +27,7 @@ from cooper.evaluation.replies.quantities import quantities
 from cooper.evaluation.runner import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.options import options_in
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 HUB = "Two-hot/SIBench"
 PICTURES = ("*.jpg", "*.jpeg", "*.png", "*.webp", "*.bmp")

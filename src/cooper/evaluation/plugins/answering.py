@@ -17,7 +17,8 @@ from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Inference, Options, read_inference
 from cooper.reasoning.origin import Origin
 from cooper.trace.asked import LONGEST_QUESTION
-from cooper.trace.trace import Question, TextStep, Trace
+from cooper.trace.steps import Question, TextStep
+from cooper.trace.trace import Trace
 
 
 @dataclass(frozen=True)

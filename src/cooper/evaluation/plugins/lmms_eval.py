@@ -18,7 +18,7 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.evaluation.plugins import torchvision_cpu
 from cooper.evaluation.plugins.answering import Answerer, KitModel, KitReply, question_of_parts
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 __all__ = ["MANIFEST", "CooperChat", "CooperSimple", "torchvision_cpu"]
 

@@ -20,7 +20,7 @@ from cooper.evaluation.plugins.vlmeval_sibench import SIBench
 from cooper.evaluation.replies.answers import QUESTION_TYPES
 from cooper.evaluation.rows import open_run
 from cooper.evaluation.runner import check_modes
-from cooper.trace.trace import Question
+from cooper.trace.steps import Question
 
 JUDGE = "exact_matching"  # the kit's rules; a judge without a key is given up in silence
 _UNSET = ("MMEVAL_ROOT", "SPLIT_THINK", "SKIP_ERR", "FWD_API")  # would move the results, or hide what fails

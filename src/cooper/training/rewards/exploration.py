@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cooper.curation.flags import Flag
+from cooper.curation.counts import Flag
 from cooper.evaluation.runner import Item
 from cooper.trace.trace import Trace
 

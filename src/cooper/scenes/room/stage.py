@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cooper.data.scenes.catalogue import COLOURS
-from cooper.data.scenes.meshes import Mesh, furniture_mesh, object_mesh
-from cooper.data.scenes.scene import Furniture, Room, Scene, SceneObject, Surface
 from cooper.errors import CooperError
+from cooper.scenes.room.catalogue import COLOURS
+from cooper.scenes.room.meshes import Mesh, furniture_mesh, object_mesh
+from cooper.scenes.room.scene import Furniture, Room, Scene, SceneObject, Surface
 
 FRONT = -4.0  # floor and side walls run this far behind the camera, in metres
 WALL_HEIGHT = 4.5

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cooper.data.scenes.render import Staged, stage_scene
-from cooper.data.scenes.sampling import SceneKey
+from cooper.scenes.room.render import Staged, stage_scene
+from cooper.scenes.room.sampling import SceneKey
 
 SIZE = 64
 

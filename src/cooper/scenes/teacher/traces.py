@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from cooper.data.scenes.observations import HELPS, REASONS, observation
-from cooper.data.scenes.question import SceneQuestion
-from cooper.data.scenes.render import SceneRecord
 from cooper.errors import CooperError
 from cooper.perception.modality import Modality, Reading
+from cooper.scenes.questions.question import SceneQuestion
+from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.teacher.observations import HELPS, REASONS, observation
 from cooper.trace.prompts import Prompts
 from cooper.trace.steps import MapStep, Mode, Question, Step, TextStep
 from cooper.trace.trace import Trace

@@ -7,12 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cooper.data.scenes.catalogue import ALL_PAIRS, CLASS_IDS, CLASS_NAMES, COLOURS, HELD_OUT, SHAPES, SPLITS, Pair
-from cooper.data.scenes.meshes import object_mesh
-from cooper.data.scenes.render import FAR, MIN_FRACTION, NEAR, Staged, geometry_of, render_record
-from cooper.data.scenes.sampling import SIZES, SceneKey, propose
-from cooper.data.scenes.scene import Camera, Scene, SceneObject, Vec, scene_from_json
 from cooper.errors import CooperError
+from cooper.scenes.room.catalogue import ALL_PAIRS, CLASS_IDS, CLASS_NAMES, COLOURS, HELD_OUT, SHAPES, SPLITS, Pair
+from cooper.scenes.room.meshes import object_mesh
+from cooper.scenes.room.render import FAR, MIN_FRACTION, NEAR, Staged, geometry_of, render_record
+from cooper.scenes.room.sampling import SIZES, SceneKey, propose
+from cooper.scenes.room.scene import Camera, Scene, SceneObject, Vec, scene_from_json
 
 
 def test_catalogue_is_large_enough_and_holds_out_an_eighth():

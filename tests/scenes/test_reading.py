@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from cooper.data.scenes.catalogue import CLASS_NAMES
-from cooper.data.scenes.question import place_of
-from cooper.data.scenes.reading import PLACES, reading_traces
-from cooper.data.scenes.render import SceneRecord, Staged
 from cooper.perception import build_modalities
+from cooper.scenes.questions.question import place_of
+from cooper.scenes.room.catalogue import CLASS_NAMES
+from cooper.scenes.room.render import SceneRecord, Staged
+from cooper.scenes.teacher.reading import PLACES, reading_traces
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.trace import Trace
 

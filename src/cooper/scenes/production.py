@@ -8,11 +8,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from pathlib import Path
 
-from cooper.data.scenes.render import render_record
-from cooper.data.scenes.sampling import SceneKey
-from cooper.data.scenes.store import SHARD, SetInfo, read_info, shard_is_whole, shard_path, write_info, write_shard
 from cooper.errors import CooperError
 from cooper.files.locks import held
+from cooper.scenes.room.render import render_record
+from cooper.scenes.room.sampling import SceneKey
+from cooper.scenes.store import SHARD, SetInfo, read_info, shard_is_whole, shard_path, write_info, write_shard
 
 Progress = Callable[[int, int], None]  # scenes done, scenes wanted
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cooper.data.scenes.catalogue import ALL_PAIRS, COLOURS, HELD_OUT, MATERIALS, SHAPES, Pair
-from cooper.data.scenes.question import Draft, choose, letter_of, shown, some, worded
-from cooper.data.scenes.scene import Scene, SceneObject
+from cooper.scenes.questions.question import Draft, choose, letter_of, shown, some, worded
+from cooper.scenes.room.catalogue import ALL_PAIRS, COLOURS, HELD_OUT, MATERIALS, SHAPES, Pair
+from cooper.scenes.room.scene import Scene, SceneObject
 
 HIDDEN, WHOLE = 0.85, 0.98  # at most / at least so much visible: "partly hidden" / "not hidden"
 COUNT_WEIGHTS = {1: 0.09, 2: 0.13, 3: 0.20, 4: 0.25, 5: 0.33}  # rare counts are asked for more often, to even them out

@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = """
 from pathlib import Path
-from cooper.data.scenes.production import RenderSettings, render_scenes
+from cooper.scenes.production import RenderSettings, render_scenes
 if __name__ == "__main__":
     render_scenes(RenderSettings(400, 0, "train", Path({out!r}), size=64, spp=4, workers=2))
 """

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cooper.data.scenes.catalogue import CLASS_NAMES, SPLITS
-from cooper.data.scenes.render import SceneRecord
-from cooper.data.scenes.scene import Scene, scene_from_json
 from cooper.errors import CooperError
 from cooper.files.rows import read_object
 from cooper.files.values import build
+from cooper.scenes.room.catalogue import CLASS_NAMES, SPLITS
+from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.room.scene import Scene, scene_from_json
 
 FORMAT = 2
 SHARD = 100  # scenes in a whole shard

@@ -11,14 +11,14 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from cooper.data.scenes.render import SceneRecord
-from cooper.data.scenes.scene import Scene
-from cooper.data.scenes.store import SceneSet
 from cooper.perception import Modality, Reading
 from cooper.perception.components import connected
 from cooper.perception.depth import DepthModality
 from cooper.perception.metrics import align, confusion, depth_errors, mean_iou, region_iou
 from cooper.perception.segmentation import SegmentationModality
+from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.room.scene import Scene
+from cooper.scenes.store import SceneSet
 
 KINDS = ("rgb", "depth", "segmentation")
 NEAREST_M = 0.05  # nothing drawn is taken to be nearer

@@ -8,11 +8,11 @@ from collections import Counter
 
 import numpy as np
 
-from cooper.data.scenes.observations import at, eighth
-from cooper.data.scenes.question import depth_of, place_of, worded
-from cooper.data.scenes.render import SceneRecord
-from cooper.data.scenes.scene import Scene, SceneObject
-from cooper.data.scenes.traces import scene_question
+from cooper.scenes.questions.question import depth_of, place_of, worded
+from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.room.scene import Scene, SceneObject
+from cooper.scenes.teacher.observations import at, eighth
+from cooper.scenes.teacher.traces import scene_question
 from cooper.trace.prompts import Prompts
 from cooper.trace.steps import Mode, TextStep
 from cooper.trace.trace import Trace

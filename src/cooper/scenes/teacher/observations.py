@@ -6,9 +6,7 @@ Places are in eighths of the picture, `x 1` to `x 8` from the left and `y 1` to 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from cooper.data.scenes.ask_spatial import cell_of, turn_to
-from cooper.data.scenes.catalogue import SHAPES
-from cooper.data.scenes.question import (
+from cooper.scenes.questions.question import (
     LETTERS,
     Couple,
     SceneQuestion,
@@ -18,8 +16,10 @@ from cooper.data.scenes.question import (
     place_of,
     shown,
 )
-from cooper.data.scenes.sampling import corners
-from cooper.data.scenes.scene import Scene, SceneObject
+from cooper.scenes.questions.spatial import cell_of, turn_to
+from cooper.scenes.room.catalogue import SHAPES
+from cooper.scenes.room.sampling import corners
+from cooper.scenes.room.scene import Scene, SceneObject
 
 EIGHTHS = 8
 HELPS: Mapping[str, str] = MappingProxyType(

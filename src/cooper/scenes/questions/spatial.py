@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from cooper.data.scenes.question import (
+from cooper.scenes.questions.question import (
     SIDE_GAP,
     Draft,
     apart,
@@ -18,7 +18,7 @@ from cooper.data.scenes.question import (
     some,
     worded,
 )
-from cooper.data.scenes.scene import Scene, SceneObject
+from cooper.scenes.room.scene import Scene, SceneObject
 
 REACH_MARGIN = 1.15  # an arm is longer or shorter than the gap at least by this factor
 TURN = (math.radians(25), math.radians(155))  # how far to the side of the line of sight "left" and "right" are clear

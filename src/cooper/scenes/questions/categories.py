@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from cooper.data.scenes.ask_contents import colour, counting, existence, material, occlusion, shape
-from cooper.data.scenes.ask_metric import camera_distance, height, object_distance, size
-from cooper.data.scenes.ask_spatial import reach, relative_distance, situational_view, spatial_grid, spatial_relation
-from cooper.data.scenes.question import Asker, Group, SceneQuestion
-from cooper.data.scenes.scene import Scene
 from cooper.errors import CooperError
+from cooper.scenes.questions.contents import colour, counting, existence, material, occlusion, shape
+from cooper.scenes.questions.metric import camera_distance, height, object_distance, size
+from cooper.scenes.questions.question import Asker, Group, SceneQuestion
+from cooper.scenes.questions.spatial import reach, relative_distance, situational_view, spatial_grid, spatial_relation
+from cooper.scenes.room.scene import Scene
 
 TRIES = 4  # draws of one category before the next one has its turn
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cooper.data.scenes import production
-from cooper.data.scenes.production import RenderSettings, render_scenes
-from cooper.data.scenes.render import SceneRecord, Staged
-from cooper.data.scenes.sampling import SceneKey
-from cooper.data.scenes.store import SceneSet, shard_path
 from cooper.errors import CooperError
+from cooper.scenes import production
+from cooper.scenes.production import RenderSettings, render_scenes
+from cooper.scenes.room.render import SceneRecord, Staged
+from cooper.scenes.room.sampling import SceneKey
+from cooper.scenes.store import SceneSet, shard_path
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from cooper.data.scenes.sampling import corners
-from cooper.data.scenes.scene import Scene, SceneObject, View
 from cooper.errors import CooperError
+from cooper.scenes.room.sampling import corners
+from cooper.scenes.room.scene import Scene, SceneObject, View
 
 Group = Literal["spatial", "distance_size", "general"]
 Kind = Literal["MCQ", "YN", "Number", "Number_Int"]

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from cooper.data.scenes.grounding import grounding_traces
-from cooper.data.scenes.question import depth_of, place_of
-from cooper.data.scenes.render import SceneRecord, Staged
+from cooper.scenes.questions.question import depth_of, place_of
+from cooper.scenes.room.render import SceneRecord, Staged
+from cooper.scenes.teacher.looking import grounding_traces
 from cooper.trace.prompts import DEFAULT
 
 FIND = re.compile(r"<think>(.+) x (\d) y (\d) (\d\.\d) m\.</think><answer>x \2 y \3</answer>")

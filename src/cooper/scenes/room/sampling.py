@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cooper.data.scenes.catalogue import ALL_PAIRS, COLOURS, HELD_OUT, MATERIALS, SHAPES, SPLITS, Pair
-from cooper.data.scenes.scene import Camera, Furniture, Room, Scene, SceneObject, Surface, Vec
 from cooper.errors import CooperError
+from cooper.scenes.room.catalogue import ALL_PAIRS, COLOURS, HELD_OUT, MATERIALS, SHAPES, SPLITS, Pair
+from cooper.scenes.room.scene import Camera, Furniture, Room, Scene, SceneObject, Surface, Vec
 
 SEEDS_PER_SPLIT = 1 << 52
 SCENES_PER_SEED = 1 << 26

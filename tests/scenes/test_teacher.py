@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from cooper.data.scenes.catalogue import CLASS_NAMES
-from cooper.data.scenes.observations import HELPS, observation
-from cooper.data.scenes.questions import CATEGORIES, questions_of
-from cooper.data.scenes.render import SceneRecord, Staged
-from cooper.data.scenes.traces import teacher_trace
 from cooper.errors import CooperError
 from cooper.evaluation.replies.answers import score
 from cooper.perception.depth import DepthModality
 from cooper.perception.segmentation import SegmentationModality
+from cooper.scenes.questions.categories import CATEGORIES, questions_of
+from cooper.scenes.room.catalogue import CLASS_NAMES
+from cooper.scenes.room.render import SceneRecord, Staged
+from cooper.scenes.teacher.observations import HELPS, observation
+from cooper.scenes.teacher.traces import teacher_trace
 from cooper.trace.prompts import DEFAULT
 
 MAPS = {"depth": DepthModality(0.0, 8.0, True), "segmentation": SegmentationModality("scenes", CLASS_NAMES)}

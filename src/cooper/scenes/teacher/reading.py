@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float
 
-from cooper.data.scenes.catalogue import CLASS_NAMES, SHAPES
-from cooper.data.scenes.observations import EIGHTHS, eighth
-from cooper.data.scenes.question import place_of, some, worded
-from cooper.data.scenes.render import SceneRecord
-from cooper.data.scenes.traces import map_steps, scene_question
 from cooper.perception.modality import Modality
+from cooper.scenes.questions.question import place_of, some, worded
+from cooper.scenes.room.catalogue import CLASS_NAMES, SHAPES
+from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.teacher.observations import EIGHTHS, eighth
+from cooper.scenes.teacher.traces import map_steps, scene_question
 from cooper.trace.prompts import Prompts
 from cooper.trace.steps import TextStep
 from cooper.trace.trace import Trace

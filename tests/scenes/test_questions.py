@@ -7,13 +7,13 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from cooper.data.scenes.catalogue import HELD_OUT, Pair
-from cooper.data.scenes.question import LETTERS, SceneQuestion
-from cooper.data.scenes.questions import CATEGORIES, balanced_questions, questions_of
-from cooper.data.scenes.render import Staged, stage_scene
-from cooper.data.scenes.sampling import SceneKey
-from cooper.data.scenes.scene import Scene, SceneObject
 from cooper.errors import CooperError
+from cooper.scenes.questions.categories import CATEGORIES, balanced_questions, questions_of
+from cooper.scenes.questions.question import LETTERS, SceneQuestion
+from cooper.scenes.room.catalogue import HELD_OUT, Pair
+from cooper.scenes.room.render import Staged, stage_scene
+from cooper.scenes.room.sampling import SceneKey
+from cooper.scenes.room.scene import Scene, SceneObject
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cooper.data.scenes.question import (
+from cooper.scenes.questions.question import (
     Draft,
     apart,
     choose,
@@ -13,7 +13,7 @@ from cooper.data.scenes.question import (
     spread_pick,
     worded,
 )
-from cooper.data.scenes.scene import Scene
+from cooper.scenes.room.scene import Scene
 
 SIZE_RATIO = 1.12  # objects compared in size differ at least by this factor in height or width
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from cooper.data.scenes.catalogue import CLASS_IDS
-from cooper.data.scenes.sampling import SceneKey, corners, propose
-from cooper.data.scenes.scene import Scene, SceneObject, View
-from cooper.data.scenes.stage import mitsuba, mitsuba_objects, mitsuba_scene
 from cooper.errors import CooperError
+from cooper.scenes.room.catalogue import CLASS_IDS
+from cooper.scenes.room.sampling import SceneKey, corners, propose
+from cooper.scenes.room.scene import Scene, SceneObject, View
+from cooper.scenes.room.stage import mitsuba, mitsuba_objects, mitsuba_scene
 
 NEAR, FAR = 0.3, 8.0  # every depth of an accepted scene lies between these, in metres
 MIN_AREA = 1 / 200  # of the picture: the least an object may show
