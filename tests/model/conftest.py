@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from cooper.model.checkpoints.export import export
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
-from cooper.model.export import export
 
 
 @pytest.fixture(scope="session")

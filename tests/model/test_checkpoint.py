@@ -12,10 +12,10 @@ from torch import Tensor
 
 from cooper.errors import CooperError
 from cooper.files.hub import resolve
-from cooper.model import loading
-from cooper.model.checkpoint import Family, family_of, own_entries
+from cooper.model.checkpoints import loading
+from cooper.model.checkpoints.names import CONV_PATCHES
+from cooper.model.checkpoints.opening import Family, family_of, own_entries
 from cooper.model.cooper import CooperModel
-from cooper.model.layout import CONV_PATCHES
 
 
 def change(file: Path, edit: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:

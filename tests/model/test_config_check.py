@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from cooper.errors import CooperError
 from cooper.files.hub import resolve
+from cooper.model.checkpoints.inspection import inspect
 from cooper.model.cooper import CooperModel
-from cooper.model.inspection import inspect
 
 NAN, INF = float("nan"), float("inf")
 
@@ -237,7 +237,7 @@ def test_an_adapter_without_its_network_is_one_sentence(weights, tmp_path, base,
 
 
 def test_an_array_of_weights_that_overflow_a_sum_is_finite():
-    from cooper.model.weights import is_finite
+    from cooper.model.checkpoints.tensor_files import is_finite
 
     assert is_finite(torch.full((1000,), float(np.finfo(np.float16).max), dtype=torch.float16))
     assert is_finite(torch.empty(0)) and is_finite(torch.ones(3, dtype=torch.int8))

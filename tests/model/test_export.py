@@ -10,11 +10,11 @@ from tokenizers import Tokenizer
 
 from cooper.errors import CooperError
 from cooper.files.hub import resolve
-from cooper.model import weights
-from cooper.model.checkpoint import open_checkpoint
+from cooper.model.checkpoints import tensor_files as weights
+from cooper.model.checkpoints.export import checkpoint_of, export
+from cooper.model.checkpoints.limits import unplaced_settings
+from cooper.model.checkpoints.opening import open_checkpoint
 from cooper.model.cooper import CooperModel
-from cooper.model.export import checkpoint_of, export
-from cooper.model.published_limits import unplaced_settings
 
 
 def test_a_directory_exports_without_building_the_model(tiny_model: CooperModel, ours: Path, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from cooper.model.checkpoint import Family
-from cooper.model.inspection import inspect
+from cooper.model.checkpoints.inspection import inspect
+from cooper.model.checkpoints.opening import Family
 
 
 def rewrite(file: Path, drop: str, add: dict[str, torch.Tensor]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cooper.model.checkpoint import open_checkpoint
+from cooper.model.checkpoints.opening import open_checkpoint
 from cooper.model.cooper import CooperModel
 from cooper.sequence.processor import Processor
 

@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cooper.model.checkpoint import Family, is_published_layout, open_checkpoint
+from cooper.model.checkpoints.export import export
+from cooper.model.checkpoints.inspection import inspect
+from cooper.model.checkpoints.names import network_entries, vae_entries
+from cooper.model.checkpoints.opening import Family, is_published_layout, open_checkpoint
+from cooper.model.checkpoints.published import read_published_config
 from cooper.model.cooper import CooperModel
-from cooper.model.export import export
-from cooper.model.inspection import inspect
-from cooper.model.layout import network_entries, vae_entries
-from cooper.model.published import read_published_config
 
 
 @pytest.fixture(scope="module")

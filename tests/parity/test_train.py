@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from cooper.model.attention import AttentionPlan
+from cooper.model.checkpoints.names import network_entries
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import shifted
-from cooper.model.layout import network_entries
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.processor import Processor

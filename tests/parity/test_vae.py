@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cooper.errors import CooperError
+from cooper.model.checkpoints.autoencoder_names import from_published, published_vae_name, to_published
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
-from cooper.model.vae_layout import from_published, published_vae_name, to_published
 
 NANO = VaeGeometry(base_channels=32, channel_multipliers=(1, 2, 2, 4), blocks_per_level=1)
 

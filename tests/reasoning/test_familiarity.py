@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import cooper
+from cooper.model.checkpoints.config_check import check_config
 from cooper.model.config import CooperConfig
-from cooper.model.config_check import check_config
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.familiarity import returned_db
 from cooper.scenes.store import SceneSet

@@ -50,7 +50,7 @@ def test_a_checkpoint_without_prompts_warns_and_uses_our_wording(ours, tmp_path)
 
 
 def test_weights_and_base_in_two_places(ours, tmp_path):
-    from cooper.model.export import export
+    from cooper.model.checkpoints.export import export
 
     published, weights = tmp_path / "published", tmp_path / "weights"
     export(ours, published)

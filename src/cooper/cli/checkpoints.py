@@ -11,7 +11,7 @@ from cooper.files.hub import resolve
 from cooper.files.text import visible
 
 if TYPE_CHECKING:
-    from cooper.model.inspection import Report
+    from cooper.model.checkpoints.inspection import Report
 
 SHOWN = 10  # tensors named per kind of difference
 
@@ -28,7 +28,7 @@ def inspect(
 ) -> None:
     """Say which family a checkpoint is of, what is wrong with it, and what to do. Ends with 1 if it cannot be loaded."""
     directory = resolve(model)  # a folder that is missing is told before anything heavy is imported
-    from cooper.model.inspection import inspect as look
+    from cooper.model.checkpoints.inspection import inspect as look
 
     report = look(directory, base, values=not headers_only)
     typer.echo(json.dumps(report_json(report)) if as_json else visible(report_text(report)))
@@ -43,9 +43,9 @@ def export(
 ) -> None:
     """Write a model in the published layout; numbers and types stay as they are. Notes name what that layout cannot say."""
     directory, target = resolve(model), output_folder(out)
-    from cooper.model.checkpoint import open_checkpoint
-    from cooper.model.export import export as write
-    from cooper.model.published_limits import unplaced_settings
+    from cooper.model.checkpoints.export import export as write
+    from cooper.model.checkpoints.limits import unplaced_settings
+    from cooper.model.checkpoints.opening import open_checkpoint
 
     checkpoint = open_checkpoint(directory, base)
     for path in write(checkpoint, target):

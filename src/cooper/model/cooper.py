@@ -12,10 +12,10 @@ from transformers import AutoConfig, AutoModel
 
 from cooper.model.attention import AttentionPlan, Backend
 from cooper.model.cache import Cache
+from cooper.model.checkpoints.loading import ReadsBothLayouts
 from cooper.model.config import CooperConfig
 from cooper.model.experts import PerExpert
 from cooper.model.latents import PositionTable, TimeEmbedder, Waves
-from cooper.model.loading import ReadsBothLayouts
 from cooper.model.mot import MotLayer, RMSNorm, Rotation
 from cooper.model.rope import rotation
 from cooper.model.vae import Autoencoder

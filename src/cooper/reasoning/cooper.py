@@ -13,11 +13,11 @@ from cooper.errors import CooperError
 from cooper.files.arguments import seed_of, shown, whole, words
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
-from cooper.model.checkpoint import is_published_layout
+from cooper.model.checkpoints.opening import is_published_layout
+from cooper.model.checkpoints.published import Places
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.devices import Device
-from cooper.model.published import Places
 from cooper.perception.depth import PointCloud, intrinsics_of, point_cloud
 from cooper.perception.modality import Modality, Reading, build_modalities
 from cooper.reasoning.engine import Engine

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from cooper.errors import CooperError
 from cooper.files.hub import NANO
 from cooper.files.values import Depth, Positive, Size
+from cooper.model.checkpoints.config_check import check_config
+from cooper.model.checkpoints.tensor_files import is_finite
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, VitGeometry
-from cooper.model.config_check import check_config
 from cooper.model.cooper import CooperModel
 from cooper.model.experts import PerExpert
 from cooper.model.mot import JointAttention, MotLayer
 from cooper.model.vae import Autoencoder
 from cooper.model.vit import Vit
-from cooper.model.weights import is_finite
 from cooper.reasoning.cooper import Cooper
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import FILE_NAME as PROMPTS_FILE

@@ -11,16 +11,16 @@ from huggingface_hub.errors import StrictDataclassError
 
 from cooper.errors import CooperError
 from cooper.files.rows import read_object
-from cooper.model.config import CooperConfig, Transforms, VaeGeometry
-from cooper.model.config_check import check_config
-from cooper.model.layout import CONV_PATCHES
-from cooper.model.weights import (
+from cooper.model.checkpoints.config_check import check_config
+from cooper.model.checkpoints.names import CONV_PATCHES
+from cooper.model.checkpoints.tensor_files import (
     Stored,
     dominant_dtype,
     has_weights,
     read_header,
     read_headers,
 )
+from cooper.model.config import CooperConfig, Transforms, VaeGeometry
 
 STEMS = ("ema", "model")
 VAE_FILE = "ae.safetensors"

@@ -13,11 +13,11 @@ from transformers.utils import is_accelerate_available, logging
 from cooper.errors import CooperError
 from cooper.files.hub import resolve
 from cooper.files.rows import read_object
-from cooper.model.checkpoint import OWN_STEM, is_published_layout, network_dtype, open_checkpoint, verify_ours
+from cooper.model.checkpoints.names import VAE_PREFIX
+from cooper.model.checkpoints.opening import OWN_STEM, is_published_layout, network_dtype, open_checkpoint, verify_ours
+from cooper.model.checkpoints.tensor_files import DTYPES, is_finite, read_header, read_headers
 from cooper.model.config import CooperConfig
 from cooper.model.devices import SHARED_OUT, Device, checked_device, checked_dtype
-from cooper.model.layout import VAE_PREFIX
-from cooper.model.weights import DTYPES, is_finite, read_header, read_headers
 
 WORTH_A_BAR = 1_000_000_000  # bytes
 ADAPTER_CONFIG, ADAPTER_FILE = "adapter_config.json", "adapter_model.safetensors"  # as PEFT names them

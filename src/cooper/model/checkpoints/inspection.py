@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cooper.errors import CooperError
-from cooper.model.checkpoint import (
+from cooper.model.checkpoints.names import network_entries, vae_entries
+from cooper.model.checkpoints.opening import (
     OWN_STEM,
     PROMPTS_FILE,
     TOKENIZER_FILES,
@@ -17,10 +18,9 @@ from cooper.model.checkpoint import (
     own_entries,
     require_drawing,
 )
+from cooper.model.checkpoints.published import STEMS, Places, config_of
+from cooper.model.checkpoints.tensor_files import Stored, first_not_finite, has_weights, read_headers
 from cooper.model.config import CooperConfig
-from cooper.model.layout import network_entries, vae_entries
-from cooper.model.published import STEMS, Places, config_of
-from cooper.model.weights import Stored, first_not_finite, has_weights, read_headers
 
 
 @dataclass(frozen=True)

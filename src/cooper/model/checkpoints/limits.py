@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cooper.files.rows import read_object
-from cooper.model.checkpoint import PROMPTS_FILE, Checkpoint
+from cooper.model.checkpoints.opening import PROMPTS_FILE, Checkpoint
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, default_modalities
 from cooper.sequence.layout import Views
 from cooper.sequence.processor import Marks

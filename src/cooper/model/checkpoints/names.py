@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from cooper.errors import CooperError
+from cooper.model.checkpoints.autoencoder_names import published_vae_name, published_vae_shape, vae_shapes
 from cooper.model.config import CooperConfig
 from cooper.model.latents import TIME_WIDTH
-from cooper.model.vae_layout import published_vae_name, published_vae_shape, vae_shapes
 from cooper.model.vit import PICTURE_CHANNELS
 
 EXPERTS = {"und": "", "gen": "_moe_gen"}

@@ -8,12 +8,12 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from cooper.errors import CooperError
-from cooper.model.checkpoint import Checkpoint, open_checkpoint, stored_dtype
+from cooper.model.checkpoints.limits import slow_tokenizer_files
+from cooper.model.checkpoints.names import network_entries, vae_entries
+from cooper.model.checkpoints.opening import Checkpoint, open_checkpoint, stored_dtype
+from cooper.model.checkpoints.published import OWN_FIELDS, OWN_SECTION, dtype_name
+from cooper.model.checkpoints.tensor_files import is_finite, write_tensors, write_text
 from cooper.model.config import CooperConfig
-from cooper.model.layout import network_entries, vae_entries
-from cooper.model.published import OWN_FIELDS, OWN_SECTION, dtype_name
-from cooper.model.published_limits import slow_tokenizer_files
-from cooper.model.weights import is_finite, write_tensors, write_text
 
 MAX_SHARD_BYTES = 5_000_000_000
 

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from cooper.errors import CooperError
 from cooper.files.rows import read_object
-from cooper.model.config import CooperConfig
-from cooper.model.config_check import check_config, check_numbers
-from cooper.model.layout import (
+from cooper.model.checkpoints.config_check import check_config, check_numbers
+from cooper.model.checkpoints.names import (
     VAE_PREFIX,
     Entry,
     acceptable,
@@ -22,14 +21,15 @@ from cooper.model.layout import (
     network_entries,
     vae_entries,
 )
-from cooper.model.published import VAE_FILE, Places, config_of
-from cooper.model.weights import (
+from cooper.model.checkpoints.published import VAE_FILE, Places, config_of
+from cooper.model.checkpoints.tensor_files import (
     Stored,
     dominant_dtype,
     has_weights,
     read_headers,
     read_tensors,
 )
+from cooper.model.config import CooperConfig
 
 OWN_STEM = "model"
 PROMPTS_FILE = "prompts.json"
