@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cooper.evaluation.judge_endpoint import JudgeSettings
+from cooper.evaluation.judge.endpoint import JudgeSettings
 
 KEY = "any-form-of-key"
 

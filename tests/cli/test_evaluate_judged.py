@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from PIL import Image
 
-import cooper.evaluation.judge as judges
+import cooper.evaluation.judge.judge as judges
 import cooper.reasoning.cooper as door
 from tests.evaluation.test_published import Says
 from tests.judge_server import Play, Server, completion, expiring, serving

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import cooper.evaluation.rows as rows_of_runs
+import cooper.evaluation.runs.folder as rows_of_runs
 import cooper.reasoning.cooper as door
 from cooper.files.locks import FILE
 from cooper.files.rows import read_rows

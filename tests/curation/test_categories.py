@@ -11,7 +11,7 @@ from cooper.cli.main import app
 from cooper.curation.categories import category_flag, category_gains, points
 from cooper.curation.counts import Counts
 from cooper.curation.flags import FlagSettings, flag_questions, read_flags
-from cooper.evaluation.statistics import Estimate
+from cooper.evaluation.figures.statistics import Estimate
 from tests.training.rollout_groups import tiny_door
 
 SHARES = {"camera_distance": (0.8, 0.5), "spatial_grid": (0.4, 0.7), "colour": (0.6, 0.6)}  # right with and without maps

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.comparison import compare_runs
-from cooper.evaluation.study import Model, study
+from cooper.evaluation.figures.comparison import compare_runs
+from cooper.evaluation.figures.study import Model, study
 from cooper.files.rows import append_rows
 from tests.evaluation.test_figures import row
 

@@ -8,7 +8,7 @@ from cooper.data.sources.hypersim import read_hypersim
 from cooper.data.sources.kitti import EIGEN, GARG, read_kitti
 from cooper.data.sources.nyu import read_nyu
 from cooper.data.sources.virtual_kitti import read_virtual_kitti
-from cooper.evaluation.perception import Conventions, counted
+from cooper.evaluation.maps.scores import Conventions, counted
 
 
 def corners(mask):

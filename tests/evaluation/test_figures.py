@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from cooper.evaluation.report import charts, html, markdown, report_json
-from cooper.evaluation.runner import AnswerRow
-from cooper.evaluation.summary import Report, bundle_figure, summarise
+from cooper.evaluation.figures.summary import Report, bundle_figure, summarise
+from cooper.evaluation.report.report import charts, html, markdown, report_json
+from cooper.evaluation.runs.answering import AnswerRow
 
 
 def row(number: int, value: float, mode: str = "text", maps: Sequence[str] = (), **changes) -> AnswerRow:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.judge import Counts, Judge
-from cooper.evaluation.judge_endpoint import JudgeSettings, Verdict
+from cooper.evaluation.judge.endpoint import JudgeSettings, Verdict
+from cooper.evaluation.judge.judge import Counts, Judge
 from tests.judge_server import KEY, Play, Server, completion, serving, settings_of
 
 
@@ -119,5 +119,5 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 def test_importing_it_is_light():
-    code = "import sys, cooper.evaluation.judge; sys.exit('openai' in sys.modules or 'torch' in sys.modules)"
+    code = "import sys, cooper.evaluation.judge.judge; sys.exit('openai' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.judge import Counts, Judge
-from cooper.evaluation.judge_cache import ReplyCache, StoredReply
+from cooper.evaluation.judge.cache import ReplyCache, StoredReply
+from cooper.evaluation.judge.judge import Counts, Judge
 from tests.judge_server import Play, Server, completion, serving, settings_of
 
 
@@ -37,7 +37,7 @@ def test_a_second_judge_asks_nothing_twice(server, tmp_path):
 
 def test_a_killed_run_keeps_what_it_had(server, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from cooper.evaluation.judge import Judge, JudgeSettings; "
+        "import sys; from pathlib import Path; from cooper.evaluation.judge.judge import Judge, JudgeSettings; "
         "Judge(JudgeSettings(sys.argv[1], 'big-judge', concurrency=1, cache=Path(sys.argv[2]))).ask_all(list('abc'))"
     )
     third = threading.Event()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.judge import Counts, Judge
-from cooper.evaluation.judge_endpoint import JudgeSettings, Verdict, read_completion, read_key, read_retry_after, shown_url
+from cooper.evaluation.judge.endpoint import JudgeSettings, Verdict, read_completion, read_key, read_retry_after, shown_url
+from cooper.evaluation.judge.judge import Counts, Judge
 from tests.judge_server import Play, Server, completion, expiring, in_turn, serving, settings_of
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cooper.evaluation.judge import Counts, Judge
+from cooper.evaluation.judge.judge import Counts, Judge
 from tests.judge_server import Play, Server, settings_of
 from tests.judge_server import serving as started
 

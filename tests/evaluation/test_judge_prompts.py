@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.judge_prompts import (
+from cooper.evaluation.judge.prompts import (
     extract_choice_prompt,
     extract_number_prompt,
     extract_yes_no_prompt,

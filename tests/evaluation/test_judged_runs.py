@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.comparison import compare_runs, rows_by_mode
-from cooper.evaluation.judge import Judge
-from cooper.evaluation.judge_cache import StoredReply
-from cooper.evaluation.judge_prompts import PROMPT_VERSION, grade_prompt
-from cooper.evaluation.published import PublishedSettings, evaluate_published
-from cooper.evaluation.study import read_model, study
+from cooper.evaluation.figures.comparison import compare_runs, rows_by_mode
+from cooper.evaluation.figures.study import read_model, study
+from cooper.evaluation.judge.cache import StoredReply
+from cooper.evaluation.judge.judge import Judge
+from cooper.evaluation.judge.prompts import PROMPT_VERSION, grade_prompt
+from cooper.evaluation.suites.published import PublishedSettings, evaluate_published
 from cooper.files.rows import append_rows, read_rows
 from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
 from tests.judge_server import Play, Server, completion, serving, settings_of

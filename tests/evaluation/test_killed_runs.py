@@ -15,7 +15,7 @@ import psutil
 import pytest
 from PIL import Image, ImageOps
 
-from cooper.evaluation.rows import parts_of
+from cooper.evaluation.runs.folder import parts_of
 from cooper.files.rows import read_rows
 
 ROOM = Path(__file__).parents[2] / "src" / "cooper" / "assets" / "demo" / "room.png"

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.measured import DepthSettings, evaluate_depth
+from cooper.evaluation.suites.depth import DepthSettings, evaluate_depth
 from cooper.files.rows import read_rows
 from cooper.perception import build_modalities
 from cooper.trace.steps import MapStep

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.scenes import ScenesSettings
-from cooper.evaluation.measured import DepthSettings
-from cooper.evaluation.plugins.answering import Answerer, KitModel
-from cooper.evaluation.published import evaluate_published
-from cooper.evaluation.rows import open_run
-from cooper.evaluation.segmented import SegmentationSettings
+from cooper.evaluation.kits.answering import Answerer, KitModel
+from cooper.evaluation.runs.folder import open_run
+from cooper.evaluation.runs.origin import PIECE, PIECES, Origin, files_digest
+from cooper.evaluation.suites.depth import DepthSettings
+from cooper.evaluation.suites.published import evaluate_published
+from cooper.evaluation.suites.scenes import ScenesSettings
+from cooper.evaluation.suites.segmentation import SegmentationSettings
 from cooper.reasoning.options import Inference, read_inference
-from cooper.reasoning.origin import PIECE, PIECES, Origin, files_digest
 from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
 
 OTHER = Origin("", "0123", {"max_turns": 2})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.perception import (
+from cooper.evaluation.maps.scores import (
     depth_figures,
     depth_row,
     resized_depth,

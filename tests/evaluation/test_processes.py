@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from cooper.errors import CooperError
-from cooper.evaluation.maps import draw_depth, draw_segmentation
-from cooper.evaluation.processes import Share, wait_for_others
-from cooper.evaluation.published import evaluate_published
-from cooper.evaluation.rows import gather_rows, open_run, parts_of, read_parts
-from cooper.evaluation.runner import KEY, Plan, answer_all, read_answers
+from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation
+from cooper.evaluation.runs.answering import KEY, Plan, answer_all, read_answers
+from cooper.evaluation.runs.folder import gather_rows, open_run, parts_of, read_parts
+from cooper.evaluation.runs.processes import Share, wait_for_others
+from cooper.evaluation.suites.published import evaluate_published
 from cooper.files.rows import append_rows, read_rows
 from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
 
@@ -44,7 +44,7 @@ def together(count, work):
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    monkeypatch.setattr("cooper.evaluation.processes.PAUSE", 0.01)
+    monkeypatch.setattr("cooper.evaluation.runs.processes.PAUSE", 0.01)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 40])

@@ -3,8 +3,8 @@
 import pytest
 from rich.progress import Progress
 
-from cooper.evaluation import progress
-from cooper.evaluation.runner import Plan, answer_all
+from cooper.evaluation.runs import progress
+from cooper.evaluation.runs.answering import Plan, answer_all
 from tests.evaluation.conftest import FakeCooper
 
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.comparison import compare_runs
-from cooper.evaluation.judging import judge_rows, laid_over
-from cooper.evaluation.published import PublishedSettings, evaluate_published, limited
-from cooper.evaluation.runner import Item, Plan, answer_all
+from cooper.evaluation.figures.comparison import compare_runs
+from cooper.evaluation.judge.verdicts import judge_rows, laid_over
+from cooper.evaluation.runs.answering import Item, Plan, answer_all
+from cooper.evaluation.suites.published import PublishedSettings, evaluate_published, limited
 from cooper.files.rows import read_rows
 from cooper.trace.steps import MapStep, Question, TextStep
 from cooper.trace.trace import Trace
@@ -98,7 +98,7 @@ def test_a_limit_keeps_bundles_whole():
 
 
 def test_a_judge_grades_open_answers_and_reads_what_rules_cannot(tmp_path, monkeypatch):
-    from cooper.evaluation.judge import Judge
+    from cooper.evaluation.judge.judge import Judge
 
     items = [
         _item(0, "Text", "red", scoring="judge"),

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from cooper.evaluation.maps import draw_depth, draw_segmentation
-from cooper.evaluation.perception import depth_figures, segmentation_figures
-from cooper.evaluation.report import write_report
-from cooper.evaluation.runner import Plan, answer_all
-from cooper.evaluation.summary import Report, summarise
+from cooper.evaluation.figures.summary import Report, summarise
+from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation
+from cooper.evaluation.maps.scores import depth_figures, segmentation_figures
+from cooper.evaluation.report.report import write_report
+from cooper.evaluation.runs.answering import Plan, answer_all
 
 
 @pytest.fixture

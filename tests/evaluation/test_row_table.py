@@ -7,11 +7,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from cooper.evaluation.kept import PAGE, trace_folder
-from cooper.evaluation.processes import Share
-from cooper.evaluation.published import evaluate_published
-from cooper.evaluation.row_table import row_table, verdict_of
-from cooper.evaluation.runner import AnswerRow
+from cooper.evaluation.report.rows import row_table, verdict_of
+from cooper.evaluation.runs.answering import AnswerRow
+from cooper.evaluation.runs.processes import Share
+from cooper.evaluation.runs.traces import PAGE, trace_folder
+from cooper.evaluation.suites.published import evaluate_published
 from cooper.trace.trace import Trace
 from tests.evaluation.test_processes import together
 from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
@@ -60,7 +60,7 @@ def test_a_resumed_run_has_all_pages(mmvp, tmp_path):  # noqa: F811
 
 
 def test_a_shared_run_has_all_pages(mmvp, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("cooper.evaluation.processes.PAUSE", 0.01)
+    monkeypatch.setattr("cooper.evaluation.runs.processes.PAUSE", 0.01)
     together(2, lambda share: evaluate_published(Says("A"), settings(tmp_path, mmvp, share=share)))
     assert len(links(tmp_path)) == 16 and all(page.is_file() for page in links(tmp_path))
 

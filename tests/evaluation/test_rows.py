@@ -3,7 +3,7 @@
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.rows import open_run
+from cooper.evaluation.runs.folder import open_run
 from cooper.files.rows import append_rows, batches, read_rows
 
 

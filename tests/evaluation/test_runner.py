@@ -5,8 +5,8 @@ import json
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.maps import draw_depth, draw_segmentation
-from cooper.evaluation.runner import Plan, answer_all, check_modes
+from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation
+from cooper.evaluation.runs.answering import Plan, answer_all, check_modes
 from cooper.files.rows import read_rows
 from cooper.trace.trace import Trace
 

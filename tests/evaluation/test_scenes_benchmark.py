@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks import scenes
-from cooper.evaluation.benchmarks.scenes import ScenesSettings, evaluate_scenes, items_of, truth_of
-from cooper.evaluation.processes import Share
+from cooper.evaluation.runs.processes import Share
+from cooper.evaluation.suites import scenes
+from cooper.evaluation.suites.scenes import ScenesSettings, evaluate_scenes, items_of, truth_of
 from cooper.perception import Reading, build_modalities
 from cooper.scenes.room.catalogue import CLASS_NAMES
 from cooper.trace.steps import MapStep, TextStep

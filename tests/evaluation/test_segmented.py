@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.measured import DepthSettings, evaluate_depth
-from cooper.evaluation.segmented import SegmentationSettings, evaluate_segmentation, without_classes
+from cooper.evaluation.suites.depth import DepthSettings, evaluate_depth
+from cooper.evaluation.suites.segmentation import SegmentationSettings, evaluate_segmentation, without_classes
 from cooper.files.rows import read_rows
 from cooper.perception import Reading, build_modalities
 from cooper.scenes.room.catalogue import CLASS_IDS, CLASS_NAMES

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.intervals import beta_quantile, student_quantile
-from cooper.evaluation.report import percent, points
-from cooper.evaluation.statistics import (
+from cooper.evaluation.figures.intervals import beta_quantile, student_quantile
+from cooper.evaluation.figures.statistics import (
     bounded_mean,
     clopper_pearson,
     grouped_mean,
@@ -18,6 +17,7 @@ from cooper.evaluation.statistics import (
     resampled,
     wilson,
 )
+from cooper.evaluation.report.report import percent, points
 
 
 def test_wilson_by_hand():

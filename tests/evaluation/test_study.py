@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.runner import AnswerRow
-from cooper.evaluation.statistics import sign_flips
-from cooper.evaluation.study import Model, read_model, study
-from cooper.evaluation.study_page import study_json, write_study
+from cooper.evaluation.figures.statistics import sign_flips
+from cooper.evaluation.figures.study import Model, read_model, study
+from cooper.evaluation.report.study import study_json, write_study
+from cooper.evaluation.runs.answering import AnswerRow
 from cooper.files.rows import append_rows
 
 CATEGORIES = (("reach", "spatial"), ("height", "distance_size"), ("colour", "general"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cooper.evaluation.perception import Conventions, SegmentationRow, Truth, segmentation_figures, segmentation_row
+from cooper.evaluation.maps.scores import Conventions, SegmentationRow, Truth, segmentation_figures, segmentation_row
 from cooper.perception import Reading
 from cooper.perception.metrics import confusion, depth_errors, mean_iou
 

@@ -13,8 +13,8 @@ from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 from PIL import Image
 
-from cooper.evaluation.plugins import lmms_eval as plugin
-from cooper.evaluation.plugins.answering import KitReply, final_reply, question_of_parts
+from cooper.evaluation.kits import lmms_eval as plugin
+from cooper.evaluation.kits.answering import KitReply, final_reply, question_of_parts
 from cooper.evaluation.replies.answers import score
 from cooper.reasoning.cooper import Cooper
 from cooper.trace.steps import TextStep

@@ -14,13 +14,13 @@ if find_spec("vlmeval") is None:  # not importorskip: importing the kit turns th
 from cooper.cli.main import main
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.sibench import read_sibench
-from cooper.evaluation.plugins import installed_vlmeval as kit
-from cooper.evaluation.plugins import vlmevalkit
-from cooper.evaluation.plugins.answering import KitModel
-from cooper.evaluation.plugins.vlmeval_sibench import SIBench, read_predictions
-from cooper.evaluation.plugins.vlmevalkit import CooperVLM, Reply, question_of_message, register, run_vlmeval
+from cooper.evaluation.kits import installed_vlmeval as kit
+from cooper.evaluation.kits import vlmevalkit
+from cooper.evaluation.kits.answering import KitModel
+from cooper.evaluation.kits.vlmeval_sibench import SIBench, read_predictions
+from cooper.evaluation.kits.vlmevalkit import CooperVLM, Reply, question_of_message, register, run_vlmeval
 from cooper.evaluation.replies.answers import score
-from cooper.evaluation.runner import Plan, answer_all, check_modes
+from cooper.evaluation.runs.answering import Plan, answer_all, check_modes
 from cooper.reasoning.cooper import Cooper
 from cooper.trace.trace import Trace
 

@@ -14,11 +14,11 @@ from PIL import Image
 from cooper.cli.main import main
 from cooper.curation.counts import FLAGS
 from cooper.curation.flags import plot_split
-from cooper.evaluation.kept import keep_trace, trace_folder
-from cooper.evaluation.report import FIGURE_NAMES, write_report
-from cooper.evaluation.runner import AnswerRow
-from cooper.evaluation.statistics import Estimate
-from cooper.evaluation.summary import summarise
+from cooper.evaluation.figures.statistics import Estimate
+from cooper.evaluation.figures.summary import summarise
+from cooper.evaluation.report.report import FIGURE_NAMES, write_report
+from cooper.evaluation.runs.answering import AnswerRow
+from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import append_rows
 from cooper.perception.modality import Reading
 from cooper.trace.page import write_page

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cooper.evaluation.runner import Item
+from cooper.evaluation.runs.answering import Item
 from cooper.training.policy import Policy, Words
 from cooper.training.rollouts import rollouts_of
 from cooper.training.scoring import Scorer

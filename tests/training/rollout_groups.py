@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from cooper.evaluation.runner import Item
+from cooper.evaluation.runs.answering import Item
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import TraceDone

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from cooper.cli.main import app
 from cooper.curation.drawing import DrawSettings, draw_scenes
 from cooper.errors import CooperError
+from cooper.evaluation.runs.origin import Origin
 from cooper.perception import build_modalities
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.origin import Origin
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.store import SceneSet
 from cooper.sequence.packing import Row

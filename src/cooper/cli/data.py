@@ -70,9 +70,9 @@ def draw(
 ) -> None:
     """Draw the maps of a scene set, for stage 2 to read in place of the true ones (`drawings` in its recipe)."""
     from cooper.curation.drawing import DrawSettings, draw_scenes, open_drawings
+    from cooper.evaluation.runs.origin import Origin
     from cooper.files.locks import held
     from cooper.reasoning.cooper import Cooper
-    from cooper.reasoning.origin import Origin
     from cooper.scenes.store import SceneSet
 
     modalities = tuple(part.strip() for part in maps.split(",") if part.strip())

@@ -15,9 +15,9 @@ import typer
 from cooper.errors import CooperError
 
 if TYPE_CHECKING:
-    from cooper.evaluation.jobs import Job
-    from cooper.evaluation.judge_endpoint import JudgeSettings
-    from cooper.evaluation.summary import Report
+    from cooper.evaluation.figures.summary import Report
+    from cooper.evaluation.judge.endpoint import JudgeSettings
+    from cooper.evaluation.suites.jobs import Job
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.options import Inference
 
@@ -71,9 +71,9 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
     """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality. Under torchrun, shared."""
-    from cooper.evaluation.jobs import Wanted, is_run, job_of, rescore_folder
+    from cooper.evaluation.runs.origin import Origin
+    from cooper.evaluation.suites.jobs import Wanted, is_run, job_of, rescore_folder
     from cooper.reasoning.options import read_inference
-    from cooper.reasoning.origin import Origin
 
     asked = _judge(judge, judge_model, judge_key, out or RUNS)
     if rescore and all(map(is_run, names)):
@@ -118,7 +118,7 @@ def _run(jobs: "Sequence[Job]", load: "Callable[[], Cooper]", as_json: bool) -> 
 
 def _rescored(folders: "Mapping[str, Callable[[], Report]]", as_json: bool) -> None:
     """Rescore runs by their folders, and show their reports."""
-    from cooper.evaluation.processes import Share
+    from cooper.evaluation.runs.processes import Share
 
     if not Share.here().first:
         return
@@ -138,10 +138,10 @@ def _check_judge(names: Sequence[str], judge: "JudgeSettings | None") -> None:
 
 def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
     """Print the JSON that is asked for. CooperError: too much could not be scored. Of several processes only the first does."""
-    from cooper.evaluation.jobs import left_out
-    from cooper.evaluation.judging import FAULTS
-    from cooper.evaluation.processes import Share
-    from cooper.evaluation.report import report_json
+    from cooper.evaluation.judge.verdicts import FAULTS
+    from cooper.evaluation.report.report import report_json
+    from cooper.evaluation.runs.processes import Share
+    from cooper.evaluation.suites.jobs import left_out
     from cooper.files.text import visible
 
     if not Share.here().first:
@@ -159,7 +159,7 @@ def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
 
 def _folders(names: list[str], out: Path | None, model: str, dataset: str) -> dict[str, Path]:
     """Where each benchmark's run is; a place that the user did not name is told."""
-    from cooper.evaluation.processes import Share
+    from cooper.evaluation.runs.processes import Share
 
     if out is not None:
         return {name: out / name if len(names) > 1 else out for name in names}
@@ -177,7 +177,7 @@ def folder_name(model: str) -> str:
 
 def _loaded(model: str, base: Path | None, device: str | None, inference: "Inference | None") -> "Cooper":
     """The model with the given settings in place of its own, on the device of this process."""
-    from cooper.evaluation.processes import Share
+    from cooper.evaluation.runs.processes import Share
     from cooper.reasoning.cooper import Cooper
 
     share = Share.here()
@@ -212,14 +212,14 @@ def _judge(url: str, model: str, key: str, out: Path) -> "JudgeSettings | None":
         return None
     if not url or not model:
         raise CooperError("a judge needs both --judge URL and --judge-model NAME")
-    from cooper.evaluation.judge_endpoint import JudgeSettings
+    from cooper.evaluation.judge.endpoint import JudgeSettings
 
     return JudgeSettings(url, model, key, cache=out / "judge")
 
 
 def _show(report: "Report", folder: Path) -> None:
-    from cooper.evaluation.processes import Share
-    from cooper.evaluation.report import markdown
+    from cooper.evaluation.report.report import markdown
+    from cooper.evaluation.runs.processes import Share
     from cooper.files.text import visible
 
     if Share.here().first:
@@ -233,8 +233,8 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Compare two runs over the rows that both have: paired 95 % intervals and McNemar's test, over all and per category."""
-    from cooper.evaluation.comparison import compare_runs, comparison_json
-    from cooper.evaluation.report import comparison_table
+    from cooper.evaluation.figures.comparison import compare_runs, comparison_json
+    from cooper.evaluation.report.report import comparison_table
     from cooper.files.text import visible
 
     found = compare_runs(first, second)

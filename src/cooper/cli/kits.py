@@ -27,8 +27,8 @@ def vlmeval(
 ) -> None:
     """Run VLMEvalKit on one data set with our model, and fail if any row failed inside the kit."""
     try:
-        from cooper.evaluation.plugins.answering import KitModel
-        from cooper.evaluation.plugins.vlmevalkit import run_vlmeval
+        from cooper.evaluation.kits.answering import KitModel
+        from cooper.evaluation.kits.vlmevalkit import run_vlmeval
     except ImportError as error:
         raise CooperError(f"VLMEvalKit cannot be imported ({error}); scripts/test_kits.sh shows how it is installed") from error
     if out is None:

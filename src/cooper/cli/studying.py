@@ -16,9 +16,9 @@ def study(
     as_json: Annotated[bool, typer.Option("--json", help="Print the study as JSON.")] = False,
 ) -> None:
     """Compare models over the questions that all their runs have: means, every difference with interval and p-value, maps."""
-    from cooper.evaluation.study import read_model
-    from cooper.evaluation.study import study as compared
-    from cooper.evaluation.study_page import study_json, tables, write_study
+    from cooper.evaluation.figures.study import read_model
+    from cooper.evaluation.figures.study import study as compared
+    from cooper.evaluation.report.study import study_json, tables, write_study
     from cooper.files.locks import held
     from cooper.files.text import visible
 

@@ -35,7 +35,7 @@ def train(
     read_plain(config)  # says what is wrong with the file before anything heavy is imported
     from transformers.utils import logging
 
-    from cooper.evaluation.processes import Share
+    from cooper.evaluation.runs.processes import Share
     from cooper.training.run import train as run
     from cooper.training.trainer import Interrupted
 

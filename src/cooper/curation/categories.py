@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cooper.curation.counts import Counts, Flag
-from cooper.evaluation.statistics import Estimate, bounded_mean
+from cooper.evaluation.figures.statistics import Estimate, bounded_mean
 
 
 def category_gains(rows: Iterable[Mapping[str, Any]]) -> dict[str, Estimate]:

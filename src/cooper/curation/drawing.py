@@ -9,14 +9,14 @@ from pathlib import Path
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.maps import modality_of
-from cooper.evaluation.progress import progress
-from cooper.evaluation.rows import open_run
+from cooper.evaluation.maps.drawing import modality_of
+from cooper.evaluation.runs.folder import open_run
+from cooper.evaluation.runs.origin import Origin
+from cooper.evaluation.runs.progress import progress
 from cooper.files.arguments import seed_of
 from cooper.files.locks import held
 from cooper.files.rows import batches
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.origin import Origin
 from cooper.scenes.drawings import Drawings, scenes_of
 from cooper.scenes.store import SceneSet
 

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 from cooper.curation.categories import category_flag, category_gains
 from cooper.curation.counts import FLAGS, By, Counts, Flag, read_flag_rows
 from cooper.errors import CooperError
-from cooper.evaluation.plots import share_chart
-from cooper.evaluation.progress import progress
-from cooper.evaluation.rows import open_run
-from cooper.evaluation.runner import Item, answer_row
+from cooper.evaluation.report.charts import share_chart
+from cooper.evaluation.runs.answering import Item, answer_row
+from cooper.evaluation.runs.folder import open_run
+from cooper.evaluation.runs.progress import progress
 from cooper.files.arguments import seed_of
 from cooper.files.locks import held
 from cooper.files.rows import Row, append_rows, batches, read_rows, write_whole

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cooper.errors import CooperError
-from cooper.evaluation.judge_endpoint import JudgeSettings
+from cooper.evaluation.judge.endpoint import JudgeSettings
 from cooper.files.values import Above, AtLeast, AtMost, Below, Count, Positive, Rate, Seed, Size, Weight, check_fields, checked
 from cooper.reasoning.options import Turns
 from cooper.training.recipe import Batch, Record

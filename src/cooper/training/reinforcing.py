@@ -16,7 +16,7 @@ from trl import GRPOConfig
 from cooper.curation.counts import Flag
 from cooper.curation.flags import read_flags
 from cooper.errors import CooperError
-from cooper.evaluation.judge import Judge
+from cooper.evaluation.judge.judge import Judge
 from cooper.files.values import checked
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options

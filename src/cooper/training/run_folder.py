@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from cooper.errors import CooperError
-from cooper.evaluation.judge_endpoint import shown_url
+from cooper.evaluation.judge.endpoint import shown_url
 from cooper.files.folders import output_folder
 from cooper.files.plain import read_plain
 from cooper.files.rows import write_whole

@@ -7,7 +7,7 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.mm_vet import capabilities, read_mm_vet
-from cooper.evaluation.runner import score_reply
+from cooper.evaluation.runs.answering import score_reply
 
 
 def entry(number, **changes):

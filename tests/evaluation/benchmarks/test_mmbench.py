@@ -5,7 +5,7 @@ import pytest
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.mmbench import DEV, MINI, circular_accuracy, read_mmbench, rotated
 from cooper.evaluation.benchmarks.wording import LETTER
-from cooper.evaluation.runner import score_reply
+from cooper.evaluation.runs.answering import score_reply
 
 
 @pytest.fixture

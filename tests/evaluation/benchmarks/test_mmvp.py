@@ -7,7 +7,7 @@ import pytest
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.mmvp import paired_accuracy, read_mmvp
 from cooper.evaluation.benchmarks.wording import LETTER
-from cooper.evaluation.runner import Plan, answer_all, score_reply
+from cooper.evaluation.runs.answering import Plan, answer_all, score_reply
 from cooper.trace.steps import TextStep
 from cooper.trace.trace import Trace
 

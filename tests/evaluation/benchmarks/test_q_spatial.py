@@ -8,7 +8,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.q_spatial import read_q_spatial
 from cooper.evaluation.benchmarks.wording import DISTANCE
 from cooper.evaluation.replies.answers import within_ratio
-from cooper.evaluation.runner import score_reply
+from cooper.evaluation.runs.answering import score_reply
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 import cooper.reasoning.cooper as door
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS
-from cooper.evaluation.runner import ANSWER_MODES
+from cooper.evaluation.runs.answering import ANSWER_MODES
 from cooper.files.rows import read_rows
 from cooper.trace.trace import Trace
 from tests.cli.conftest import run  # noqa: F401 - a fixture

@@ -8,7 +8,7 @@ from PIL import Image
 
 from cooper.evaluation.benchmarks.mmbench import MINI
 from cooper.evaluation.benchmarks.q_spatial import COLUMNS
-from cooper.evaluation.published import PublishedSettings, evaluate_published
+from cooper.evaluation.suites.published import PublishedSettings, evaluate_published
 from cooper.trace.steps import TextStep
 from cooper.trace.trace import Trace
 from tests.judge_server import Play, completion, serving, settings_of

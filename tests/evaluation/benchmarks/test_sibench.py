@@ -5,7 +5,7 @@ import pytest
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.sibench import OTHERS, SETTINGS, UNINSTRUCTED, Wanted, read_sibench
 from cooper.evaluation.benchmarks.wording import LETTER, NUMBER, YES_NO
-from cooper.evaluation.runner import score_reply
+from cooper.evaluation.runs.answering import score_reply
 
 ROWS = [
     {"question": "Which is near?\nA. cube\nB. ball", "answer": "B", "type": "MCQ", "data_source": "BLINK"},

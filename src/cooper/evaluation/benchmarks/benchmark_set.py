@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.pictures import Picture
-from cooper.evaluation.runner import Item
+from cooper.evaluation.runs.answering import Item
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from cooper.evaluation.benchmarks.options import answer_letter, column_options, 
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_file, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
-from cooper.evaluation.runner import Item
+from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.options import options_in
 from cooper.trace.steps import Question

@@ -16,7 +16,7 @@ from cooper.evaluation.benchmarks.pictures import Picture, from_bytes, from_file
 from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import DISTANCE, worded
 from cooper.evaluation.replies.numerals import METRES
-from cooper.evaluation.runner import Item
+from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.steps import Question
 

@@ -24,7 +24,7 @@ from cooper.evaluation.benchmarks.tables import Row, read_table
 from cooper.evaluation.benchmarks.wording import WANTED, worded
 from cooper.evaluation.replies.answers import QUESTION_TYPES, QuestionType
 from cooper.evaluation.replies.quantities import quantities
-from cooper.evaluation.runner import Item
+from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.options import options_in
 from cooper.trace.steps import Question

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cooper.evaluation.judge import Judge
-from cooper.evaluation.judge_prompts import is_right_prompt
+from cooper.evaluation.judge.judge import Judge
+from cooper.evaluation.judge.prompts import is_right_prompt
 from cooper.evaluation.replies.verdicts import read_verdict
-from cooper.evaluation.runner import Item, score_reply
+from cooper.evaluation.runs.answering import Item, score_reply
 from cooper.trace.trace import Trace
 
 

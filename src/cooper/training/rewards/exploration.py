@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cooper.curation.counts import Flag
-from cooper.evaluation.runner import Item
+from cooper.evaluation.runs.answering import Item
 from cooper.trace.trace import Trace
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cooper.evaluation.runner import Item
+from cooper.evaluation.runs.answering import Item
 from cooper.trace.trace import Trace
 
 

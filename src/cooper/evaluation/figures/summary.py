@@ -1,0 +1,238 @@
+"""Rows to figures: accuracy per category with intervals, means over categories, map usage, paired differences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from cooper.evaluation.figures.statistics import Difference, Estimate, bounded_mean, grouped_mean, paired_difference, wilson
+from cooper.evaluation.runs.answering import GROUPS, AnswerRow
+
+MEANS = {"spatial": ("spatial", "distance_size"), "distance_size": ("distance_size",), "general": ("general",)}
+"""Which groups of categories each mean covers: distances and sizes are spatial too, and have a mean of their own."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Shares of rows: `drew` each modality at least once, by name; `none`: no map. `maps`: maps per row. `right_with` and
+    `right_without`: accuracy of the rows with a map and of those without. Who draws chooses when, so their difference is no
+    effect of drawing: that is the paired difference to the mode `text`."""
+
+    drew: Mapping[str, float]
+    none: float
+    maps: float
+    right_with: Estimate
+    right_without: Estimate
+
+
+@dataclass(frozen=True)
+class CategoryFigures:
+    """One category in one mode. `value`: the mean of what each row earned; `relative_accuracy`: that of its Number rows."""
+
+    category: str
+    group: str
+    accuracy: Estimate
+    value: Estimate
+    relative_accuracy: Estimate
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class ModeFigures:
+    """One mode. `accuracy`: over all rows, whatever their category. `means`: by name in `MEANS`, the mean over its categories.
+    `value`: the mean of what each row earned, which is a number's mean relative accuracy and a judge's grade. `bundles`: the
+    share of pairs or rotations that are right as a whole. Counts of rows: no answer element, nothing readable, a turn cut by
+    the token limit, not scored by a judge that had to (these count in no figure).
+    """
+
+    mode: str
+    categories: tuple[CategoryFigures, ...]
+    means: Mapping[str, Estimate]
+    usage: Usage
+    rows: int
+    unanswered: int
+    unreadable: int
+    truncated: int
+    unscored: int
+    seconds: float
+    accuracy: Estimate
+    value: Estimate
+    bundles: Estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Accuracy of `first` minus `second` over the same rows: all of them, means over categories as in `MEANS`, and each
+    category. `value` and `values`: the same of what rows earned, over all and by category."""
+
+    first: str
+    second: str
+    all_rows: Difference
+    means: Mapping[str, Difference]
+    categories: Mapping[str, Difference]
+    value: Estimate
+    values: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class MapEffect:
+    """Accuracy, and what rows earned, where `map` was drawn in `mode`, minus the same questions in the mode `text`; over one
+    category, or over "all".
+
+    Where the model chooses when to draw, it is the effect on the questions that it chose. A row with two maps counts for both.
+    """
+
+    mode: str
+    map: str
+    category: str
+    accuracy: Difference
+    value: Estimate
+
+
+@dataclass(frozen=True)
+class Report:
+    """All figures of a run; `settings` says how it was made."""
+
+    settings: Mapping[str, Any]
+    modes: tuple[ModeFigures, ...]
+    comparisons: tuple[Comparison, ...]
+    effects: tuple[MapEffect, ...] = ()
+    depth: Mapping[str, Estimate] = field(default_factory=dict)
+    segmentation: Mapping[str, Estimate] = field(default_factory=dict)
+
+    @property
+    def unscored_share(self) -> float:
+        """Rows that a judge had to score and did not, of all."""
+        return sum(mode.unscored for mode in self.modes) / max(1, sum(mode.rows for mode in self.modes))
+
+
+def usage_of(rows: Sequence[AnswerRow]) -> Usage:
+    """How often which map was drawn, and how often the answer was right then."""
+    names = sorted({name for row in rows for name in row.maps})
+    drew = {name: float(np.mean([name in row.maps for row in rows])) for name in names}
+    maps = float(np.mean([len(row.maps) for row in rows])) if rows else 0.0
+    parts = [[row.correct for row in rows if not row.unscored and bool(row.maps) == drawn] for drawn in (True, False)]
+    right_with, right_without = (wilson(sum(part), len(part)) for part in parts)
+    none = float(np.mean([not row.maps for row in rows])) if rows else 0.0
+    return Usage(drew, none, maps, right_with, right_without)
+
+
+def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
+    """Figures of the rows of one category and one mode."""
+    scored = [row for row in rows if not row.unscored]
+    return CategoryFigures(
+        category=rows[0].category,
+        group=rows[0].group,
+        accuracy=_accuracy(scored),
+        value=_earned(scored),
+        relative_accuracy=_earned([row for row in scored if row.type == "Number"]),
+        usage=usage_of(rows),
+    )
+
+
+def mode_figures(rows: Sequence[AnswerRow]) -> ModeFigures:
+    """Figures of the rows of one mode; categories by group, then by name."""
+    parts: dict[tuple[int, str], list[AnswerRow]] = {}
+    for row in rows:
+        parts.setdefault((GROUPS.index(row.group), row.category), []).append(row)
+    scored = [row for row in rows if not row.unscored]
+    return ModeFigures(
+        mode=rows[0].mode,
+        categories=tuple(category_figures(parts[key]) for key in sorted(parts)),
+        means={name: _mean([row for row in scored if row.group in groups]) for name, groups in MEANS.items()},
+        usage=usage_of(rows),
+        rows=len(rows),
+        unanswered=sum(not row.answered for row in rows),
+        unreadable=sum(row.extracted == "" for row in rows),
+        truncated=sum(row.truncated for row in rows),
+        unscored=len(rows) - len(scored),
+        seconds=float(np.mean([row.seconds for row in rows])),
+        accuracy=_accuracy(scored),
+        value=_earned(scored),
+        bundles=bundle_figure(rows),
+    )
+
+
+def bundle_figure(rows: Sequence[AnswerRow]) -> Estimate:
+    """The share of bundles of which every row is right; no rows where nothing is bundled. A bundle with a row that could not
+    be scored counts neither way, as the row does."""
+    unknown = {row.bundle for row in rows if row.unscored}
+    whole: dict[str, bool] = {}
+    for row in rows:
+        if row.bundle and row.bundle not in unknown:
+            whole[row.bundle] = whole.get(row.bundle, True) and row.correct
+    return wilson(sum(whole.values()), len(whole))
+
+
+def _accuracy(rows: Sequence[AnswerRow]) -> Estimate:
+    return wilson(sum(row.correct for row in rows), len(rows))
+
+
+def _earned(rows: Sequence[AnswerRow]) -> Estimate:
+    return bounded_mean([row.value for row in rows])
+
+
+def _mean(rows: Sequence[AnswerRow]) -> Estimate:
+    return grouped_mean([float(row.correct) for row in rows], [row.category for row in rows])
+
+
+_Pair = tuple[AnswerRow, AnswerRow]
+
+
+def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow]) -> Comparison:
+    """Two modes over the rows that both have."""
+    pairs = _pairs(first, second)
+    parts = _by_category(pairs)
+    grouped = {name: [pair for pair in pairs if pair[0].group in groups] for name, groups in MEANS.items()}
+    return Comparison(
+        first=first[0].mode,
+        second=second[0].mode,
+        all_rows=_difference(pairs),
+        means={name: _difference(kept, [row.category for row, _ in kept]) for name, kept in grouped.items()},
+        categories={name: _difference(part) for name, part in parts.items()},
+        value=_earned_more(pairs),
+        values={name: _earned_more(part) for name, part in parts.items()},
+    )
+
+
+def _pairs(first: Sequence[AnswerRow], second: Sequence[AnswerRow]) -> list[_Pair]:
+    others = {row.id: row for row in second if not row.unscored}
+    return [(row, others[row.id]) for row in first if row.id in others and not row.unscored]
+
+
+def _by_category(pairs: Sequence[_Pair]) -> dict[str, list[_Pair]]:
+    """Categories by group, then by name."""
+    order = {row.category: GROUPS.index(row.group) for row, _ in pairs}
+    names = sorted(order, key=lambda name: (order[name], name))
+    return {name: [pair for pair in pairs if pair[0].category == name] for name in names}
+
+
+def _difference(pairs: Sequence[_Pair], groups: Sequence[str] | None = None) -> Difference:
+    return paired_difference([row.correct for row, _ in pairs], [other.correct for _, other in pairs], groups)
+
+
+def _earned_more(pairs: Sequence[_Pair]) -> Estimate:
+    """What rows earned in the one minus what they earned in the other."""
+    return bounded_mean([row.value - other.value for row, other in pairs], low=-1.0)
+
+
+def map_effects(rows: Sequence[AnswerRow], plain: Sequence[AnswerRow]) -> list[MapEffect]:
+    """What each kind of map did in one mode, whose rows they are; `plain`: the rows of the mode `text`."""
+    found = []
+    for name in sorted({name for row in rows for name in row.maps}):
+        pairs = _pairs([row for row in rows if name in row.maps], plain)
+        for category, part in {"all": pairs, **_by_category(pairs)}.items():
+            found.append(MapEffect(rows[0].mode, name, category, _difference(part), _earned_more(part)))
+    return found
+
+
+def summarise(rows: Sequence[AnswerRow], settings: Mapping[str, Any]) -> Report:
+    """Figures of every mode in the order of the rows, and of every pair of modes."""
+    parts = {mode: [row for row in rows if row.mode == mode] for mode in dict.fromkeys(row.mode for row in rows)}
+    modes = tuple(mode_figures(part) for part in parts.values())
+    comparisons = tuple(compare(parts[first], parts[second]) for first, second in combinations(parts, 2))
+    plain = parts.get("text", [])
+    effects = [effect for part in parts.values() if plain for effect in map_effects(part, plain)]
+    return Report(settings, modes, comparisons, tuple(effects))

@@ -1,0 +1,253 @@
+"""Puts questions to a model and writes one row for each, so that a run can stop and go on at any time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from PIL import Image
+
+from cooper.errors import CooperError
+from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, NumberRule, QuestionType, Scored, score
+from cooper.evaluation.runs.folder import gather_rows, read_part_lines
+from cooper.evaluation.runs.processes import Share
+from cooper.evaluation.runs.progress import progress
+from cooper.evaluation.runs.traces import keep_trace, trace_folder
+from cooper.files.rows import Line, append_rows, batches
+from cooper.perception.modality import Modality
+from cooper.trace.steps import MapStep, Mode, Question
+from cooper.trace.trace import Trace
+
+GROUPS = ("spatial", "distance_size", "general")
+KEY = ("mode", "id")  # what makes a row of answers one row
+ANSWER_MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
+Scoring = NumberRule | Literal["judge"]
+
+
+class Reasoner(Protocol):
+    """What evaluation needs of a model; `cooper.reasoning.cooper.Cooper` has it."""
+
+    @property
+    def modalities(self) -> Mapping[str, Modality]:
+        """The maps it can draw, by name."""
+        ...
+
+    def options(self, mode: Mode) -> Any:
+        """How it answers in a mode; handed back to `batch` as it is."""
+        ...
+
+    def batch(
+        self, questions: Sequence[Question], options: Any = None, seed: int = 0, samples: int = 1
+    ) -> Sequence[Sequence[Trace]]:
+        """`samples` traces for each question. An answer must not depend on the other questions of the call."""
+        ...
+
+    def draw(self, images: Sequence[Image.Image], modality: str, seed: int = 0) -> Sequence[MapStep]:
+        """One map of each picture."""
+        ...
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question. `group` is one of `GROUPS`; `truth`, `choices` and `tolerance` as `answers.score` has them.
+
+    `scoring` is the rule for a Number; a Text is graded by a "judge". Questions of one `bundle` are the two of a pair, or
+    the rotations of one question.
+    """
+
+    id: str
+    category: str
+    group: str
+    question: Question
+    type: QuestionType
+    truth: str
+    choices: tuple[str, ...] = ()
+    tolerance: float = TOLERANCE
+    scoring: Scoring = "tolerance"
+    bundle: str = ""
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """One question answered in one mode. `maps`: the maps drawn, in order; `answered`: an answer element was there.
+
+    `unscored`: nobody could say yet whether it is right, because a judge must and did not; it counts neither way. `bundle`
+    as in `Item`.
+    """
+
+    id: str
+    mode: str
+    category: str
+    group: str
+    type: str
+    truth: str
+    reply: str
+    extracted: str
+    correct: bool
+    value: float
+    maps: tuple[str, ...]
+    answered: bool
+    truncated: bool
+    turns: int
+    seconds: float
+    bundle: str = ""
+    unscored: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run goes: modes, seed, rows put to the model at once, folder, and of how many questions traces are kept, None
+    for all.
+
+    `share`: this process's part of the work, by default what its launcher says.
+    """
+
+    modes: tuple[Mode, ...]
+    seed: int
+    batch: int
+    out: Path
+    traces: int | None = None
+    quiet: bool = False
+    share: Share = field(default_factory=Share.here)
+
+    @property
+    def silent(self) -> bool:
+        """Whether no progress is shown: of several processes only the first shows any."""
+        return self.quiet or not self.share.first
+
+
+def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
+    """The modes as written, each once. CooperError names an unknown one."""
+    known: dict[str, Mode] = {mode: mode for mode in ANSWER_MODES}
+    for mode in modes:
+        if mode not in known:
+            raise CooperError(f"unknown mode {mode!r}; known: {', '.join(ANSWER_MODES)}")
+    if not modes:
+        raise CooperError(f"no mode named; known: {', '.join(ANSWER_MODES)}")
+    return tuple(known[mode] for mode in dict.fromkeys(modes))
+
+
+def check_items(items: Sequence[Item]) -> None:
+    """CooperError: two items of one id, an id that cannot name a folder, or a truth that does not fit its question."""
+    seen: set[str] = set()
+    for item in items:
+        if item.id in seen:
+            raise CooperError(f"two questions of the benchmark have one id: {item.id!r}")
+        if not is_file_name(item.id):
+            raise CooperError(f"the id {item.id!r} of a question cannot name a folder")
+        seen.add(item.id)
+        if item.scoring != "judge":
+            score_reply(item, "")
+
+
+def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
+    """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds; of several processes each
+    answers its share, and waits for the others.
+
+    A trace is on disk before its row is, so a row that a killed run has written has its page. The rows come back in the order
+    of `plan.modes` and `items`; those that a judge must score are unscored. CooperError: two
+    items of one id, or a truth that does not fit its question.
+    """
+    check_items(items)
+    path = plan.out / "rows.jsonl"
+    done, mine = read_part_lines(path, *KEY).keys(), plan.share.of(items)
+    kept = {item.id for item in items[: plan.traces]}
+    left: dict[Mode, list[Item]] = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
+    total = len(mine) * len(plan.modes)
+    with progress(total, plan.share.told("questions"), plan.silent) as advance:
+        advance(total - sum(map(len, left.values())))
+        for mode, open_items in left.items():
+            options = model.options(mode)
+            for chunk in batches(open_items, plan.batch):
+                traces = model.batch([item.question.opened() for item in chunk], options, plan.seed)
+                for item, samples in zip(chunk, traces, strict=True):
+                    if item.id in kept:
+                        keep_trace(samples[0], trace_folder(plan.out, mode, item.id))
+                rows = [answer_row(item, mode, samples[0]) for item, samples in zip(chunk, traces, strict=True)]
+                append_rows(plan.share.file(path), [asdict(row) for row in rows])
+                advance(len(chunk))
+    return kept_answers(items, plan)
+
+
+def kept_answers(items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
+    """The rows of a run, in the order of `plan.modes` and `items`, when every process has written its share.
+
+    CooperError: a row that is none, or that answers a question with another truth, type or category than the item has.
+    """
+    wanted = [(mode, item.id) for mode in plan.modes for item in items]
+    found = gather_rows(plan.out / "rows.jsonl", KEY, wanted, plan.share)
+    return [check_row(read_answer(found[mode, item.id]), item, found[mode, item.id]) for mode in plan.modes for item in items]
+
+
+def check_row(row: AnswerRow, item: Item | None, line: Line) -> AnswerRow:
+    """The row, if it answers the item as it is, or there is none. CooperError: a field of the two differs."""
+    for field_name in ("truth", "type", "category", "group"):
+        kept, asked = getattr(row, field_name), getattr(item, field_name, getattr(row, field_name))
+        if kept != asked:
+            raise CooperError(f"{line.place}: {field_name} of {row.id} is {kept!r}, but the data say {asked!r}: one was edited")
+    return row if item is None else replace(row, bundle=item.bundle)
+
+
+def read_answers(path: Path) -> list[AnswerRow]:
+    """The rows of a run's `rows.jsonl`, or of the files of its processes. CooperError: a row that lacks a field or has an
+    unknown one."""
+    return [read_answer(line) for line in read_part_lines(path, *KEY).values()]
+
+
+def read_answer(line: Line) -> AnswerRow:
+    """One stored row. CooperError names the field that is missing or cannot be what it says."""
+    row = line.as_a(AnswerRow)
+    known = {"mode": ANSWER_MODES, "group": GROUPS, "type": (*QUESTION_TYPES, "Text")}
+    for name, values in known.items():
+        if getattr(row, name) not in values:
+            raise CooperError(f"{line.place}: {name} is {getattr(row, name)!r}; known: {', '.join(values)}")
+    if not 0 <= row.value <= 1 or not 0 <= row.seconds < math.inf or row.turns < 0:
+        raise CooperError(f"{line.place}: value must lie in 0..1, seconds and turns must not be negative")
+    if not is_file_name(row.id):
+        raise CooperError(f"{line.place}: the id {row.id!r} cannot name a folder")
+    return row
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a text may name a folder below another: no path, no hidden file, nothing that a terminal would obey."""
+    return (
+        bool(name)
+        and len(name.encode()) <= 200
+        and not name.startswith(".")
+        and name.isprintable()
+        and not set(name) & set("/\\")
+    )
+
+
+def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:
+    """Score one trace: its answer element, or, without one, the last text the model wrote."""
+    last = trace.turns[-1].text if trace.turns else ""
+    reply = last if trace.answer is None else trace.answer
+    scored = Scored(False, 0.0, "") if item.scoring == "judge" else score_reply(item, reply)
+    return AnswerRow(
+        id=item.id,
+        mode=mode,
+        category=item.category,
+        group=item.group,
+        type=item.type,
+        truth=item.truth,
+        reply=reply,
+        extracted=scored.extracted,
+        correct=scored.correct,
+        value=scored.value,
+        maps=tuple(step.modality for step in trace.maps),
+        answered=trace.answer is not None,
+        truncated=any(turn.truncated for turn in trace.turns),
+        turns=len(trace.turns),
+        seconds=round(trace.seconds, 4),
+        bundle=item.bundle,
+        unscored=item.scoring == "judge",
+    )
+
+
+def score_reply(item: Item, reply: str) -> Scored:
+    """Compare a reply with the truth of an item. CooperError: only a judge can."""
+    if item.scoring == "judge":
+        raise CooperError(f"question {item.id} has a free text for an answer, which a judge must grade")
+    return score(reply, item.type, item.truth, item.choices, item.tolerance, item.scoring)

@@ -1,0 +1,53 @@
+"""Digests of what a run asks, so that rows of one table are not reported as those of another."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from PIL import Image
+
+from cooper.data.sources.truths import Pictured
+from cooper.errors import CooperError
+from cooper.evaluation.runs.answering import Item
+
+PIECES, PIECE = 64, 4096  # bytes of a file that are looked at; files of up to 256 KiB are read whole
+LENGTH = 12  # hexadecimal digits that are kept
+
+
+def item_digest(item: Item) -> str:
+    """Of the words of a question, its options, its truth and how that is compared, and its pictures, which are not decoded."""
+    told = (item.question.text, item.choices, item.type, item.truth, item.tolerance, item.scoring, item.category, item.bundle)
+    digest = hashlib.sha256(json.dumps(told).encode())
+    for part in item.question.parts:
+        if isinstance(part, Image.Image):
+            digest.update(repr((part.size, part.mode)).encode() + part.tobytes())
+        elif not isinstance(part, str):
+            _add(digest, [part.source])
+    return digest.hexdigest()[:LENGTH]
+
+
+def truth_digests(items: Iterable[Pictured]) -> Mapping[str, str]:
+    """By the name of each picture, of the files of the picture and its truth."""
+    found = {}
+    for item in items:
+        digest = hashlib.sha256()
+        _add(digest, item.sources)
+        found[item.id] = digest.hexdigest()[:LENGTH]
+    return found
+
+
+def _add(digest: "hashlib._Hash", sources: Iterable[Path | bytes]) -> None:
+    for source in sources:
+        if isinstance(source, bytes):
+            digest.update(b"%d " % len(source) + source)
+            continue
+        try:
+            size = source.stat().st_size
+            digest.update(b"%d " % size)
+            with open(source, "rb") as file:
+                for piece in range(PIECES if size > PIECES * PIECE else 1):
+                    file.seek(size * piece // PIECES)
+                    digest.update(file.read(PIECE if size > PIECES * PIECE else size))
+        except OSError as error:
+            raise CooperError(f"cannot read {source}: {error.strerror}") from None
