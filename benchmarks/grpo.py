@@ -21,10 +21,10 @@ from cooper.evaluation.runs.answering import Item
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
 from cooper.trace.steps import Question
-from cooper.training.policy import Policy, Words
-from cooper.training.rollouts import Rollout
-from cooper.training.sampler import Sampler
-from cooper.training.scoring import Scorer
+from cooper.training.rl.policy import Policy, Words
+from cooper.training.rl.rollouts import Rollout
+from cooper.training.rl.sampler import Sampler
+from cooper.training.rl.scoring import Scorer
 
 CPU = torch.device("cpu")
 

@@ -140,7 +140,7 @@ def test_markdown_shows_hostile_texts_as_text(tmp_path):
 
 @pytest.mark.parametrize("text", [HOSTILE, "$x_{$ \\frac"])
 def test_charts_show_hostile_texts_as_text(text, tmp_path):
-    from cooper.training.curves import draw_curves, draw_together
+    from cooper.training.loop.curves import draw_curves, draw_together
 
     plot_split([{"category": text, "flag": flag} for flag in FLAGS], tmp_path / "flags.svg")
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps({"step": step, text: step}) + "\n" for step in range(30)))

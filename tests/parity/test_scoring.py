@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from cooper.evaluation.runs.answering import Item
-from cooper.training.policy import Policy, Words
-from cooper.training.rollouts import rollouts_of
-from cooper.training.scoring import Scorer
+from cooper.training.rl.policy import Policy, Words
+from cooper.training.rl.rollouts import rollouts_of
+from cooper.training.rl.scoring import Scorer
 from tests.parity.test_interleave import EXACT, Scenario
 
 

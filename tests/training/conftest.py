@@ -16,12 +16,12 @@ from cooper.scenes.room.render import SceneRecord, stage_scene
 from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.trace.prompts import DEFAULT
-from cooper.training.checkpoints import Bundle, NetworkShape, TrainedAutoencoder, new_model, save_bundle
-from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings, SamplingSettings
-from cooper.training.latents import LatentStore
-from cooper.training.packed import MapRows, Noise
+from cooper.training.bundles import Bundle, NetworkShape, TrainedAutoencoder, new_model, save_bundle
 from cooper.training.recipe import Record
-from cooper.training.tokenizer import save_tokenizer, train_tokenizer
+from cooper.training.rl.recipe import GrpoRecipe, RewardSettings, SamplingSettings
+from cooper.training.stages.latents import LatentStore
+from cooper.training.stages.objective import MapRows, Noise
+from cooper.training.start.tokenizer import save_tokenizer, train_tokenizer
 from tests.training.grpo_worker import Lengths
 
 SIDE = 32
@@ -119,7 +119,7 @@ def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
 @pytest.fixture
 def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reward that a random network can earn."""
-    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: [Lengths()])
+    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags: [Lengths()])
     monkeypatch.setattr(RewardSettings, "terms", {"lengths": 1.0})
 
 

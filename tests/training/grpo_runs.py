@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import cooper.training.sampler as sampler_module
+import cooper.training.rl.sampler as sampler_module
 from cooper.sequence.processor import Processor
-from cooper.training.grpo_recipe import GrpoRecipe
+from cooper.training.rl.recipe import GrpoRecipe
 from tests.training.rollout_groups import ids_of_turn
 
 Turns = Sequence[str]

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-import cooper.training.reinforcing as reinforcing
-from cooper.training.checkpoints import load_bundle
-from cooper.training.grpo import InterleavedGRPOTrainer
-from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings, SamplingSettings
+import cooper.training.rl.run as reinforcing
+from cooper.training.bundles import load_bundle
 from cooper.training.recipe import Record
-from cooper.training.sampler import Clock
-from cooper.training.sharding import gathered
+from cooper.training.rl.recipe import GrpoRecipe, RewardSettings, SamplingSettings
+from cooper.training.rl.sampler import Clock
+from cooper.training.rl.sharding import gathered
+from cooper.training.rl.trainer import InterleavedGRPOTrainer
 
 
 class Lengths:
@@ -115,10 +115,10 @@ def shard(start: str, data: str, out: str) -> None:
     from torch.distributed.fsdp import fully_shard
 
     from cooper.reasoning.cooper import Cooper
-    from cooper.training.policy import Policy, Words
-    from cooper.training.sampler import Sampler
-    from cooper.training.scoring import Scorer
-    from cooper.training.tasks import SceneTasks
+    from cooper.training.rl.policy import Policy, Words
+    from cooper.training.rl.sampler import Sampler
+    from cooper.training.rl.scoring import Scorer
+    from cooper.training.rl.tasks import SceneTasks
 
     distributed.init_process_group("gloo")
     rank, mesh = distributed.get_rank(), init_device_mesh("cpu", (2,))

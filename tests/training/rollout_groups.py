@@ -16,10 +16,10 @@ from cooper.sequence.processor import Processor
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import Question
 from cooper.trace.trace import Trace
-from cooper.training.policy import Policy, Words
-from cooper.training.rollouts import Rollout, rollouts_of
-from cooper.training.sampler import remembering
-from cooper.training.scoring import Scored, Scorer
+from cooper.training.rl.policy import Policy, Words
+from cooper.training.rl.rollouts import Rollout, rollouts_of
+from cooper.training.rl.sampler import remembering
+from cooper.training.rl.scoring import Scored, Scorer
 from tests.networks import picture, tiny_model, tiny_processor
 
 DEPTH = "<think>look</think>" + DEFAULT.requests["depth"]

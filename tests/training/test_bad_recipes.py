@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from cooper.files.values import overridden
-from cooper.training.run_folder import plain
+from cooper.training.loop.folder import plain
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 
 from .conftest import MODALITIES, SHAPE

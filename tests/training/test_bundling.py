@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from cooper.errors import CooperError
-from cooper.training import bundling
-from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
+from cooper.training.bundles import Bundle, load_bundle, save_bundle
+from cooper.training.start import bundling
 
 
 def test_words_of_one_checkpoint_and_drawing_of_another(bundle: Bundle, tmp_path: Path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cooper.training.curves import draw_curves, draw_together, running_mean
+from cooper.training.loop.curves import draw_curves, draw_together, running_mean
 
 
 @pytest.fixture

@@ -16,26 +16,26 @@ from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options
 from cooper.reasoning.text import Sampling
 from cooper.scenes.arrays import ScenePictures
-from cooper.training.amg import AmgRecipe, MapBatches, contact_sheet
-from cooper.training.answering import AnswerExam
-from cooper.training.autoencoder import (
+from cooper.training.bundles import Bundle, load_bundle
+from cooper.training.loop.averaging import Average
+from cooper.training.loop.trainer import Objective, PackedTrainer
+from cooper.training.recipe import Optimiser
+from cooper.training.rl.recipe import GrpoRecipe
+from cooper.training.rl.run import assemble
+from cooper.training.stages.autoencoder import (
     AutoencoderObjective,
     AutoencoderRecipe,
     Crops,
     measured_geometry,
     reconstruction_scores,
 )
-from cooper.training.averaging import Average
-from cooper.training.checkpoints import Bundle, load_bundle
-from cooper.training.grpo_recipe import GrpoRecipe
-from cooper.training.latents import LatentStore, PictureKey
-from cooper.training.packed import LossWeights, MapRows, Noise, PackedObjective
-from cooper.training.recipe import Optimiser
-from cooper.training.reinforcing import assemble
-from cooper.training.sft import SftRecipe, TraceBatches, TraceRows
-from cooper.training.stage_rows import grey_latent, map_exam
-from cooper.training.trainer import Objective, PackedTrainer
-from cooper.training.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
+from cooper.training.stages.exam import AnswerExam
+from cooper.training.stages.latents import LatentStore, PictureKey
+from cooper.training.stages.maps import AmgRecipe, MapBatches, contact_sheet
+from cooper.training.stages.objective import LossWeights, MapRows, Noise, PackedObjective
+from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
+from cooper.training.stages.rows import grey_latent, map_exam
+from cooper.training.stages.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
 from tests.elsewhere import ELSEWHERE, Elsewhere, pretended_accelerator
 
 from .conftest import MODALITIES, SHAPE
@@ -121,7 +121,7 @@ def test_latents_are_those_of_the_cpu(bundle, pictures, tmp_path):
 
 
 def test_reasoning_is_learnt_and_examined(device, bundle, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr("cooper.training.answering.TURN_TOKENS", 4)  # an untrained network does not end its turns
+    monkeypatch.setattr("cooper.training.stages.exam.TURN_TOKENS", 4)  # an untrained network does not end its turns
     placed, rows = begun(bundle, pictures, tmp_path, device)
     grey = grey_latent(placed, pictures.rgb[0])
     traces = TraceRows(rows, build_modalities(MODALITIES), placed.model.config.view_rules, 1.0, grey)

@@ -19,10 +19,10 @@ from cooper.scenes.store import SceneSet
 from cooper.sequence.packing import Row
 from cooper.sequence.segments import TextSegment, VitSegment
 from cooper.trace.steps import Question
-from cooper.training.checkpoints import Bundle
-from cooper.training.latents import PictureKey
-from cooper.training.packed import MapRows
-from cooper.training.sft import TraceRows
+from cooper.training.bundles import Bundle
+from cooper.training.stages.latents import PictureKey
+from cooper.training.stages.objective import MapRows
+from cooper.training.stages.reasoning import TraceRows
 
 from .conftest import MODALITIES
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 import cooper.sequence.packing as packing
-import cooper.training.sampler as sampler_module
+import cooper.training.rl.sampler as sampler_module
 from cooper.model.cooper import CooperModel
 from cooper.reasoning import writing
 from cooper.reasoning.cooper import Cooper
 from cooper.sequence.layout import Layout, Views
 from cooper.sequence.segments import TextSegment
 from cooper.trace.grammar import Think, parse_turn
-from cooper.training.rewards.format import FormatReward
+from cooper.training.rl.rewards.format import FormatReward
 from tests.training.rewards import test_rewards
 from tests.training.rollout_groups import ANSWER, CUT, DEPTH, THOUGHT, check_scorer_is_sampler, item, scripted, tiny_door
 
@@ -149,7 +149,7 @@ def test_8_a_turn_without_a_tag_that_is_forgotten(door, monkeypatch):
 def test_a_scorer_with_another_vocabulary_or_temperature_is_noticed(door, monkeypatch):
     """Fault 17: the sampler and the scorer must normalise over the same tokens."""
     rollouts = scripted(door, item(), ([ANSWER],), door.options())
-    uncut = "cooper.training.policy.word_logprobs"
+    uncut = "cooper.training.rl.policy.word_logprobs"
     monkeypatch.setattr(uncut, lambda logits, vocabulary, temperature: logits.log_softmax(-1))
     with pytest.raises(AssertionError):
         check_scorer_is_sampler(door, rollouts)

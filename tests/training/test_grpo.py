@@ -10,13 +10,13 @@ from trl import GRPOTrainer
 
 from cooper.errors import CooperError
 from cooper.reasoning.cooper import Cooper
-from cooper.training.checkpoints import load_bundle
-from cooper.training.grpo import InterleavedGRPOTrainer
-from cooper.training.grpo_recipe import LoraSettings, RewardSettings
+from cooper.training.bundles import load_bundle
+from cooper.training.loop.sealing import last_whole
+from cooper.training.loop.trainer import Interrupted
 from cooper.training.recipe import Record
-from cooper.training.reinforcing import arguments, assemble, reinforce
-from cooper.training.sealing import last_whole
-from cooper.training.trainer import Interrupted
+from cooper.training.rl.recipe import LoraSettings, RewardSettings
+from cooper.training.rl.run import arguments, assemble, reinforce
+from cooper.training.rl.trainer import InterleavedGRPOTrainer
 from tests.judge_server import Play, completion, serving, settings_of
 from tests.training.grpo_runs import changed, lines, script, weights
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import cooper.training.sampler as sampler_module
-from cooper.training.grpo_figures import figures_of, stds_in_groups
+import cooper.training.rl.sampler as sampler_module
+from cooper.training.loop.watching import read_metrics
 from cooper.training.recipe import Record
-from cooper.training.reinforcing import reinforce
-from cooper.training.sampler import Sampler
-from cooper.training.tasks import Tasks
-from cooper.training.watching import read_metrics
+from cooper.training.rl.figures import figures_of, stds_in_groups
+from cooper.training.rl.run import reinforce
+from cooper.training.rl.sampler import Sampler
+from cooper.training.rl.tasks import Tasks
 from tests.training.rollout_groups import ANSWER, CUT, DEPTH, item, scripted, tiny_door
 
 SECONDS = ("seconds/writing", "seconds/drawing", "seconds/scoring", "seconds/update")

@@ -16,15 +16,15 @@ from cooper.files.values import read_recipe
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import MapStep, Step, TextStep
 from cooper.trace.trace import Trace
-from cooper.training.checkpoints import load_bundle
-from cooper.training.grpo import InterleavedGRPOTrainer
-from cooper.training.grpo_figures import figures_of
-from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings
+from cooper.training.bundles import load_bundle
 from cooper.training.recipe import Record
-from cooper.training.reinforcing import assemble, reinforce
-from cooper.training.rollouts import Rollout
-from cooper.training.sampler import Clock
-from cooper.training.tasks import Tasks
+from cooper.training.rl.figures import figures_of
+from cooper.training.rl.recipe import GrpoRecipe, RewardSettings
+from cooper.training.rl.rollouts import Rollout
+from cooper.training.rl.run import assemble, reinforce
+from cooper.training.rl.sampler import Clock
+from cooper.training.rl.tasks import Tasks
+from cooper.training.rl.trainer import InterleavedGRPOTrainer
 from tests.networks import picture
 from tests.training.grpo_runs import Turns, changed, lines, script
 from tests.training.rollout_groups import ANSWER, CUT, DEPTH, PARTS, item
@@ -134,7 +134,7 @@ def test_the_joint_recipe_trains_words_and_drawing(recipe, ratios, monkeypatch):
     rewards = ["rewards.format=0", "rewards.exploration=0"]
     joint = read_recipe(GrpoRecipe, JOINT, [*small, *places, *rewards, "trl.warmup_steps=1"])
     assert joint.map_noise > 0 and "gen" not in joint.frozen and joint.mode == "interleaved"
-    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: [Drawn()])
+    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags: [Drawn()])
     moved = changed(joint.init, reinforce(joint, {}))
     assert any(name.endswith("latent_out.weight") for name in moved) and any(".und." in name for name in moved)
     assert not any(name.startswith(("vit", "vae")) for name in moved)

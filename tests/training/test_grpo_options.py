@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cooper.training.checkpoints import load_bundle
-from cooper.training.grpo_recipe import GrpoRecipe, RewardSettings
+from cooper.training.bundles import load_bundle
 from cooper.training.recipe import Record
-from cooper.training.reinforcing import arguments, reinforce
+from cooper.training.rl.recipe import GrpoRecipe, RewardSettings
+from cooper.training.rl.run import arguments, reinforce
 from tests.training.grpo_runs import lines, script
 from tests.training.grpo_worker import Lengths
 from tests.training.rollout_groups import ANSWER, CUT, THOUGHT
@@ -43,8 +43,8 @@ class Many:
 @pytest.fixture
 def options(recipe: GrpoRecipe, monkeypatch: pytest.MonkeyPatch) -> GrpoRecipe:
     """Two rewards, rollouts of several lengths, and a second update on the rollouts of the first; nothing is drawn of it."""
-    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: [Lengths(), Many()])
-    monkeypatch.setattr("cooper.training.reinforcing.draw_run", lambda folder: None)
+    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags: [Lengths(), Many()])
+    monkeypatch.setattr("cooper.training.rl.run.draw_run", lambda folder: None)
     monkeypatch.setattr(RewardSettings, "terms", {"lengths": 1.0, "many": 0.5})
     script(monkeypatch, load_bundle(recipe.init).processor, lambda id: TURNS)
     return replace(recipe, learning_rate=3e-2, group=4, rows=4, record=Record(log_every=1, save_every=10, keep=1))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cooper.training.sealing import last_whole
+from cooper.training.loop.sealing import last_whole
 
 WORKER = Path(__file__).with_name("grpo_worker.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from cooper.errors import CooperError
-from cooper.training.grpo import InterleavedGRPOTrainer
+from cooper.training.loop.sealing import last_whole
+from cooper.training.loop.trainer import Interrupted
+from cooper.training.loop.watching import read_metrics
 from cooper.training.recipe import Record
-from cooper.training.reinforcing import arguments, reinforce
-from cooper.training.sealing import last_whole
-from cooper.training.tasks import Tasks, order_of
-from cooper.training.trainer import Interrupted
-from cooper.training.watching import read_metrics
+from cooper.training.rl.run import arguments, reinforce
+from cooper.training.rl.tasks import Tasks, order_of
+from cooper.training.rl.trainer import InterleavedGRPOTrainer
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cooper.training.grpo import InterleavedGRPOTrainer
-from cooper.training.grpo_recipe import RewardSettings
-from cooper.training.reinforcing import reinforce
-from cooper.training.watching import read_metrics
+from cooper.training.loop.watching import read_metrics
+from cooper.training.rl.recipe import RewardSettings
+from cooper.training.rl.run import reinforce
+from cooper.training.rl.trainer import InterleavedGRPOTrainer
 
 
 class Given:
@@ -35,7 +35,7 @@ def generated(monkeypatch):
 
 def rewarding(monkeypatch, **terms):
     rewards = [Given(name, values) for name, values in terms.items()]
-    monkeypatch.setattr("cooper.training.reinforcing.rewards_of", lambda recipe, door, flags: rewards)
+    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags: rewards)
     monkeypatch.setattr(RewardSettings, "terms", dict.fromkeys(terms, 1.0))
 
 

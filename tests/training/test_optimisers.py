@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Muon
 
-from cooper.training.optimisers import Together, build_optimiser
-from cooper.training.sealing import last_whole
+from cooper.training.loop.optimisers import Together, build_optimiser
+from cooper.training.loop.sealing import last_whole
 from tests.networks import tiny_model
 
 from .toy import ToyObjective, lines, make_batch, toy_plan, trained

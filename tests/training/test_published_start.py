@@ -11,9 +11,9 @@ from PIL import Image
 from cooper.scenes.room.render import SceneRecord, stage_scene
 from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
-from cooper.training.checkpoints import load_bundle
-from cooper.training.stage_rows import ROOM_M, room_modalities
-from cooper.training.watching import read_metrics
+from cooper.training.bundles import load_bundle
+from cooper.training.loop.watching import read_metrics
+from cooper.training.stages.rows import ROOM_M, room_modalities
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 from tests.parity.conftest import golden_dir  # noqa: F401 - where the golden checkpoint lies
 

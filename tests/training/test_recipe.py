@@ -7,14 +7,14 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.files.values import read_recipe
-from cooper.training.amg import AmgRecipe
-from cooper.training.autoencoder import AutoencoderRecipe
-from cooper.training.grpo_recipe import GrpoRecipe
+from cooper.training.loop.folder import plain
 from cooper.training.recipe import Optimiser, Record
-from cooper.training.reinforcing import arguments
+from cooper.training.rl.recipe import GrpoRecipe
+from cooper.training.rl.run import arguments
 from cooper.training.run import train
-from cooper.training.run_folder import plain
-from cooper.training.sft import SftRecipe
+from cooper.training.stages.autoencoder import AutoencoderRecipe
+from cooper.training.stages.maps import AmgRecipe
+from cooper.training.stages.reasoning import SftRecipe
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "nano"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cooper.files.values import read_recipe
-from cooper.training.amg import AmgRecipe
-from cooper.training.grpo_recipe import GrpoRecipe
-from cooper.training.sft import SftRecipe
+from cooper.training.rl.recipe import GrpoRecipe
+from cooper.training.stages.maps import AmgRecipe
+from cooper.training.stages.reasoning import SftRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = {"amg": AmgRecipe, "sft": SftRecipe, "grpo": GrpoRecipe}

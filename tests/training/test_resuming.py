@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from cooper.errors import CooperError
 from cooper.files.locks import held
 from cooper.model.vae import Autoencoder
-from cooper.training.checkpoints import Bundle, TrainedAutoencoder, save_autoencoder, save_bundle
-from cooper.training.run_folder import plain
-from cooper.training.sealing import MANIFEST_FILE, STATE_FILE, fault_of, last_whole
-from cooper.training.trainer import Interrupted
-from cooper.training.watching import read_metrics
+from cooper.training.bundles import Bundle, TrainedAutoencoder, save_autoencoder, save_bundle
+from cooper.training.loop.folder import plain
+from cooper.training.loop.sealing import MANIFEST_FILE, STATE_FILE, fault_of, last_whole
+from cooper.training.loop.trainer import Interrupted
+from cooper.training.loop.watching import read_metrics
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 
 from .conftest import MODALITIES, SHAPE

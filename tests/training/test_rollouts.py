@@ -17,7 +17,7 @@ from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
 from cooper.trace.example import example
 from cooper.trace.trace import Trace
-from cooper.training.sampler import Sampler
+from cooper.training.rl.sampler import Sampler
 from tests.training.rollout_groups import (
     ANSWER,
     CUT,
@@ -139,8 +139,8 @@ def test_noise_and_guidance_do_not_go_together(door):
 def test_gradients_reach_words_and_drawing(door):
     options = replace(door.options(), map_noise=0.6)
     rollouts = scripted(door, item(), ([DEPTH, ANSWER],), options)
-    from cooper.training.policy import Policy, Words
-    from cooper.training.scoring import Scorer
+    from cooper.training.rl.policy import Policy, Words
+    from cooper.training.rl.scoring import Scorer
 
     parts = door.engine.parts
     scorer = Scorer(parts.layout.processor.geometry, Words(parts.layout.processor.vocabulary))

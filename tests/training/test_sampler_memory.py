@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cooper.reasoning.engine import Engine
-from cooper.training.sampler import Sampler
+from cooper.training.rl.sampler import Sampler
 from tests.training.rollout_groups import check_scorer_is_sampler, item, tiny_door
 
 ON_A_CPU = RuntimeError(

@@ -9,9 +9,9 @@ from PIL import Image
 from cooper.cli.main import main  # noqa: F401 - the door imports
 from cooper.errors import CooperError
 from cooper.reasoning.cooper import Cooper
-from cooper.training.checkpoints import load_vision
+from cooper.training.bundles import load_vision
+from cooper.training.loop.watching import read_metrics
 from cooper.training.run import train
-from cooper.training.watching import read_metrics
 
 from .conftest import MODALITIES, SHAPE, SIDE
 
@@ -27,7 +27,7 @@ def _recipe(folder: Path, name: str, values: dict[str, object]) -> Path:
 
 @pytest.mark.slow
 def test_four_stages_make_a_model_that_answers(scene_folder: Path, tmp_path: Path):
-    from cooper.training.run_folder import plain
+    from cooper.training.loop.folder import plain
 
     data = {"data": str(scene_folder), "val": str(scene_folder)}
     vae = {"base_channels": 8, "channel_multipliers": [1, 2], "blocks_per_level": 1, "latent_channels": 2}

@@ -10,11 +10,11 @@ from cooper.files.pictures import GREY
 from cooper.perception import build_modalities
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment
-from cooper.training.checkpoints import Bundle
-from cooper.training.latents import PictureKey
-from cooper.training.packed import MapRows
+from cooper.training.bundles import Bundle
 from cooper.training.recipe import Optimiser
-from cooper.training.sft import SftRecipe, TraceBatches, TraceRows
+from cooper.training.stages.latents import PictureKey
+from cooper.training.stages.objective import MapRows
+from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
 
 from .conftest import MODALITIES
 

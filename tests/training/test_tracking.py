@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cooper.training.checkpoints import load_bundle
-from cooper.training.reinforcing import reinforce
+from cooper.training.bundles import load_bundle
+from cooper.training.rl.run import reinforce
 from tests.training.grpo_runs import lines, script
 from tests.training.rollout_groups import ANSWER, DEPTH, PARTS
 

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.training.averaging import Average
-from cooper.training.sealing import last_whole
-from cooper.training.trainer import PackedTrainer
+from cooper.training.loop.averaging import Average
+from cooper.training.loop.sealing import last_whole
+from cooper.training.loop.trainer import PackedTrainer
 
 from .toy import ToyBatch, ToyObjective, lines, toy_plan, trained
 

@@ -11,12 +11,12 @@ from rich.console import Console
 from trl import GRPOTrainer
 
 from cooper.errors import CooperError
-from cooper.training.grpo_recipe import LoraSettings
-from cooper.training.grpo_samples import fault_folder
-from cooper.training.reinforcing import arguments, reinforce
-from cooper.training.sealing import last_whole
-from cooper.training.trainer import PackedTrainer
-from cooper.training.watching import Watching, read_metrics
+from cooper.training.loop.sealing import last_whole
+from cooper.training.loop.trainer import PackedTrainer
+from cooper.training.loop.watching import Watching, read_metrics
+from cooper.training.rl.recipe import LoraSettings
+from cooper.training.rl.run import arguments, reinforce
+from cooper.training.rl.samples import fault_folder
 from tests.training.toy import ToyObjective, toy_plan
 
 

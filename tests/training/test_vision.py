@@ -12,7 +12,7 @@ from cooper.model.vit import Vit
 from cooper.perception import build_modalities
 from cooper.scenes.arrays import ScenePictures
 from cooper.scenes.room.catalogue import CLASS_NAMES, COLOURS, MATERIALS
-from cooper.training.checkpoints import (
+from cooper.training.bundles import (
     Bundle,
     TrainedVision,
     load_autoencoder,
@@ -21,9 +21,9 @@ from cooper.training.checkpoints import (
     save_vision,
     with_vision,
 )
-from cooper.training.packed import LossWeights, PackedObjective
 from cooper.training.recipe import Optimiser
-from cooper.training.vision import NOTHING, Shown, VisionBatches, VisionObjective, VisionRecipe, vision_scores
+from cooper.training.stages.objective import LossWeights, PackedObjective
+from cooper.training.stages.vision import NOTHING, Shown, VisionBatches, VisionObjective, VisionRecipe, vision_scores
 
 from .conftest import MODALITIES, SHAPE
 

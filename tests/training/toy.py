@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cooper.data.batches import rng_of
+from cooper.training.loop.trainer import Interrupted, Objective, PackedTrainer, Plan
+from cooper.training.loop.watching import Watching
 from cooper.training.recipe import Optimiser, Record
-from cooper.training.trainer import Interrupted, Objective, PackedTrainer, Plan
-from cooper.training.watching import Watching
 
 
 @dataclass(frozen=True, eq=False)

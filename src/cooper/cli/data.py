@@ -38,7 +38,7 @@ def flags(
     from cooper.curation.flags import FlagSettings, flag_questions, open_flags
     from cooper.files.locks import held
     from cooper.reasoning.cooper import Cooper
-    from cooper.training.tasks import source_of
+    from cooper.training.rl.tasks import source_of
 
     if per_scene < 1:
         raise CooperError(f"per_scene must be at least 1, got {per_scene}")

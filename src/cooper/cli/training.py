@@ -36,8 +36,8 @@ def train(
     from transformers.utils import logging
 
     from cooper.evaluation.runs.processes import Share
+    from cooper.training.loop.trainer import Interrupted
     from cooper.training.run import train as run
-    from cooper.training.trainer import Interrupted
 
     logging.disable_progress_bar()  # the run prints its own lines
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\..*")  # names that libraries will change

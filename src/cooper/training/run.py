@@ -19,16 +19,7 @@ from cooper.scenes.arrays import load_pictures
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.store import SceneSet
 from cooper.trace.prompts import DEFAULT
-from cooper.training.amg import AmgRecipe, MapBatches, contact_sheet
-from cooper.training.answering import AnswerExam
-from cooper.training.autoencoder import (
-    AutoencoderObjective,
-    AutoencoderRecipe,
-    Crops,
-    measured_geometry,
-    reconstruction_scores,
-)
-from cooper.training.checkpoints import (
+from cooper.training.bundles import (
     Bundle,
     TrainedAutoencoder,
     TrainedVision,
@@ -42,17 +33,26 @@ from cooper.training.checkpoints import (
     save_vision,
     with_vision,
 )
-from cooper.training.corpus import corpus
-from cooper.training.curves import draw_curves
-from cooper.training.grpo_recipe import GrpoRecipe
-from cooper.training.packed import PackedObjective
-from cooper.training.run_folder import MODEL_FOLDER, enter, finish, is_finished, plain
-from cooper.training.sft import SftRecipe, TraceBatches, TraceRows
-from cooper.training.stage_rows import grey_latent, map_exam, map_rows, room_modalities
-from cooper.training.tokenizer import save_tokenizer, train_tokenizer
-from cooper.training.trainer import PackedTrainer, Plan
-from cooper.training.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
-from cooper.training.watching import METRICS_FILE, Evaluating, Tracking, Watching
+from cooper.training.loop.curves import draw_curves
+from cooper.training.loop.folder import MODEL_FOLDER, enter, finish, is_finished, plain
+from cooper.training.loop.trainer import PackedTrainer, Plan
+from cooper.training.loop.watching import METRICS_FILE, Evaluating, Tracking, Watching
+from cooper.training.rl.recipe import GrpoRecipe
+from cooper.training.stages.autoencoder import (
+    AutoencoderObjective,
+    AutoencoderRecipe,
+    Crops,
+    measured_geometry,
+    reconstruction_scores,
+)
+from cooper.training.stages.exam import AnswerExam
+from cooper.training.stages.maps import AmgRecipe, MapBatches, contact_sheet
+from cooper.training.stages.objective import PackedObjective
+from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
+from cooper.training.stages.rows import grey_latent, map_exam, map_rows, room_modalities
+from cooper.training.stages.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
+from cooper.training.start.corpus import corpus
+from cooper.training.start.tokenizer import save_tokenizer, train_tokenizer
 
 
 def train(stage: str, config: str | Path, overrides: Sequence[str] = (), force: bool = False) -> Path:
@@ -213,6 +213,6 @@ def _sft(recipe: SftRecipe) -> Path:
 
 def _grpo(recipe: GrpoRecipe) -> Path:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is experimental there; its signature is tested here
-    from cooper.training.reinforcing import reinforce
+    from cooper.training.rl.run import reinforce
 
     return reinforce(recipe, plain(recipe))

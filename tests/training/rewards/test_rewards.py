@@ -13,10 +13,10 @@ from cooper.evaluation.runs.answering import Item
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import MapStep, Question, Step, TextStep
 from cooper.trace.trace import Trace
-from cooper.training.rewards.answer import AnswerReward, JudgedAnswerReward
-from cooper.training.rewards.exploration import ExplorationReward, exploration_step
-from cooper.training.rewards.format import FormatReward
-from cooper.training.rewards.reward import as_trl
+from cooper.training.rl.rewards.answer import AnswerReward, JudgedAnswerReward
+from cooper.training.rl.rewards.exploration import ExplorationReward, exploration_step
+from cooper.training.rl.rewards.format import FormatReward
+from cooper.training.rl.rewards.reward import as_trl
 from tests.networks import picture
 
 TAGS = tuple(DEFAULT.tags.values())

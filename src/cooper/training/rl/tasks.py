@@ -16,8 +16,8 @@ from cooper.evaluation.suites.scenes import item_of
 from cooper.scenes.questions.categories import questions_of
 from cooper.scenes.questions.question import SceneQuestion
 from cooper.scenes.store import SceneSet
-from cooper.training.rollouts import Rollout
-from cooper.training.sampler import Sampler
+from cooper.training.rl.rollouts import Rollout
+from cooper.training.rl.sampler import Sampler
 
 
 class Source(Protocol):

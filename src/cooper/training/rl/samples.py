@@ -10,9 +10,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from cooper.curation.counts import FLAGS
 from cooper.trace.page import write_page
 from cooper.trace.steps import MapStep, Step
-from cooper.training.curves import draw_curves, draw_together
-from cooper.training.rollouts import Rollout
-from cooper.training.watching import METRICS_FILE
+from cooper.training.loop.curves import draw_curves, draw_together
+from cooper.training.loop.watching import METRICS_FILE
+from cooper.training.rl.rollouts import Rollout
 
 FOLDER = "samples"
 TOOL_USE = ("maps/drawing", *(f"maps/drawing_{flag}" for flag in FLAGS))

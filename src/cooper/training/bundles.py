@@ -26,7 +26,7 @@ from cooper.reasoning.cooper import Cooper
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import FILE_NAME as PROMPTS_FILE
 from cooper.trace.prompts import Prompts
-from cooper.training.tokenizer import save_tokenizer
+from cooper.training.start.tokenizer import save_tokenizer
 
 EYES = ("vit.", "connector.")  # what a new picture tower brings, and what must be learnt anew behind it
 QUERY_KEY_LIKENESS = 0.9  # correlation of query and key weights of a fresh network

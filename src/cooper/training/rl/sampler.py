@@ -17,7 +17,7 @@ from cooper.reasoning.questions import requests_of
 from cooper.sequence.layout import LatentOf
 from cooper.trace.steps import MapStep
 from cooper.trace.trace import Trace
-from cooper.training.rollouts import Rollout, rollouts_of
+from cooper.training.rl.rollouts import Rollout, rollouts_of
 
 
 @dataclass(eq=False)

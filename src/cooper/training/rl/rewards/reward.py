@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from cooper.evaluation.runs.answering import Item
 from cooper.trace.trace import Trace
-from cooper.training.rollouts import Rollout
+from cooper.training.rl.rollouts import Rollout
 
 
 class Reward(Protocol):

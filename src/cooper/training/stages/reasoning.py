@@ -30,9 +30,9 @@ from cooper.sequence.segments import Segment
 from cooper.trace.prompts import MODES
 from cooper.trace.steps import MapStep, Mode, Question
 from cooper.trace.trace import Trace
-from cooper.training.latents import PictureKey
-from cooper.training.packed import Draws, LossWeights, MapRows
 from cooper.training.recipe import Optimiser, Record, check_map_names, check_mixture
+from cooper.training.stages.latents import PictureKey
+from cooper.training.stages.objective import Draws, LossWeights, MapRows
 
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 GROUNDING = "grounding"  # lessons in looking, in words

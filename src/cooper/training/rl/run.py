@@ -23,25 +23,25 @@ from cooper.reasoning.options import Options
 from cooper.reasoning.text import Sampling
 from cooper.scenes.arrays import load_pictures
 from cooper.scenes.store import SceneSet
-from cooper.training.answering import AnswerExam
-from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
-from cooper.training.grpo import InterleavedGRPOTrainer, Reinforcing
-from cooper.training.grpo_recipe import GrpoRecipe, LoraSettings
-from cooper.training.grpo_samples import Showing, draw_run
-from cooper.training.packed import freeze
-from cooper.training.policy import Policy, Words
-from cooper.training.rewards.answer import AnswerReward, JudgedAnswerReward
-from cooper.training.rewards.exploration import ExplorationReward
-from cooper.training.rewards.format import FormatReward
-from cooper.training.rewards.reward import Reward
-from cooper.training.run_folder import MODEL_FOLDER
-from cooper.training.sampler import Sampler
-from cooper.training.scoring import Scorer
-from cooper.training.sealing import Sealing, resume_point
-from cooper.training.sharding import is_sharded, whole_weights
-from cooper.training.tasks import Source, Tasks, order_of, source_of
-from cooper.training.trainer import Finite, Interrupted, Stopping
-from cooper.training.watching import Evaluating, Tracking, Watching
+from cooper.training.bundles import Bundle, load_bundle, save_bundle
+from cooper.training.loop.folder import MODEL_FOLDER
+from cooper.training.loop.sealing import Sealing, resume_point
+from cooper.training.loop.trainer import Finite, Interrupted, Stopping
+from cooper.training.loop.watching import Evaluating, Tracking, Watching
+from cooper.training.rl.policy import Policy, Words
+from cooper.training.rl.recipe import GrpoRecipe, LoraSettings
+from cooper.training.rl.rewards.answer import AnswerReward, JudgedAnswerReward
+from cooper.training.rl.rewards.exploration import ExplorationReward
+from cooper.training.rl.rewards.format import FormatReward
+from cooper.training.rl.rewards.reward import Reward
+from cooper.training.rl.sampler import Sampler
+from cooper.training.rl.samples import Showing, draw_run
+from cooper.training.rl.scoring import Scorer
+from cooper.training.rl.sharding import is_sharded, whole_weights
+from cooper.training.rl.tasks import Source, Tasks, order_of, source_of
+from cooper.training.rl.trainer import InterleavedGRPOTrainer, Reinforcing
+from cooper.training.stages.exam import AnswerExam
+from cooper.training.stages.objective import freeze
 
 EXAM_SCENES = 100
 

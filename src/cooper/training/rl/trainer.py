@@ -19,15 +19,15 @@ from trl.models import unwrap_model_for_generation
 
 from cooper.data.batches import rng_of
 from cooper.errors import CooperError
-from cooper.training.grpo_figures import Timing, figures_of, log_each, stds_in_groups
-from cooper.training.grpo_samples import Sampled, fault_folder, keep
-from cooper.training.policy import Policy
-from cooper.training.rewards.reward import Reward, as_trl
-from cooper.training.rollouts import Rollout
-from cooper.training.sampler import Sampler
-from cooper.training.scoring import Scorer
-from cooper.training.sharding import gathered
-from cooper.training.tasks import Tasks
+from cooper.training.rl.figures import Timing, figures_of, log_each, stds_in_groups
+from cooper.training.rl.policy import Policy
+from cooper.training.rl.rewards.reward import Reward, as_trl
+from cooper.training.rl.rollouts import Rollout
+from cooper.training.rl.sampler import Sampler
+from cooper.training.rl.samples import Sampled, fault_folder, keep
+from cooper.training.rl.scoring import Scorer
+from cooper.training.rl.sharding import gathered
+from cooper.training.rl.tasks import Tasks
 
 
 @dataclass(frozen=True, eq=False)

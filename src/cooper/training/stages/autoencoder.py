@@ -20,8 +20,8 @@ from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
 from cooper.scenes.arrays import KINDS, DrawnMaps, ScenePictures, map_scores, to_pixels
+from cooper.training.loop.trainer import Objective
 from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
-from cooper.training.trainer import Objective
 
 MOST_LEVELS = 8  # of the autoencoder
 

@@ -10,8 +10,8 @@ from cooper.model.flow import noisy_step
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Geometry, Row, pack
 from cooper.sequence.segments import TextSegment
-from cooper.training.policy import Scores, Words
-from cooper.training.rollouts import Drawing, Rollout, row_of
+from cooper.training.rl.policy import Scores, Words
+from cooper.training.rl.rollouts import Drawing, Rollout, row_of
 
 Forward = Callable[[PackedSequence, Words], Scores]  # a policy, or whatever wraps one
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cooper.training.watching import read_metrics
+from cooper.training.loop.watching import read_metrics
 
 Points = tuple[np.ndarray, np.ndarray]  # steps and values
 MANY = 20  # points, from which on a running mean over a tenth of them is drawn

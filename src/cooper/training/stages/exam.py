@@ -15,7 +15,7 @@ from cooper.scenes.arrays import ScenePictures
 from cooper.scenes.questions.categories import balanced_questions
 from cooper.scenes.questions.question import SceneQuestion
 from cooper.trace.steps import Mode, Question
-from cooper.training.checkpoints import Bundle
+from cooper.training.bundles import Bundle
 
 TURN_TOKENS = 128  # the longest turn that is waited for
 

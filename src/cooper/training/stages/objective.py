@@ -20,8 +20,8 @@ from cooper.sequence.packing import Row
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
 from cooper.trace.prompts import Prompts
-from cooper.training.latents import LatentStore, PictureKey
-from cooper.training.trainer import Objective
+from cooper.training.loop.trainer import Objective
+from cooper.training.stages.latents import LatentStore, PictureKey
 
 Draws = Annotated[int, AtLeast(1), AtMost(64)]  # noised copies of one target
 

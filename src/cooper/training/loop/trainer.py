@@ -19,10 +19,10 @@ from transformers.trainer_utils import SaveStrategy
 
 from cooper.data.batches import Batches, Share
 from cooper.errors import CooperError
-from cooper.training.averaging import Average
-from cooper.training.optimisers import build_optimiser
+from cooper.training.loop.averaging import Average
+from cooper.training.loop.optimisers import build_optimiser
+from cooper.training.loop.sealing import STATE_FILE, Sealing, resume_point
 from cooper.training.recipe import Optimiser, Record
-from cooper.training.sealing import STATE_FILE, Sealing, resume_point
 
 WEIGHTS_FILE = "model.safetensors"
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cooper.curation.counts import FLAGS
-from cooper.training.rollouts import Rollout
-from cooper.training.sampler import Sampler
-from cooper.training.tasks import Tasks
+from cooper.training.rl.rollouts import Rollout
+from cooper.training.rl.sampler import Sampler
+from cooper.training.rl.tasks import Tasks
 
 
 def figures_of(rollouts: Sequence[Rollout], tasks: Tasks, sampler: Sampler, processes: int) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""Make the bundled model of a finished run: `python -m cooper.training.bundling RUN/model src/cooper/assets/nano`.
+"""Make the bundled model of a finished run: `python -m cooper.training.start.bundling RUN/model src/cooper/assets/nano`.
 
 Words and drawing may have been trained apart, each with the other expert frozen: a third argument names the checkpoint whose
 drawing expert is taken.
@@ -11,7 +11,7 @@ import torch
 
 from cooper.errors import CooperError
 from cooper.model.cooper import CooperModel
-from cooper.training.checkpoints import Bundle, load_bundle, save_bundle
+from cooper.training.bundles import Bundle, load_bundle, save_bundle
 
 LIMIT_MB = 24
 DRAWING = ("gen", "latent_in", "latent_out", "time_embedder")  # parts of the names of what only drawing trains
@@ -49,7 +49,7 @@ def take_drawing(network: CooperModel, other: CooperModel) -> None:
 
 def main() -> None:
     if len(sys.argv) not in (3, 4):
-        sys.exit("usage: python -m cooper.training.bundling MODEL OUT [DRAWING]")
+        sys.exit("usage: python -m cooper.training.start.bundling MODEL OUT [DRAWING]")
     try:
         print(f"{bundle(*map(Path, sys.argv[1:])) / 1e6:.1f} MB")
     except CooperError as error:

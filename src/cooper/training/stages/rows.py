@@ -15,11 +15,11 @@ from cooper.perception import Modality, build_modalities
 from cooper.perception.depth import DepthModality
 from cooper.scenes.arrays import load_pictures
 from cooper.scenes.store import SceneSet
-from cooper.training.amg import AmgRecipe, MapExam, exam_settings
-from cooper.training.checkpoints import Bundle
-from cooper.training.latents import LatentStore
-from cooper.training.packed import MapRows, Noise
-from cooper.training.sft import SftRecipe
+from cooper.training.bundles import Bundle
+from cooper.training.stages.latents import LatentStore
+from cooper.training.stages.maps import AmgRecipe, MapExam, exam_settings
+from cooper.training.stages.objective import MapRows, Noise
+from cooper.training.stages.reasoning import SftRecipe
 
 ROOM_M = (0.3, 8.0)  # depth of rendered rooms
 

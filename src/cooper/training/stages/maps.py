@@ -23,10 +23,10 @@ from cooper.scenes.arrays import DrawnMaps, ScenePictures, map_scores
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import pack
 from cooper.sequence.segments import TextSegment, tokens_latent
-from cooper.training.checkpoints import Bundle, NetworkShape
-from cooper.training.latents import PictureKey
-from cooper.training.packed import Draws, LossWeights, MapRows
+from cooper.training.bundles import Bundle, NetworkShape
 from cooper.training.recipe import Optimiser, Record, check_map_names
+from cooper.training.stages.latents import PictureKey
+from cooper.training.stages.objective import Draws, LossWeights, MapRows
 
 
 @dataclass(frozen=True)

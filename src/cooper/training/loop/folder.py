@@ -16,7 +16,7 @@ from cooper.files.folders import output_folder
 from cooper.files.plain import read_plain
 from cooper.files.rows import write_whole
 from cooper.files.values import build, shown
-from cooper.training.sealing import checkpoints, step_of
+from cooper.training.loop.sealing import checkpoints, step_of
 
 RECIPE_FILE = "recipe.yaml"
 FINISHED_FILE = "finished.json"

@@ -33,8 +33,8 @@ from cooper.scenes.room.catalogue import CLASS_NAMES, COLOURS, MATERIALS, SHAPES
 from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
+from cooper.training.loop.trainer import Objective
 from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
-from cooper.training.trainer import Objective
 
 NOTHING = -100  # not asked, as cross-entropy ignores it
 ANSWERS = (len(CLASS_NAMES), len(COLOURS), len(MATERIALS), 1)  # the last one is the logarithm of metres

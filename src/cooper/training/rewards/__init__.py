@@ -1,1 +1,0 @@
-"""Rewards of reinforcement learning: pure functions of one question and its group of traces."""
