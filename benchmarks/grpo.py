@@ -19,7 +19,7 @@ from PIL import Image
 
 from cooper.evaluation.runs.answering import Item
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.text import Sampling
+from cooper.reasoning.decoding import Sampling
 from cooper.trace.steps import Question
 from cooper.training.rl.policy import Policy, Words
 from cooper.training.rl.rollouts import Rollout

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from cooper.files.pictures import Picture
     from cooper.perception.modality import Reading
     from cooper.reasoning.cooper import Cooper
+    from cooper.reasoning.decoding import Sampling
     from cooper.reasoning.events import Event
     from cooper.reasoning.options import Options
-    from cooper.reasoning.text import Sampling
     from cooper.trace.example import example
     from cooper.trace.steps import Mode, Question
     from cooper.trace.trace import Trace
@@ -29,7 +29,7 @@ _PLACES = {
     "Options": "cooper.reasoning.options",
     "Question": "cooper.trace.trace",
     "Reading": "cooper.perception.modality",
-    "Sampling": "cooper.reasoning.text",
+    "Sampling": "cooper.reasoning.decoding",
     "Trace": "cooper.trace.trace",
     "example": "cooper.trace.example",
 }

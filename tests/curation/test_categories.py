@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from cooper.cli.main import app
 from cooper.curation.categories import category_flag, category_gains, points
-from cooper.curation.counts import Counts
 from cooper.curation.flags import FlagSettings, flag_questions, read_flags
+from cooper.curation.gains import Counts
 from cooper.evaluation.figures.statistics import Estimate
 from tests.training.rollout_groups import tiny_door
 

@@ -11,8 +11,8 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.files.values import Above, AtLeast, AtMost, Seed, check_fields, checked, read_recipe
+from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options, read_inference
-from cooper.reasoning.text import Sampling
 
 
 @dataclass(frozen=True)

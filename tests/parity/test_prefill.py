@@ -11,8 +11,8 @@ from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import Branches, branches, guided, schedule
 from cooper.reasoning.context import EMPTY, Context, begin, bind, extend
-from cooper.reasoning.image import Drawer, Drawn, draw
-from cooper.reasoning.text import Sampling, Seeded, Writer, Written, write_turns
+from cooper.reasoning.decoding import Sampling, Seeded, Writer, Written, write_turns
+from cooper.reasoning.denoising import Drawer, Drawn, draw
 from cooper.sequence.packing import Row, pack, pack_tokens
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, tokens_latent

@@ -10,7 +10,7 @@ import torch
 from cooper.errors import CooperError
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.text import Sampling
+from cooper.reasoning.decoding import Sampling
 from cooper.trace.asked import question_of
 from cooper.trace.prompts import DEFAULT
 from tests.networks import picture, tiny_model, tiny_processor

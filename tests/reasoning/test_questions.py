@@ -11,8 +11,8 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.perception.modality import Reading
 from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Inference, Options
-from cooper.reasoning.text import Sampling
 from cooper.trace.steps import Question
 
 RNG = np.random.default_rng(3)

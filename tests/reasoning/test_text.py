@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cooper.reasoning.text import Sampling, Seeded, sample
+from cooper.reasoning.decoding import Sampling, Seeded, sample
 
 P = torch.tensor([[0.5, 0.3, 0.2]]).log()
 

@@ -13,8 +13,8 @@ from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
 from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options
-from cooper.reasoning.text import Sampling
 from cooper.scenes.arrays import ScenePictures
 from cooper.training.bundles import Bundle, load_bundle
 from cooper.training.loop.averaging import Average

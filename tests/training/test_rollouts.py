@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cooper.errors import CooperError
 from cooper.model.flow import noisy_step
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.text import Sampling
+from cooper.reasoning.decoding import Sampling
 from cooper.trace.example import example
 from cooper.trace.trace import Trace
 from cooper.training.rl.sampler import Sampler

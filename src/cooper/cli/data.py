@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cooper.cli.once import OnceCommand
-from cooper.curation.counts import By
+from cooper.curation.gains import By
 from cooper.errors import CooperError
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
@@ -34,8 +34,8 @@ def flags(
     """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
     from cooper.curation.categories import category_flag, category_gains, points
     from cooper.curation.chance import luck_of, read_counts
-    from cooper.curation.counts import read_flag_rows
     from cooper.curation.flags import FlagSettings, flag_questions, open_flags
+    from cooper.curation.gains import read_flag_rows
     from cooper.files.locks import held
     from cooper.reasoning.cooper import Cooper
     from cooper.training.rl.tasks import source_of

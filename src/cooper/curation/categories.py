@@ -6,7 +6,7 @@ A few answers of one question tell little (`chance.py`); the hundreds of a categ
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cooper.curation.counts import Counts, Flag
+from cooper.curation.gains import Counts, Flag
 from cooper.evaluation.figures.statistics import Estimate, bounded_mean
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cooper.curation.counts import Counts, Flag, read_flag_rows
+from cooper.curation.gains import Counts, Flag, read_flag_rows
 
 DEALS = 200
 

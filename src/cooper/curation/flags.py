@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cooper.curation.categories import category_flag, category_gains
-from cooper.curation.counts import FLAGS, By, Counts, Flag, read_flag_rows
+from cooper.curation.gains import FLAGS, By, Counts, Flag, read_flag_rows
 from cooper.errors import CooperError
 from cooper.evaluation.report.charts import share_chart
 from cooper.evaluation.runs.answering import Item, answer_row
@@ -24,7 +24,7 @@ from cooper.files.arguments import seed_of
 from cooper.files.locks import held
 from cooper.files.rows import Row, append_rows, batches, read_rows, write_whole
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.text import Sampling
+from cooper.reasoning.decoding import Sampling
 from cooper.trace.trace import Trace
 
 FILE = "flags.jsonl"

@@ -20,13 +20,13 @@ from cooper.model.cooper import CooperModel
 from cooper.model.devices import Device
 from cooper.perception.depth import PointCloud, intrinsics_of, point_cloud
 from cooper.perception.modality import Modality, Reading, build_modalities
+from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
 from cooper.reasoning.familiarity import notes_on
 from cooper.reasoning.options import Inference, Options
 from cooper.reasoning.questions import MOST_TOKENS, checked_questions, known_maps, requests_of
 from cooper.reasoning.session import Parts
-from cooper.reasoning.text import Sampling
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import question_of

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from cooper.perception.modality import Modality
+from cooper.reasoning.denoising import Drawer, Drawn, Progress, draw
 from cooper.reasoning.events import DrawingProgress, Event, StepDone
-from cooper.reasoning.image import Drawer, Drawn, Progress, draw
 from cooper.reasoning.session import Parts, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
 from cooper.trace.steps import MapStep, Question, TextStep

@@ -12,8 +12,8 @@ from cooper.errors import CooperError
 from cooper.files.arguments import shown, whole, words
 from cooper.files.pictures import opened
 from cooper.perception.modality import Modality, Reading
+from cooper.reasoning.decoding import Seeded
 from cooper.reasoning.options import Options, Request
-from cooper.reasoning.text import Seeded
 from cooper.trace.asked import said_text, subject_of
 from cooper.trace.steps import Part, Question
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from cooper.reasoning.answer_guide import AnswerGuide
+from cooper.reasoning.decoding import NewToken, Writer, Written, write_turns
 from cooper.reasoning.events import Event, StepDone, TextDelta
 from cooper.reasoning.session import Sample, Session
-from cooper.reasoning.text import NewToken, Writer, Written, write_turns
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import Segment, TextSegment
 from cooper.trace.grammar import Answer, Perceive, parse_turn

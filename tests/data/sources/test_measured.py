@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cooper.data.sources.depth_pairs import Box
 from cooper.data.sources.hypersim import plane_depth, ray_cosines, read_hypersim
 from cooper.data.sources.kitti import GARG, read_kitti
-from cooper.data.sources.measured import Box
 from cooper.data.sources.nyu import read_nyu
 from cooper.data.sources.virtual_kitti import read_virtual_kitti
 from cooper.errors import CooperError

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from cooper.data.sources.measured import read_text, stored_pixels
+from cooper.data.sources.depth_pairs import read_text, stored_pixels
 from cooper.data.sources.truths import SegmentationSet
 from cooper.errors import CooperError
 from cooper.files.pictures import read_image

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from cooper.data.sources.measured import DepthSet, items_of, listed_pairs, paired, png_metres
+from cooper.data.sources.depth_pairs import DepthSet, items_of, listed_pairs, paired, png_metres
 from cooper.errors import CooperError
 
 FOCAL = 886.81  # px, for pictures of 1024 x 768

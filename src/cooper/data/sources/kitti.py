@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cooper.data.sources.measured import KITTI_WINDOW, Box, DepthSet, items_of, listed_pairs, paired, png_metres
+from cooper.data.sources.depth_pairs import KITTI_WINDOW, Box, DepthSet, items_of, listed_pairs, paired, png_metres
 
 EIGEN = Box(0.3324324, 0.91351351, 0.0359477, 0.96405229)
 GARG = Box(0.40810811, 0.99189189, 0.03594771, 0.96405229)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cooper.data.sources.measured import Box, DepthSet, items_of, listed_pairs, paired, png_metres
+from cooper.data.sources.depth_pairs import Box, DepthSet, items_of, listed_pairs, paired, png_metres
 
 BOX = Box(45 / 480, 471 / 480, 41 / 640, 601 / 640)  # the part that Eigen et al. (2014) count
 

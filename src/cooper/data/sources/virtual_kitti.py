@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cooper.data.sources.measured import KITTI_WINDOW, DepthSet, items_of, listed_pairs, paired, png_metres
+from cooper.data.sources.depth_pairs import KITTI_WINDOW, DepthSet, items_of, listed_pairs, paired, png_metres
 
 
 def read_virtual_kitti(folder: Path) -> DepthSet:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cooper.data.sources.measured import DepthSet
+from cooper.data.sources.depth_pairs import DepthSet
 from cooper.data.sources.truths import SegmentationSet
 from cooper.evaluation.maps.scores import Truth
 from cooper.evaluation.suites.scenes import CONVENTIONS, scene_id, truth_of

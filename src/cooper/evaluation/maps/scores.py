@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
 from PIL import Image
 
-from cooper.data.sources.measured import Box
+from cooper.data.sources.depth_pairs import Box
 from cooper.data.sources.truths import DepthTruth, SegmentationTruth
 from cooper.errors import CooperError
 from cooper.evaluation.figures.statistics import Estimate, bounded_mean, plain_mean, resampled

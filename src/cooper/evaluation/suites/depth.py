@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cooper.data.sources.depth_pairs import DepthSet
 from cooper.data.sources.hypersim import read_hypersim
 from cooper.data.sources.kitti import read_kitti
-from cooper.data.sources.measured import DepthSet
 from cooper.data.sources.nyu import read_nyu
 from cooper.data.sources.truths import DepthTruth
 from cooper.data.sources.virtual_kitti import read_virtual_kitti

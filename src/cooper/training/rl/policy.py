@@ -12,7 +12,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
-from cooper.reasoning.text import word_logprobs
+from cooper.reasoning.decoding import word_logprobs
 from cooper.sequence.packed import PackedSequence
 
 

@@ -13,14 +13,14 @@ from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import GRPOConfig
 
-from cooper.curation.counts import Flag
 from cooper.curation.flags import read_flags
+from cooper.curation.gains import Flag
 from cooper.errors import CooperError
 from cooper.evaluation.judge.judge import Judge
 from cooper.files.values import checked
 from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options
-from cooper.reasoning.text import Sampling
 from cooper.scenes.arrays import load_pictures
 from cooper.scenes.store import SceneSet
 from cooper.training.bundles import Bundle, load_bundle, save_bundle

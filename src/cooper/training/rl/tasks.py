@@ -7,7 +7,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from cooper.curation.counts import Flag
+from cooper.curation.gains import Flag
 from cooper.data.batches import shuffled
 from cooper.errors import CooperError
 from cooper.evaluation.runs.answering import Item

@@ -10,7 +10,7 @@ from PIL import Image
 from cooper.evaluation.replies.answers import score
 from cooper.files.pictures import grey_picture
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.text import Sampling
+from cooper.reasoning.decoding import Sampling
 from cooper.scenes.arrays import ScenePictures
 from cooper.scenes.questions.categories import balanced_questions
 from cooper.scenes.questions.question import SceneQuestion

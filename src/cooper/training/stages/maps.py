@@ -18,7 +18,7 @@ from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed
 from cooper.model.config import DrawingDefaults
 from cooper.perception import Modality
 from cooper.reasoning.context import begin
-from cooper.reasoning.image import Drawer, Drawn, draw
+from cooper.reasoning.denoising import Drawer, Drawn, draw
 from cooper.scenes.arrays import DrawnMaps, ScenePictures, map_scores
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import pack
