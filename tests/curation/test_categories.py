@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from cooper.cli.main import app
 from cooper.curation.categories import category_flag, category_gains, points
 from cooper.curation.flags import FlagSettings, flag_questions, read_flags
-from cooper.curation.gains import Counts
+from cooper.curation.gains import DrawingCounts
 from cooper.evaluation.figures.statistics import Estimate
 from tests.training.rollout_groups import tiny_door
 
@@ -21,7 +21,7 @@ def rows(count: int) -> list[dict[str, object]]:
     rng = np.random.default_rng(0)
     return [
         {"id": f"{name}-{number}", "category": name, "flag": "boundary"}
-        | asdict(Counts(int(rng.binomial(4, drawn)), 4, int(rng.binomial(4, plain)), 4))
+        | asdict(DrawingCounts(int(rng.binomial(4, drawn)), 4, int(rng.binomial(4, plain)), 4))
         for name, (drawn, plain) in SHARES.items()
         for number in range(count)
     ]

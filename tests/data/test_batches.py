@@ -2,7 +2,7 @@
 
 import pytest
 
-from cooper.data.batches import Batches, Share, rng_of, shuffled
+from cooper.data.batches import Batches, BatchPart, rng_of, shuffled
 from cooper.data.mixture import Mixture
 from cooper.errors import CooperError
 
@@ -14,14 +14,14 @@ def test_every_split_covers_the_global_batch_once():
                 row
                 for rank in range(world)
                 for part in range(accumulation)
-                for row in Share(8, accumulation, rank, world).rows(step, part)
+                for row in BatchPart(8, accumulation, rank, world).rows(step, part)
             ]
             assert sorted(rows) == list(range(8 * step, 8 * step + 8))
 
 
 def test_a_batch_that_cannot_be_split_is_refused():
     with pytest.raises(CooperError, match="batch of 6"):
-        Share(6, 4)
+        BatchPart(6, 4)
 
 
 def test_each_item_comes_once_per_epoch_in_another_order():
@@ -31,7 +31,7 @@ def test_each_item_comes_once_per_epoch_in_another_order():
 
 
 def test_batches_start_at_the_step_that_is_asked_for():
-    share = Share(4, 2)
+    share = BatchPart(4, 2)
     whole = list(Batches(list, share, 5, lambda: 0))
     assert list(Batches(list, share, 5, lambda: 3)) == whole[6:]
 

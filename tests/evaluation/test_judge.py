@@ -11,7 +11,7 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import JudgeSettings, Verdict
-from cooper.evaluation.judge.judge import Counts, Judge
+from cooper.evaluation.judge.judge import Judge, JudgeCounts
 from tests.judge_server import KEY, Play, Server, completion, serving, settings_of
 
 
@@ -24,7 +24,7 @@ def server(monkeypatch) -> Iterator[Server]:
 def test_a_good_reply(server):
     judge = Judge(settings_of(server))
     assert judge.ask_all(["Is it right?"]) == [Verdict("yes", "", False, 7, 2)]
-    assert judge.counts == Counts(asked=1, tokens_in=7, tokens_out=2)
+    assert judge.counts == JudgeCounts(asked=1, tokens_in=7, tokens_out=2)
     request = server.requests[0]
     assert request["path"] == "/v1/chat/completions" and request["model"] == "big-judge"
     assert request["temperature"] == 0.0 and request["max_tokens"] == 1024
@@ -46,7 +46,7 @@ def test_equal_prompts_are_asked_once_and_order_is_kept(server):
     assert [verdict.reply for verdict in verdicts] == ["re a", "re b", "re a", "re c", "re b"]
     assert [verdict.cached for verdict in verdicts] == [False, False, True, False, True]
     assert sorted(server.prompts) == ["a", "b", "c"]
-    assert judge.counts == Counts(asked=3, cached=2, tokens_in=21, tokens_out=6)
+    assert judge.counts == JudgeCounts(asked=3, cached=2, tokens_in=21, tokens_out=6)
 
 
 def test_calls_at_once_share_requests_and_the_limit(server):
@@ -66,7 +66,7 @@ def test_calls_at_once_share_requests_and_the_limit(server):
     assert [verdict.cached for verdict in second] == [True, False, False]
     assert sorted(server.prompts) == list("abcdef")
     assert server.busiest == 3
-    assert judge.counts == Counts(asked=6, cached=1, tokens_in=42, tokens_out=12)
+    assert judge.counts == JudgeCounts(asked=6, cached=1, tokens_in=42, tokens_out=12)
 
 
 def test_one_call_given_up_does_not_harm_the_other(server):

@@ -10,7 +10,7 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge.cache import ReplyCache, StoredReply
-from cooper.evaluation.judge.judge import Counts, Judge
+from cooper.evaluation.judge.judge import Judge, JudgeCounts
 from tests.judge_server import Play, Server, completion, serving, settings_of
 
 
@@ -28,7 +28,7 @@ def test_a_second_judge_asks_nothing_twice(server, tmp_path):
     second = again.ask_all(["b\ud800", "a", "c"])
     assert [verdict.reply for verdict in second[:2]] == [first[1].reply, first[0].reply]
     assert [verdict.cached for verdict in second] == [True, True, False]
-    assert again.counts == Counts(asked=1, cached=2, tokens_in=7, tokens_out=2)
+    assert again.counts == JudgeCounts(asked=1, cached=2, tokens_in=7, tokens_out=2)
     assert len(server.requests) == 3
     for change in ({"model": "other"}, {"temperature": 0.5}, {"max_tokens": 5}):
         assert not Judge(replace(settings, **change)).ask_all(["a"])[0].cached

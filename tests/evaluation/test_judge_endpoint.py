@@ -11,7 +11,7 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import JudgeSettings, Verdict, read_completion, read_key, read_retry_after, shown_url
-from cooper.evaluation.judge.judge import Counts, Judge
+from cooper.evaluation.judge.judge import Judge, JudgeCounts
 from tests.judge_server import Play, Server, completion, expiring, in_turn, serving, settings_of
 
 
@@ -33,7 +33,7 @@ def test_a_slow_server_runs_out_of_time(server):
     judge = Judge(settings_of(server, timeout=0.1, retries=1))
     [verdict] = judge.ask_all(["?"])
     assert verdict == Verdict(None, f"{server.url} gave no whole reply within 0.1 s (tries: 2)")
-    assert judge.counts == Counts(asked=1, unreached=1)
+    assert judge.counts == JudgeCounts(asked=1, unreached=1)
 
 
 def test_a_server_that_drips_runs_out_of_time_too(server):
@@ -80,7 +80,7 @@ def test_what_stays_broken_is_no_reply_and_is_not_kept(server, tmp_path, play, s
     [verdict, same] = judge.ask_all(["?", "?"])
     assert verdict.reply is None and not verdict.cached and same == verdict
     assert re.search(said + r".*\(tries: 3\)$", verdict.error), verdict.error
-    assert judge.counts == Counts(asked=1, unreached=2)
+    assert judge.counts == JudgeCounts(asked=1, unreached=2)
     assert len(server.requests) == 3
     assert judge.ask_all(["?"]) == [Verdict("yes", "", False, 7, 2)]
     assert judge.counts.asked == 2

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cooper.evaluation.judge.judge import Counts, Judge
+from cooper.evaluation.judge.judge import Judge, JudgeCounts
 from tests.judge_server import Play, Server, settings_of
 from tests.judge_server import serving as started
 
@@ -38,7 +38,7 @@ def test_the_limit_of_tokens_goes_by_its_newer_name(server):
     judge = Judge(settings_of(server, retries=0, concurrency=1))
     assert judge.ask_all(["a", "b"])[1].reply == "yes"
     assert sent(server) == [{"temperature", "max_tokens"}, *[{"temperature", "max_completion_tokens"}] * 2]
-    assert server.requests[2]["max_completion_tokens"] == 1024 and judge.counts == Counts(2, tokens_in=14, tokens_out=4)
+    assert server.requests[2]["max_completion_tokens"] == 1024 and judge.counts == JudgeCounts(2, tokens_in=14, tokens_out=4)
     judge.ask_all(["c"])
     assert len(server.requests) == 4, "the next call knows"
 

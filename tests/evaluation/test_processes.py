@@ -9,7 +9,7 @@ import torch
 
 from cooper.errors import CooperError
 from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation
-from cooper.evaluation.runs.answering import KEY, Plan, answer_all, read_answers
+from cooper.evaluation.runs.answering import KEY, RunPlan, answer_all, read_answers
 from cooper.evaluation.runs.folder import gather_rows, open_run, parts_of, read_parts
 from cooper.evaluation.runs.processes import Share, wait_for_others
 from cooper.evaluation.suites.published import evaluate_published
@@ -17,8 +17,8 @@ from cooper.files.rows import append_rows, read_rows
 from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
 
 
-def plan(folder, share, **changes) -> Plan:
-    return Plan(
+def plan(folder, share, **changes) -> RunPlan:
+    return RunPlan(
         **{"modes": ("interleaved", "direct"), "seed": 0, "batch": 3, "out": folder, "quiet": True, "share": share} | changes
     )
 

@@ -10,7 +10,7 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.evaluation.figures.comparison import compare_runs
 from cooper.evaluation.judge.verdicts import judge_rows, laid_over
-from cooper.evaluation.runs.answering import Item, Plan, answer_all
+from cooper.evaluation.runs.answering import Item, RunPlan, answer_all
 from cooper.evaluation.suites.published import PublishedSettings, evaluate_published, limited
 from cooper.files.rows import read_rows
 from cooper.trace.steps import MapStep, Question, TextStep
@@ -105,7 +105,7 @@ def test_a_judge_grades_open_answers_and_reads_what_rules_cannot(tmp_path, monke
         _item(1, "MCQ", "left", choices=("left", "right")),
         _item(2, "Text", "blue", scoring="judge"),
     ]
-    rows = answer_all(Says("Hmm"), items, Plan(("direct",), 0, 4, tmp_path, quiet=True))
+    rows = answer_all(Says("Hmm"), items, RunPlan(("direct",), 0, 4, tmp_path, quiet=True))
     assert [row.unscored for row in rows] == [True, False, True]
     with pytest.raises(CooperError, match="which a judge must grade"):
         judge_rows(rows, items, None)

@@ -9,12 +9,12 @@ from cooper.evaluation.figures.summary import Report, summarise
 from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation
 from cooper.evaluation.maps.scores import depth_figures, segmentation_figures
 from cooper.evaluation.report.report import write_report
-from cooper.evaluation.runs.answering import Plan, answer_all
+from cooper.evaluation.runs.answering import RunPlan, answer_all
 
 
 @pytest.fixture
 def report(cooper, items, truths, conventions, tmp_path) -> Report:
-    plan = Plan(("interleaved", "perception", "direct"), 0, 8, tmp_path, quiet=True)
+    plan = RunPlan(("interleaved", "perception", "direct"), 0, 8, tmp_path, quiet=True)
     rows = answer_all(cooper, items, plan)
     summary = summarise(rows, {"benchmark": "scenes", "model": "nano <b>", "seed": 0})
     depth = depth_figures(draw_depth(cooper, truths, conventions, plan))
@@ -73,7 +73,7 @@ def test_a_report_of_maps_alone(report, tmp_path):
 
 def test_figures_without_rows_are_null(cooper, items, tmp_path):
     spatial = [item for item in items if item.group == "spatial"]
-    rows = answer_all(cooper, spatial, Plan(("direct",), 0, 8, tmp_path, quiet=True))
+    rows = answer_all(cooper, spatial, RunPlan(("direct",), 0, 8, tmp_path, quiet=True))
     write_report(summarise(rows, {}), tmp_path)
     stored = json.loads((tmp_path / "report.json").read_text())
     assert stored["modes"][0]["means"]["general"]["mean"] is None

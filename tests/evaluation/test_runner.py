@@ -6,14 +6,14 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation
-from cooper.evaluation.runs.answering import Plan, answer_all, check_modes
+from cooper.evaluation.runs.answering import RunPlan, answer_all, check_modes
 from cooper.files.rows import read_rows
 from cooper.trace.trace import Trace
 
 
-def plan(folder, **changes) -> Plan:
+def plan(folder, **changes) -> RunPlan:
     settings = {"modes": ("interleaved", "direct"), "seed": 0, "batch": 5, "out": folder, "quiet": True}
-    return Plan(**{**settings, **changes})
+    return RunPlan(**{**settings, **changes})
 
 
 def test_every_question_gets_one_row_per_mode(cooper, items, tmp_path):

@@ -12,7 +12,7 @@ from cooper.model.cooper import CooperModel
 from cooper.model.flow import Branches, branches, guided, schedule
 from cooper.reasoning.context import EMPTY, Context, begin, bind, extend
 from cooper.reasoning.decoding import Sampling, Seeded, Writer, Written, write_turns
-from cooper.reasoning.denoising import Drawer, Drawn, draw
+from cooper.reasoning.denoising import Drawer, DrawnLatents, draw
 from cooper.sequence.packing import Row, pack, pack_tokens
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, tokens_latent
@@ -184,7 +184,7 @@ def test_trajectories(golden_dir, flow, model, processor, contexts):
         times = schedule(settings.num_timesteps, settings.timestep_shift)
         torch.testing.assert_close(times[: len(run["t"])], torch.tensor(run["t"])[: len(times)], atol=1e-6, rtol=0)
         *_, drawn = draw(model, processor.geometry, [drawer(contexts, golden["init_noise"], grid)], settings)
-        assert isinstance(drawn, Drawn)
+        assert isinstance(drawn, DrawnLatents)
         torch.testing.assert_close(drawn.latents[0], golden[f"traj.{name}"][-1], atol=TOLERANCE, rtol=0)
 
 

@@ -17,7 +17,7 @@ from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.trace.prompts import DEFAULT
 from cooper.training.bundles import Bundle, NetworkShape, TrainedAutoencoder, new_model, save_bundle
-from cooper.training.recipe import Record
+from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.objective import MapRows, Noise
@@ -112,7 +112,7 @@ def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
         rows=3,
         sampling=SamplingSettings(max_tokens=5),
         max_turns=2,
-        record=Record(log_every=1, save_every=1, eval_every=2),
+        record=RecordSettings(log_every=1, save_every=1, eval_every=2),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 
 import cooper.training.rl.run as reinforcing
 from cooper.training.bundles import load_bundle
-from cooper.training.recipe import Record
+from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.rl.sampler import Clock
 from cooper.training.rl.sharding import gathered
@@ -99,7 +99,7 @@ def run(start: str, data: str, out: str, rows: str, steps: str, rate: str, way: 
         rows=int(rows),
         sampling=SamplingSettings(max_tokens=5),
         max_turns=2,
-        record=Record(log_every=1, save_every=1, keep=10),
+        record=RecordSettings(log_every=1, save_every=1, keep=10),
         frozen=("vit",),
         trl=trl,
         val=Path(data) if way in ("sharded", "examined") else None,

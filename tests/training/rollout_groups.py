@@ -19,7 +19,7 @@ from cooper.trace.trace import Trace
 from cooper.training.rl.policy import Policy, Words
 from cooper.training.rl.rollouts import Rollout, rollouts_of
 from cooper.training.rl.sampler import remembering
-from cooper.training.rl.scoring import Scored, Scorer
+from cooper.training.rl.scoring import ScoredRollout, Scorer
 from tests.networks import picture, tiny_model, tiny_processor
 
 DEPTH = "<think>look</think>" + DEFAULT.requests["depth"]
@@ -64,7 +64,7 @@ def ids_of_turn(turn: str | tuple[int, ...], processor: Processor) -> tuple[int,
     return processor.encode(turn.removesuffix(CUT)) + (() if turn.endswith(CUT) else (processor.geometry.eos,))
 
 
-def scores_of(door: Cooper, rollouts: list[Rollout], temperature: float = 1.0) -> list[Scored]:
+def scores_of(door: Cooper, rollouts: list[Rollout], temperature: float = 1.0) -> list[ScoredRollout]:
     parts = door.engine.parts
     scorer = Scorer(parts.layout.processor.geometry, Words(parts.layout.processor.vocabulary, temperature))
     with torch.no_grad():

@@ -13,7 +13,7 @@ from cooper.reasoning.cooper import Cooper
 from cooper.training.bundles import load_bundle
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.trainer import Interrupted
-from cooper.training.recipe import Record
+from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import LoraSettings, RewardSettings
 from cooper.training.rl.run import arguments, assemble, reinforce
 from cooper.training.rl.trainer import InterleavedGRPOTrainer
@@ -55,7 +55,9 @@ def test_a_resumed_run_takes_the_same_steps(recipe, lora):
 
 @pytest.mark.usefixtures("rewarded")
 def test_second_iterations_are_compared_with_the_samplers_log_probs(recipe):
-    run = replace(recipe, steps=4, learning_rate=3e-2, trl={"num_iterations": 2}, record=Record(log_every=1, save_every=2))
+    run = replace(
+        recipe, steps=4, learning_rate=3e-2, trl={"num_iterations": 2}, record=RecordSettings(log_every=1, save_every=2)
+    )
     reinforce(run, {})
     logged = [line for line in lines(run) if "loss" in line]
     first, second = (line["clip_ratio/region_mean"] for line in logged[:2])

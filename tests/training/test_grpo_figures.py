@@ -8,7 +8,7 @@ import torch
 
 import cooper.training.rl.sampler as sampler_module
 from cooper.training.loop.watching import read_metrics
-from cooper.training.recipe import Record
+from cooper.training.recipe import RecordSettings
 from cooper.training.rl.figures import figures_of, stds_in_groups
 from cooper.training.rl.run import reinforce
 from cooper.training.rl.sampler import Sampler
@@ -38,7 +38,7 @@ def test_the_first_line_says_where_the_seconds_of_its_update_went(recipe):
 
 
 def test_an_exam_leaves_the_figures_of_its_step_where_they_belong(recipe, scene_folder):
-    examined = replace(recipe, steps=1, val=scene_folder, eval_questions=2, record=Record(log_every=1, eval_every=1))
+    examined = replace(recipe, steps=1, val=scene_folder, eval_questions=2, record=RecordSettings(log_every=1, eval_every=1))
     reinforce(examined, {})
     exam, step = read_metrics(recipe.out / "metrics.jsonl")
     assert "eval_interleaved_accuracy" in exam and not {"reward", "maps/drawing"} & exam.keys()

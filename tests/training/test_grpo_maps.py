@@ -17,7 +17,7 @@ from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import MapStep, Step, TextStep
 from cooper.trace.trace import Trace
 from cooper.training.bundles import load_bundle
-from cooper.training.recipe import Record
+from cooper.training.recipe import RecordSettings
 from cooper.training.rl.figures import figures_of
 from cooper.training.rl.recipe import GrpoRecipe, RewardSettings
 from cooper.training.rl.rollouts import Rollout
@@ -106,7 +106,7 @@ def test_rollouts_with_maps_are_trained_on_what_the_sampler_saw(drawing, ratios,
 
 
 def test_later_iterations_move_away_from_the_sampler(drawing, ratios):
-    run = replace(drawing, map_noise=0.6, learning_rate=1e-2, trl={"num_iterations": 2}, record=Record(1, 2))
+    run = replace(drawing, map_noise=0.6, learning_rate=1e-2, trl={"num_iterations": 2}, record=RecordSettings(1, 2))
     reinforce(run, {})
     assert (ratios[0] - 1).abs().max() < 1e-4 < 1e-2 < (ratios[1] - 1).abs().max()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cooper.training.bundles import load_bundle
-from cooper.training.recipe import Record
+from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import GrpoRecipe, RewardSettings
 from cooper.training.rl.run import arguments, reinforce
 from tests.training.grpo_runs import lines, script
@@ -47,7 +47,7 @@ def options(recipe: GrpoRecipe, monkeypatch: pytest.MonkeyPatch) -> GrpoRecipe:
     monkeypatch.setattr("cooper.training.rl.run.draw_run", lambda folder: None)
     monkeypatch.setattr(RewardSettings, "terms", {"lengths": 1.0, "many": 0.5})
     script(monkeypatch, load_bundle(recipe.init).processor, lambda id: TURNS)
-    return replace(recipe, learning_rate=3e-2, group=4, rows=4, record=Record(log_every=1, save_every=10, keep=1))
+    return replace(recipe, learning_rate=3e-2, group=4, rows=4, record=RecordSettings(log_every=1, save_every=10, keep=1))
 
 
 def losses(recipe: GrpoRecipe, name: str, trl: dict[str, Any]) -> tuple[float, ...]:
@@ -58,7 +58,7 @@ def losses(recipe: GrpoRecipe, name: str, trl: dict[str, Any]) -> tuple[float, .
 
 @pytest.mark.parametrize("trl", [*OPTIONS.values(), {"num_iterations": 2}, {"beta": 0.0}], ids=str)
 def test_trl_is_told_what_the_recipe_says(options, trl):
-    told = arguments(replace(options, trl=trl, record=Record(save_every=2)), 1)
+    told = arguments(replace(options, trl=trl, record=RecordSettings(save_every=2)), 1)
     assert {name: getattr(told, name) for name in trl} == trl
 
 

@@ -12,7 +12,7 @@ from cooper.errors import CooperError
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.trainer import Interrupted
 from cooper.training.loop.watching import read_metrics
-from cooper.training.recipe import Record
+from cooper.training.recipe import RecordSettings
 from cooper.training.rl.run import arguments, reinforce
 from cooper.training.rl.tasks import Tasks, order_of
 from cooper.training.rl.trainer import InterleavedGRPOTrainer
@@ -34,7 +34,9 @@ def asked(monkeypatch) -> list[tuple[int, ...]]:
 @pytest.fixture
 def small(recipe):
     """Two steps an epoch: 8 questions, 4 in each generation."""
-    return replace(recipe, scenes=2, questions=4, group=2, rows=8, steps=5, record=Record(log_every=1, save_every=1, keep=9))
+    return replace(
+        recipe, scenes=2, questions=4, group=2, rows=8, steps=5, record=RecordSettings(log_every=1, save_every=1, keep=9)
+    )
 
 
 def weights(run) -> dict[str, torch.Tensor]:
@@ -89,7 +91,7 @@ def test_a_finished_run_started_again_takes_no_step(small, asked):
 
 
 def test_a_signal_waits_until_a_generation_is_used_up(small, monkeypatch):
-    run = replace(small, steps=4, trl={"num_iterations": 2}, record=Record(log_every=1, save_every=2))
+    run = replace(small, steps=4, trl={"num_iterations": 2}, record=RecordSettings(log_every=1, save_every=2))
     interrupt_in_step(monkeypatch, 1)
     with pytest.raises(Interrupted) as stopped:
         reinforce(run, {})
@@ -104,4 +106,4 @@ def test_what_would_break_the_order_is_not_taken_from_trl(recipe, name):
 
 def test_steps_must_use_up_their_generations(recipe):
     with pytest.raises(CooperError, match=r"steps is 3; it must be a multiple of trl\.num_iterations, 2"):
-        replace(recipe, steps=3, trl={"num_iterations": 2}, record=Record(save_every=2))
+        replace(recipe, steps=3, trl={"num_iterations": 2}, record=RecordSettings(save_every=2))

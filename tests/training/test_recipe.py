@@ -8,7 +8,7 @@ import pytest
 from cooper.errors import CooperError
 from cooper.files.values import read_recipe
 from cooper.training.loop.folder import plain
-from cooper.training.recipe import Optimiser, Record
+from cooper.training.recipe import Optimiser, RecordSettings
 from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.rl.run import arguments
 from cooper.training.run import train
@@ -27,7 +27,7 @@ class Small:
     optimiser: Optimiser
     sides: tuple[int, ...] = (1, 2)
     name: str | None = None
-    record: Record = field(default_factory=Record)
+    record: RecordSettings = field(default_factory=RecordSettings)
 
 
 TEXT = "out: here\noptimiser: {steps: 3, batch: 4, learning_rate: 1e-3}\n"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cooper.data.batches import rng_of
-from cooper.training.loop.trainer import Interrupted, Objective, PackedTrainer, Plan
+from cooper.training.loop.trainer import Interrupted, Objective, PackedTrainer, TrainingPlan
 from cooper.training.loop.watching import Watching
-from cooper.training.recipe import Optimiser, Record
+from cooper.training.recipe import Optimiser, RecordSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +50,13 @@ def make_batch(rows: range) -> ToyBatch:
     return ToyBatch(torch.cat(words), torch.cat(dots))
 
 
-def toy_plan(folder: Path, steps: int = 8, accumulation: int = 1, seconds: float = 0.0) -> Plan:
+def toy_plan(folder: Path, steps: int = 8, accumulation: int = 1, seconds: float = 0.0) -> TrainingPlan:
     optimiser = Optimiser(steps, batch=4, learning_rate=1e-2, accumulation=accumulation, warmup=2, ema=0.9)
-    record = Record(log_every=1, save_every=4, eval_every=100)
-    return Plan(ToyObjective(seconds), make_batch, optimiser, record, folder, seed=0)
+    record = RecordSettings(log_every=1, save_every=4, eval_every=100)
+    return TrainingPlan(ToyObjective(seconds), make_batch, optimiser, record, folder, seed=0)
 
 
-def trained(plan: Plan) -> PackedTrainer:
+def trained(plan: TrainingPlan) -> PackedTrainer:
     trainer = PackedTrainer(plan)
     trainer.run()
     return trainer

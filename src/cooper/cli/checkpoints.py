@@ -11,7 +11,7 @@ from cooper.files.hub import resolve
 from cooper.files.text import visible
 
 if TYPE_CHECKING:
-    from cooper.model.checkpoints.inspection import Report
+    from cooper.model.checkpoints.inspection import Inspection
 
 SHOWN = 10  # tensors named per kind of difference
 
@@ -57,7 +57,7 @@ def export(
         typer.echo("note: the published code holds these as constants and does not read them from the files.", err=True)
 
 
-def report_text(report: "Report") -> str:
+def report_text(report: "Inspection") -> str:
     """The report as lines: family, amounts, then each finding with what to do about it."""
     lines = [f"{report.directory}: {report.status}"]
     lines += [f"  {a.tensors} tensors of {a.dtype}: {a.numbers:,} numbers, {a.nbytes / 1e6:.1f} MB" for a in report.amounts]
@@ -70,7 +70,7 @@ def report_text(report: "Report") -> str:
     return "\n".join(lines)
 
 
-def report_json(report: "Report") -> dict[str, object]:
+def report_json(report: "Inspection") -> dict[str, object]:
     """The report for programs; every tensor at fault is named."""
     return {
         "directory": str(report.directory),
@@ -84,7 +84,7 @@ def report_json(report: "Report") -> dict[str, object]:
     }
 
 
-def _differences(report: "Report") -> dict[str, list[str]]:
+def _differences(report: "Inspection") -> dict[str, list[str]]:
     found = report.differences
     return {
         "missing": [str(item) for item in found.missing],

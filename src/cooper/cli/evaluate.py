@@ -72,7 +72,7 @@ def evaluate(
 ) -> None:
     """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality. Under torchrun, shared."""
     from cooper.evaluation.runs.origin import Origin
-    from cooper.evaluation.suites.jobs import Wanted, is_run, job_of, rescore_folder
+    from cooper.evaluation.suites.jobs import EvaluationRequest, is_run, job_of, rescore_folder
     from cooper.reasoning.options import read_inference
 
     asked = _judge(judge, judge_model, judge_key, out or RUNS)
@@ -80,7 +80,7 @@ def evaluate(
         _rescored({name: partial(rescore_folder, Path(name), asked, skip_bad, as_json) for name in names}, as_json)
         return
     modes = tuple(part.strip() for part in mode.split(",") if part.strip())
-    wanted = Wanted(
+    wanted = EvaluationRequest(
         model=model, modes=modes, seed=seed, limit=limit, dataset=dataset, split=split, batch=batch, maps=maps, traces=traces,
         blind=blind, true_maps=true_maps, judge=asked, quiet=as_json, skip_bad=skip_bad,
     )  # fmt: skip

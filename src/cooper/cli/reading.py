@@ -10,7 +10,7 @@ import typer
 from cooper.errors import CooperError
 
 if TYPE_CHECKING:
-    from cooper.evaluation.replies.reading import Reading
+    from cooper.evaluation.replies.reading import ReplyReading
 
 TYPES = ("mcq", "yn", "number", "count", "q-spatial")
 
@@ -45,7 +45,7 @@ def read(
         typer.echo(f"  {each.stage}: {_printable(each.said)}")
 
 
-def _reader(kind: str, choices: Sequence[str]) -> "Callable[[str], Reading[str] | Reading[float | None]]":
+def _reader(kind: str, choices: Sequence[str]) -> "Callable[[str], ReplyReading[str] | ReplyReading[float | None]]":
     """What reads replies of that type. CooperError: a type that is unknown, or options where none belong or one is missing."""
     from cooper.evaluation.replies.choices import choice_reading
     from cooper.evaluation.replies.numbers import number_reading

@@ -6,7 +6,7 @@ A few answers of one question tell little (`chance.py`); the hundreds of a categ
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cooper.curation.gains import Counts, Flag
+from cooper.curation.gains import DrawingCounts, Flag
 from cooper.evaluation.figures.statistics import Estimate, bounded_mean
 
 
@@ -17,7 +17,7 @@ def category_gains(rows: Iterable[Mapping[str, Any]]) -> dict[str, Estimate]:
     """
     gains: dict[str, list[float]] = {}
     for row in rows:
-        gain = Counts.of(row).gain
+        gain = DrawingCounts.of(row).gain
         if gain is not None:
             gains.setdefault(row["category"], []).append(gain)
     return {name: bounded_mean(found, low=-1.0) for name, found in sorted(gains.items()) if len(found) > 1}

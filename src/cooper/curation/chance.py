@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cooper.curation.gains import Counts, Flag, read_flag_rows
+from cooper.curation.gains import DrawingCounts, Flag, read_flag_rows
 
 DEALS = 200
 
@@ -28,7 +28,7 @@ class Luck:
         return f"{self.found} (by luck alone {self.mean:.0f} ± {self.std:.0f})"
 
 
-def luck_of(counts: Sequence[Counts], margin: float, samples: int, seed: int = 0) -> dict[Flag, Luck]:
+def luck_of(counts: Sequence[DrawingCounts], margin: float, samples: int, seed: int = 0) -> dict[Flag, Luck]:
     """Positive and negative flags of `counts`, and mean and standard deviation of their numbers over `DEALS` deals.
 
     A deal keeps how many answers of a question were right and how many drew, but not which (a permutation test).
@@ -41,7 +41,7 @@ def luck_of(counts: Sequence[Counts], margin: float, samples: int, seed: int = 0
     deals: list[Counter[Flag]] = []
     for _ in range(DEALS):
         lucky = rng.hypergeometric(right, drawn + plain - right, drawn)
-        dealt = [Counts(*map(int, each)) for each in zip(lucky, drawn, right - lucky, plain, strict=True)]
+        dealt = [DrawingCounts(*map(int, each)) for each in zip(lucky, drawn, right - lucky, plain, strict=True)]
         deals.append(Counter(each.flag(margin, samples) for each in dealt))
     found = Counter(each.flag(margin, samples) for each in counts)
     flags: tuple[Flag, ...] = ("positive", "negative")
@@ -49,6 +49,6 @@ def luck_of(counts: Sequence[Counts], margin: float, samples: int, seed: int = 0
     return {flag: Luck(found[flag], float(np.mean(numbers[flag])), float(np.std(numbers[flag]))) for flag in flags}
 
 
-def read_counts(path: Path) -> list[Counts]:
+def read_counts(path: Path) -> list[DrawingCounts]:
     """The counts beside the flags of a file. CooperError: a row without them."""
-    return [Counts.of(row) for row in read_flag_rows(path)]
+    return [DrawingCounts.of(row) for row in read_flag_rows(path)]

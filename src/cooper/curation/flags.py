@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cooper.curation.categories import category_flag, category_gains
-from cooper.curation.gains import FLAGS, By, Counts, Flag, read_flag_rows
+from cooper.curation.gains import FLAGS, By, DrawingCounts, Flag, read_flag_rows
 from cooper.errors import CooperError
 from cooper.evaluation.report.charts import share_chart
 from cooper.evaluation.runs.answering import Item, answer_row
@@ -70,11 +70,11 @@ class FlagSettings:
             raise CooperError(f"margin must lie in (0, 1], got {self.margin}")
 
 
-def counts_of(item: Item, traces: Sequence[Trace]) -> Counts:
+def counts_of(item: Item, traces: Sequence[Trace]) -> DrawingCounts:
     """Sort the traces of one question by whether they drew."""
     right = [answer_row(item, trace.mode, trace).correct for trace in traces]
     drew = [bool(trace.maps) for trace in traces]
-    return Counts(
+    return DrawingCounts(
         sum(r and d for r, d in zip(right, drew, strict=True)),
         sum(drew),
         sum(r and not d for r, d in zip(right, drew, strict=True)),
@@ -137,7 +137,7 @@ def _readable(questions: Questions, names: Mapping[int, str], set_aside: dict[st
     return found
 
 
-def _counted(door: Cooper, items: Sequence[Item], settings: FlagSettings) -> list[Counts]:
+def _counted(door: Cooper, items: Sequence[Item], settings: FlagSettings) -> list[DrawingCounts]:
     sampling = Sampling(settings.temperature, max_tokens=settings.max_tokens)
     asked = [item.question for item in items]
     by_mode = [
@@ -151,10 +151,10 @@ def _flagged_anew(rows: Sequence[Row], settings: FlagSettings) -> list[Row]:
     if settings.by == "category":
         gains = category_gains(rows)
         return [{**row, "flag": category_flag(gains.get(row["category"]))} for row in rows]
-    return [{**row, "flag": Counts.of(row).flag(settings.margin, settings.samples)} for row in rows]
+    return [{**row, "flag": DrawingCounts.of(row).flag(settings.margin, settings.samples)} for row in rows]
 
 
-def _row(item: Item, counts: Counts, settings: FlagSettings) -> dict[str, Any]:
+def _row(item: Item, counts: DrawingCounts, settings: FlagSettings) -> dict[str, Any]:
     flag = counts.flag(settings.margin, settings.samples)
     return {"id": item.id, "category": item.category, "flag": flag, **asdict(counts)}
 

@@ -14,7 +14,7 @@ By = Literal["question", "category"]  # what gets a flag of its own
 
 
 @dataclass(frozen=True)
-class Counts:
+class DrawingCounts:
     """Right answers of all, among traces that drew and among those that did not."""
 
     drawn_right: int
@@ -23,7 +23,7 @@ class Counts:
     plain: int
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "Counts":
+    def of(cls, row: Mapping[str, Any]) -> "DrawingCounts":
         """Of a row of flags.jsonl, as `read_flag_rows` gives them. KeyError: it has none."""
         return cls(row["drawn_right"], row["drawn"], row["plain_right"], row["plain"])
 

@@ -32,7 +32,7 @@ def shuffled(seed: int, row: int, count: int) -> int:
 
 
 @dataclass(frozen=True)
-class Share:
+class BatchPart:
     """Which part of every global batch one process takes."""
 
     batch: int
@@ -49,7 +49,7 @@ class Share:
     def rows(self, step: int, part: int) -> range:
         """Row numbers of one accumulation part of one step.
 
-        >>> Share(batch=8, accumulation=2, rank=1, world=2).rows(step=1, part=0)
+        >>> BatchPart(batch=8, accumulation=2, rank=1, world=2).rows(step=1, part=0)
         range(12, 14)
         """
         each = self.batch // (self.accumulation * self.world)
@@ -60,7 +60,7 @@ class Share:
 class Batches(Generic[BatchT]):
     """The batches of one process, from the step that `start` names to `steps`."""
 
-    def __init__(self, make: Callable[[range], BatchT], share: Share, steps: int, start: Callable[[], int]) -> None:
+    def __init__(self, make: Callable[[range], BatchT], share: BatchPart, steps: int, start: Callable[[], int]) -> None:
         self._make, self._share, self._steps, self._start = make, share, steps, start
 
     def __iter__(self) -> Iterator[BatchT]:

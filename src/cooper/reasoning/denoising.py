@@ -45,7 +45,7 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class DrawnLatents:
     """The finished latents [N, D] of every row. Where steps were noisy: the K + 1 states before and after the noisy steps,
     each [N, D], and the K log-probabilities of those steps."""
 
@@ -92,7 +92,7 @@ def draw(
     drawers: Sequence[Drawer],
     settings: DrawingDefaults,
     noise: float = 0.0,
-) -> Iterator[Progress | Drawn]:
+) -> Iterator[Progress | DrawnLatents]:
     """Integrate the flow from noise to latents in every row; yields after each step, the result last.
 
     Steps are Euler steps. With `noise` above 0 all but the last one are drawn from `noisy_step`; the last one is not,
@@ -118,9 +118,9 @@ def draw(
             states = [x - v_ND * (times[step] - times[step + 1]) for x, v_ND in zip(states, combined, strict=True)]
         yield Progress(step + 1, len(times) - 1)
     if not noise:
-        yield Drawn(tuple(states))
+        yield DrawnLatents(tuple(states))
     else:
-        yield Drawn(tuple(states), tuple(map(tuple, paths)), tuple(map(tuple, logprobs)))
+        yield DrawnLatents(tuple(states), tuple(map(tuple, paths)), tuple(map(tuple, logprobs)))
 
 
 def _noisy(drawer: Drawer, x_ND: Tensor, v_ND: Tensor, times: Sequence[float], noise: float) -> tuple[Tensor, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cooper.perception.modality import Modality
-from cooper.reasoning.denoising import Drawer, Drawn, Progress, draw
+from cooper.reasoning.denoising import Drawer, DrawnLatents, Progress, draw
 from cooper.reasoning.events import DrawingProgress, Event, StepDone
 from cooper.reasoning.session import Parts, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
@@ -36,7 +36,7 @@ def _drawn(session: Session, rows: Sequence[int]) -> Iterator[Event]:
         return
     parts, started = session.parts, time.perf_counter()
     drawers = [_drawer(session, row) for row in rows]
-    result = Drawn(())
+    result = DrawnLatents(())
     options = session.options
     for event in draw(parts.model, parts.layout.processor.geometry, drawers, options.drawing, options.map_noise):
         if isinstance(event, Progress):
@@ -69,7 +69,7 @@ def _question(session: Session, row: int) -> Question:
     return session.questions[session.samples[row].request.question]
 
 
-def _map_step(modality: Modality, drawn: np.ndarray, result: Drawn, place: int, seconds: float) -> MapStep:
+def _map_step(modality: Modality, drawn: np.ndarray, result: DrawnLatents, place: int, seconds: float) -> MapStep:
     """The map that row `place` of a drawing phase drew."""
     noisy = bool(result.paths)
     return MapStep(

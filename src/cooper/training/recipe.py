@@ -9,7 +9,17 @@ from cooper.files.values import AtLeast, AtMost, Below, Count, Positive, Rate, W
 from cooper.perception.depth import DepthModality
 from cooper.perception.segmentation import SegmentationModality
 
-__all__ = ["Batch", "Optimiser", "OptimiserKind", "Precision", "Record", "Schedule", "build", "overridden", "read_recipe"]
+__all__ = [
+    "Batch",
+    "Optimiser",
+    "OptimiserKind",
+    "Precision",
+    "RecordSettings",
+    "Schedule",
+    "build",
+    "overridden",
+    "read_recipe",
+]
 
 MOST_CLASSES = 256  # that colours can be told apart for
 Batch = Annotated[int, AtLeast(1), AtMost(2**16)]  # samples that are in memory together
@@ -41,7 +51,7 @@ class Optimiser:
 
 
 @dataclass(frozen=True)
-class Record:
+class RecordSettings:
     """What a run leaves behind, every so many updates; a number beyond the last update means never.
 
     `keep`: checkpoints kept; `tracker`: `trackio` or `none`.

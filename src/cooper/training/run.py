@@ -35,7 +35,7 @@ from cooper.training.bundles import (
 )
 from cooper.training.loop.curves import draw_curves
 from cooper.training.loop.folder import MODEL_FOLDER, enter, finish, is_finished, plain
-from cooper.training.loop.trainer import PackedTrainer, Plan
+from cooper.training.loop.trainer import PackedTrainer, TrainingPlan
 from cooper.training.loop.watching import METRICS_FILE, Evaluating, Tracking, Watching
 from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.stages.autoencoder import (
@@ -89,7 +89,7 @@ class Measured:
     export: Callable[[Path], None]
 
 
-def run_plan(plan: Plan, stage: str, recipe: Any, measured: Measured) -> Path:
+def run_plan(plan: TrainingPlan, stage: str, recipe: Any, measured: Measured) -> Path:
     """Train a plan with all that is watched, then write curves and the model of averaged weights."""
     watching: list[TrainerCallback] = [Watching(plan.folder, stage)]
     if plan.record.tracker == "trackio":
@@ -120,7 +120,9 @@ def _autoencoder(recipe: AutoencoderRecipe) -> Path:
     torch.manual_seed(recipe.seed)
     autoencoder = Autoencoder(recipe.geometry)
     objective = AutoencoderObjective(autoencoder, recipe.loss, recipe.seed)
-    plan = Plan(objective, Crops(pictures, modalities, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    plan = TrainingPlan(
+        objective, Crops(pictures, modalities, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed
+    )
 
     def figures(step: int) -> Mapping[str, float]:
         return reconstruction_scores(autoencoder, held_out, modalities, recipe.eval_scenes)
@@ -145,7 +147,7 @@ def _vision(recipe: VisionRecipe) -> Path:
         if start.config.vit_geometry != recipe.vit:
             raise CooperError(f"recipe: vit does not fit the tower of {recipe.init}, which is {start.config.vit}")
         objective.vit.load_state_dict(start.vit.state_dict())
-    plan = Plan(objective, batches, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    plan = TrainingPlan(objective, batches, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
 
     def export(folder: Path) -> None:
         save_vision(TrainedVision(objective.vit, recipe.vit, recipe.transforms), folder)
@@ -161,7 +163,7 @@ def _amg(recipe: AmgRecipe) -> Path:
     rows = map_rows(bundle, recipe.data, recipe.latents or recipe.out / "latents-train", recipe)
     exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
-    plan = Plan(objective, MapBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    plan = TrainingPlan(objective, MapBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
     modalities = room_modalities(bundle.model)
     exam = map_exam(bundle, exam_rows, recipe.eval_scenes)
 
@@ -197,7 +199,7 @@ def _sft(recipe: SftRecipe) -> Path:
         maps, modalities, model.config.view_rules, recipe.drawn, grey, recipe.grey, recipe.explore, drawings, recipe.own
     )
     objective = PackedObjective(model, recipe.loss, recipe.frozen)
-    plan = Plan(objective, TraceBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    plan = TrainingPlan(objective, TraceBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
     answers = AnswerExam(exam_rows.pictures, recipe.exam_modes, recipe.eval_questions, recipe.grey)
     exam = map_exam(bundle, exam_rows, recipe.eval_scenes)
 

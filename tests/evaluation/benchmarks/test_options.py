@@ -4,7 +4,7 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.options import answer_letter, are_stand_ins, column_options, stand_ins, truth_text
-from cooper.evaluation.benchmarks.tables import Row
+from cooper.evaluation.benchmarks.tables import TableRow
 from cooper.evaluation.benchmarks.wording import worded
 from cooper.trace.options import options_in
 
@@ -31,19 +31,19 @@ def test_options_in_text(text, options):
 
 
 def test_columns_end_with_the_last_that_is_filled():
-    assert column_options(Row({"A": "left", "B": "right", "C": "nan", "D": ""}, "t", 1)) == ("left", "right")
-    assert column_options(Row({"question": "x"}, "t", 1)) == ()
-    assert column_options(Row({"A": "left", "B": ""}, "t", 1)) == ()
+    assert column_options(TableRow({"A": "left", "B": "right", "C": "nan", "D": ""}, "t", 1)) == ("left", "right")
+    assert column_options(TableRow({"question": "x"}, "t", 1)) == ()
+    assert column_options(TableRow({"A": "left", "B": ""}, "t", 1)) == ()
     with pytest.raises(CooperError, match="t, row 1, field 'B': is empty, but option C is not"):
-        column_options(Row({"A": "left", "B": "", "C": "right"}, "t", 1))
+        column_options(TableRow({"A": "left", "B": "", "C": "right"}, "t", 1))
 
 
 def test_answers_are_letters_or_texts():
     for cell in ("B", "b", "(b)", "B.", " B) ", "right", "Right"):
-        assert answer_letter(Row({"answer": cell}, "t", 1), "answer", ("left", "right")) == "B"
+        assert answer_letter(TableRow({"answer": cell}, "t", 1), "answer", ("left", "right")) == "B"
     for cell in ("C", "up", "A, B"):
         with pytest.raises(CooperError, match=r"field 'answer': .* is none of the 2 options"):
-            answer_letter(Row({"answer": cell}, "t", 1), "answer", ("left", "right"))
+            answer_letter(TableRow({"answer": cell}, "t", 1), "answer", ("left", "right"))
 
 
 def test_truths_are_texts_unless_two_are_alike():

@@ -7,12 +7,12 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files, split_list
-from cooper.evaluation.benchmarks.tables import Row
+from cooper.evaluation.benchmarks.tables import TableRow
 from cooper.trace.steps import Question
 
 
 def row(cells, number=1):
-    return Row(cells, "t.tsv", number)
+    return TableRow(cells, "t.tsv", number)
 
 
 def test_lists_of_names():

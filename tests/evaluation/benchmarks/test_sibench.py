@@ -3,7 +3,7 @@
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.sibench import OTHERS, SETTINGS, UNINSTRUCTED, Wanted, read_sibench
+from cooper.evaluation.benchmarks.sibench import OTHERS, SETTINGS, UNINSTRUCTED, SibenchSubset, read_sibench
 from cooper.evaluation.benchmarks.wording import LETTER, NUMBER, YES_NO
 from cooper.evaluation.runs.answering import score_reply
 
@@ -31,7 +31,7 @@ def folder(tmp_path, picture):
 
 def height(folder, rows, write_table, **changes):
     write_table(folder / "Height.tsv", rows, end="\r\n", bom=True)
-    return read_sibench(folder, Wanted(("Height",), **changes))
+    return read_sibench(folder, SibenchSubset(("Height",), **changes))
 
 
 def test_the_four_types(folder, write_table, red):
@@ -95,7 +95,7 @@ def test_pictures_may_lie_in_images_or_in_the_table(tmp_path, write_table, pictu
 def test_all_settings_and_small_variants(folder, write_table):
     for setting in SETTINGS:
         write_table(folder / "data" / f"{setting}_MINI.tsv", [row(0, image_path="../BLINK/0.png")])
-    found = read_sibench(folder, Wanted(mini=True))
+    found = read_sibench(folder, SibenchSubset(mini=True))
     assert found.name == "sibench-mini" and [item.category for item in found.items] == list(SETTINGS)
     with pytest.raises(CooperError, match=r"holds none of relative_distance\.tsv, data/relative_distance\.tsv"):
         read_sibench(folder)
@@ -130,7 +130,7 @@ def test_the_file_of_all_settings_is_read_for_those_wanted(folder, write_table, 
         f"{name}: 1 rows have several pictures and are asked, as the published class does",
         f"{name}: 1 rows name no setting, so whether it is one of the 13 is not checked",
     )
-    one = read_sibench(path, Wanted(("Height",)))
+    one = read_sibench(path, SibenchSubset(("Height",)))
     assert [item.id for item in one.items] == ["Height-0", "SIBench_Single_Image-4", "Height-5", "indoor-7"]
     assert one.notes[0] == f"{name}: 3 rows of other settings (Counting, Existence, Object_Size_Estimation) were left out"
 
@@ -163,7 +163,7 @@ def test_rows_at_fault_are_named(folder, write_table, changes, message):
 
 def test_odd_requests_are_named(folder, write_table):
     with pytest.raises(CooperError, match="SIBench has no setting 'Counting'"):
-        Wanted(("Counting",))
+        SibenchSubset(("Counting",))
     with pytest.raises(CooperError, match="no question is left to ask"):
         height(folder, [row(0, input_type="video")], write_table)
     with pytest.raises(CooperError, match=r"row 2, field 'index': '0' stands in row 1"):

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.tables import Row, read_table
+from cooper.evaluation.benchmarks.tables import TableRow, read_table
 
 
 def test_a_mark_carriage_returns_and_blank_lines_are_no_matter(tmp_path):
@@ -27,7 +27,7 @@ def test_a_field_may_be_long(tmp_path):
 
 
 def test_absent_cells_are_empty():
-    row = Row({"a": math.nan, "b": "nan", "c": " ", "d": None, "e": 3, "f": "None", "g": " x "}, "t.tsv", 1)
+    row = TableRow({"a": math.nan, "b": "nan", "c": " ", "d": None, "e": 3, "f": "None", "g": " x "}, "t.tsv", 1)
     assert [row.get(name) for name in "abcdefgh"] == ["", "", "", "", "3", "None", "x", ""]
     assert row.integer("e") == 3
     for name in "ah":

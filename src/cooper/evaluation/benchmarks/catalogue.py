@@ -26,7 +26,7 @@ def _sibench() -> list[Benchmark]:
     """All settings together, and each alone; their small variants with `-mini`."""
     found = []
     for mini in (False, True):
-        wholes = [sibench.Wanted(mini=mini), *(sibench.Wanted((setting,), mini) for setting in sibench.SETTINGS)]
+        wholes = [sibench.SibenchSubset(mini=mini), *(sibench.SibenchSubset((setting,), mini) for setting in sibench.SETTINGS)]
         for wanted in wholes:
             read = partial(sibench.read_sibench, wanted=wanted)
             found.append(Benchmark(wanted.name, "spatial", 0, sibench.HUB, read))

@@ -7,7 +7,7 @@ from pathlib import Path
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_bytes, from_files, pictures_or_fault
-from cooper.evaluation.benchmarks.tables import Row, check_key, read_table
+from cooper.evaluation.benchmarks.tables import TableRow, check_key, read_table
 from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
 from cooper.files.rows import read_json
@@ -53,7 +53,7 @@ def _from_json(path: Path) -> list[Item]:
         raise CooperError(f"{path}: not an object with one object for each question")
     items = []
     for number, (name, entry) in enumerate(entries.items(), start=1):
-        row = Row({**entry, "id": name}, path, number)
+        row = TableRow({**entry, "id": name}, path, number)
         folders = (path.parent / "images", path.parent)
         pictures = pictures_or_fault(row, partial(from_files, row, "imagename", folders))
         if not isinstance(entry.get("capability"), list):
@@ -69,7 +69,7 @@ def _from_parquet(path: Path) -> list[Item]:
     return [_item(row, row.text(key), pictures_or_fault(row, partial(_cell_picture, row))) for row in rows]
 
 
-def _cell_picture(row: Row) -> tuple[Picture, ...]:
+def _cell_picture(row: TableRow) -> tuple[Picture, ...]:
     image = row.cells["image"]
     content = image.get("bytes") if isinstance(image, Mapping) else image
     if not isinstance(content, bytes):
@@ -77,7 +77,7 @@ def _cell_picture(row: Row) -> tuple[Picture, ...]:
     return (from_bytes(row, "image", content),)
 
 
-def _item(row: Row, name: str, pictures: tuple[Picture, ...], field: str = "capability") -> Item:
+def _item(row: TableRow, name: str, pictures: tuple[Picture, ...], field: str = "capability") -> Item:
     cell = row.cells.get(field)
     wanted = cell if isinstance(cell, list) else row.text(field).split(",")
     if not wanted or not all(isinstance(word, str) and word.strip() for word in wanted):

@@ -15,7 +15,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, pictures_or_fault
-from cooper.evaluation.benchmarks.tables import Row, read_table
+from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
@@ -38,7 +38,7 @@ def read_mmbench(data: str | Path, table: str = MINI, circular: bool = True) -> 
     rows = read_table(path, COLUMNS, key="index")
     column = PictureColumn(rows)
 
-    def shown(row: Row) -> tuple[Picture, ...]:
+    def shown(row: TableRow) -> tuple[Picture, ...]:
         return pictures_or_fault(row, lambda: column.of(row))
 
     items: list[Item] = []
@@ -74,7 +74,7 @@ def rotated(options: tuple[str, ...], turn: int) -> tuple[str, ...]:
     return options[turn:] + options[:turn]
 
 
-def _families(rows: Sequence[Row]) -> list[tuple[Row, list[Row]]]:
+def _families(rows: Sequence[TableRow]) -> list[tuple[TableRow, list[TableRow]]]:
     """Each question's row with the rows of its rotations, in order of the table."""
     families = {row.integer("index"): (row, []) for row in rows if row.integer("index") < TURN}
     for row in rows:
@@ -86,7 +86,7 @@ def _families(rows: Sequence[Row]) -> list[tuple[Row, list[Row]]]:
     return list(families.values())
 
 
-def _item(row: Row, pictures: tuple[Picture, ...], turn: int = 0) -> Item:
+def _item(row: TableRow, pictures: tuple[Picture, ...], turn: int = 0) -> Item:
     written = column_options(row)
     if not written:
         raise row.fault("B", "is empty, but a question needs two options")
@@ -106,7 +106,7 @@ def _item(row: Row, pictures: tuple[Picture, ...], turn: int = 0) -> Item:
     )
 
 
-def _notes(rows: Sequence[Row]) -> list[str]:
+def _notes(rows: Sequence[TableRow]) -> list[str]:
     """Which splits the questions are from, if from several: published figures are given for each."""
     counts: dict[str, int] = defaultdict(int)
     for row in rows:

@@ -3,12 +3,12 @@
 import re
 from string import ascii_uppercase
 
-from cooper.evaluation.benchmarks.tables import Row
+from cooper.evaluation.benchmarks.tables import TableRow
 
 UNKNOWN = 4  # letters that are read, at least, where the options cannot be told
 
 
-def column_options(row: Row) -> tuple[str, ...]:
+def column_options(row: TableRow) -> tuple[str, ...]:
     """The columns A, B .. up to the last one that is filled, () without any. CooperError: an empty one before that."""
     filled = [letter for letter in ascii_uppercase if row.get(letter)]
     if len(filled) > 1 and filled != list(ascii_uppercase[: len(filled)]):
@@ -28,7 +28,7 @@ def are_stand_ins(options: tuple[str, ...]) -> bool:
     return options[:1] == stand_ins("")[:1]
 
 
-def answer_letter(row: Row, field: str, options: tuple[str, ...]) -> str:
+def answer_letter(row: TableRow, field: str, options: tuple[str, ...]) -> str:
     """The letter that a cell names as `B`, `(b)`, `B.` or by an option's text. CooperError: none of the options."""
     cell = row.text(field)
     letter = bare_letter(cell)

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.tables import Row
+from cooper.evaluation.benchmarks.tables import TableRow
 
 LONGEST_INDEX = 64  # characters; a longer `image` cell is a picture, as the published kits have it
 
@@ -37,7 +37,7 @@ class Picture:
             raise CooperError(f"{self.place}: {error}") from error
 
 
-def pictures_or_fault(row: Row, read: Callable[[], tuple[Picture, ...]]) -> tuple[Picture, ...]:
+def pictures_or_fault(row: TableRow, read: Callable[[], tuple[Picture, ...]]) -> tuple[Picture, ...]:
     """The pictures of a row, or one that says what is wrong with them: the questions that can be read need not wait for it."""
     try:
         return read()
@@ -48,12 +48,12 @@ def pictures_or_fault(row: Row, read: Callable[[], tuple[Picture, ...]]) -> tupl
 class PictureColumn:
     """The `image` column of a table: base64 text, a list of such, or the index of the row that holds the picture."""
 
-    def __init__(self, rows: Sequence[Row], key: str = "index", field: str = "image") -> None:
+    def __init__(self, rows: Sequence[TableRow], key: str = "index", field: str = "image") -> None:
         self.field = field
         self._rows = {row.get(key): row for row in rows}
         self._known: dict[int, tuple[Picture, ...]] = {}
 
-    def of(self, row: Row) -> tuple[Picture, ...]:
+    def of(self, row: TableRow) -> tuple[Picture, ...]:
         """The pictures of a row. Rows that name one another share them."""
         cell = row.text(self.field)
         holder = row
@@ -79,7 +79,7 @@ def split_list(cell: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def from_base64(row: Row, field: str, text: str) -> Picture:
+def from_base64(row: TableRow, field: str, text: str) -> Picture:
     """A picture written as base64 text, with or without a `data:` prefix. Its kind is checked, its pixels are not."""
     text = "".join(text.split("base64,", 1)[-1].split())
     try:
@@ -89,7 +89,7 @@ def from_base64(row: Row, field: str, text: str) -> Picture:
     return from_bytes(row, field, content)
 
 
-def from_bytes(row: Row, field: str, content: bytes) -> Picture:
+def from_bytes(row: TableRow, field: str, content: bytes) -> Picture:
     """A picture given as the bytes of its file."""
     try:
         with Image.open(BytesIO(content)):
@@ -99,12 +99,12 @@ def from_bytes(row: Row, field: str, content: bytes) -> Picture:
     return Picture(f"{row.place}, field {field!r}", content)
 
 
-def from_files(row: Row, field: str, folders: Sequence[Path]) -> tuple[Picture, ...]:
+def from_files(row: TableRow, field: str, folders: Sequence[Path]) -> tuple[Picture, ...]:
     """The files that a cell names, each looked for in the folders in turn. CooperError: one is in none of them."""
     return tuple(from_file(row, field, name, folders) for name in split_list(row.text(field)))
 
 
-def from_file(row: Row, field: str, name: str, folders: Sequence[Path]) -> Picture:
+def from_file(row: TableRow, field: str, name: str, folders: Sequence[Path]) -> Picture:
     """One picture file. The published loader drops all space within a path, so that is tried too."""
     for folder in folders:
         for path in (folder / name, folder / "".join(name.split())):

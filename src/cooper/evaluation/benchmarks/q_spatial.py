@@ -13,7 +13,7 @@ from typing import Literal
 
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.pictures import Picture, from_bytes, from_file, pictures_or_fault
-from cooper.evaluation.benchmarks.tables import Row, read_table
+from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import DISTANCE, worded
 from cooper.evaluation.replies.numerals import METRES
 from cooper.evaluation.runs.answering import Item
@@ -39,7 +39,7 @@ def read_q_spatial(data: str | Path = HUB, split: Split = "plus") -> BenchmarkSe
     return checked_set(f"q-spatial-{split}", items, EXPECTED[split])
 
 
-def _item(row: Row, number: int, split: Split) -> Item:
+def _item(row: TableRow, number: int, split: Split) -> Item:
     id = item_id(f"q-spatial-{split}", str(number))
     return Item(
         id=id,
@@ -55,7 +55,7 @@ def _item(row: Row, number: int, split: Split) -> Item:
     )
 
 
-def _metres(row: Row) -> float:
+def _metres(row: TableRow) -> float:
     unit = row.text("answer_unit").lower()
     if unit not in METRES:
         raise row.fault("answer_unit", f"{unit!r} is no unit of length that is known")
@@ -69,7 +69,7 @@ def _metres(row: Row) -> float:
     return value * METRES[unit]
 
 
-def _picture(row: Row) -> Picture:
+def _picture(row: TableRow) -> Picture:
     """The bytes in the table, else the file that `image_path` names, also by its last three parts alone."""
     image = row.cells["image"]
     if isinstance(image, Mapping) and image.get("bytes"):

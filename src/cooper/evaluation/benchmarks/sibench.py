@@ -20,7 +20,7 @@ from cooper.evaluation.benchmarks.options import (
     truth_text,
 )
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files, pictures_or_fault
-from cooper.evaluation.benchmarks.tables import Row, read_table
+from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import WANTED, worded
 from cooper.evaluation.replies.answers import QUESTION_TYPES, QuestionType
 from cooper.evaluation.replies.quantities import quantities
@@ -81,7 +81,7 @@ UNINSTRUCTED = frozenset(  # sources whose questions do not say what kind of ans
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SibenchSubset:
     """What to read: `settings` in order, or the one file of all of them if that is found; `mini`: the small variants.
 
     `inputs`: kinds of input whose rows are kept. `multi-view` rows have several pictures; they are kept in the file of all
@@ -104,14 +104,14 @@ class Wanted:
         return ("sibench" if whole else "sibench-" + "+".join(self.settings)) + ("-mini" if self.mini else "")
 
 
-def read_sibench(data: str | Path = HUB, wanted: Wanted | None = None) -> BenchmarkSet:
+def read_sibench(data: str | Path = HUB, wanted: SibenchSubset | None = None) -> BenchmarkSet:
     """The questions of a folder with `<setting>.tsv` files, of one such file, or of a hub data set.
 
     Pictures first, then the question; options from the columns A, B .. stand below it, others are in it already. Where
     the published protocol adds an instruction, ours is added. Rows that name another setting than those wanted are left out,
     with a note. How many rows there should be was never published.
     """
-    wanted = wanted or Wanted()
+    wanted = wanted or SibenchSubset()
     folder = local_data(data, ("*.tsv", *PICTURES))
     items: list[Item] = []
     notes: list[str] = []
@@ -126,7 +126,7 @@ def read_sibench(data: str | Path = HUB, wanted: Wanted | None = None) -> Benchm
     return checked_set(wanted.name, items, 0, notes)
 
 
-def _files(folder: Path, wanted: Wanted) -> list[tuple[str, Path]]:
+def _files(folder: Path, wanted: SibenchSubset) -> list[tuple[str, Path]]:
     """Setting and file; "" for the file of all settings, whose rows name their own."""
     ending = "_MINI.tsv" if wanted.mini else ".tsv"
     if folder.is_file():
@@ -140,27 +140,27 @@ def _files(folder: Path, wanted: Wanted) -> list[tuple[str, Path]]:
     return [(setting, find_files(folder, (name, f"data/{name}"))[0]) for setting, name in names]
 
 
-def _setting(row: Row) -> str:
+def _setting(row: TableRow) -> str:
     """The setting that a row of the whole file names, in its published spelling; the file's name where it names none."""
     named = row.get("setting") or row.get("category") or row.get("task")
     return KNOWN.get(named.lower(), named) or WHOLE
 
 
-def _is_wanted(row: Row, wanted: Wanted, single: bool) -> bool:
+def _is_wanted(row: TableRow, wanted: SibenchSubset, single: bool) -> bool:
     """Whether a row does not belong to a setting that is not wanted. `single`: its file holds one setting."""
     return single or _setting(row) in wanted.settings or _setting(row).lower() not in KNOWN
 
 
-def _is_read(row: Row, wanted: Wanted, single: bool) -> bool:
+def _is_read(row: TableRow, wanted: SibenchSubset, single: bool) -> bool:
     """Whether a row has an input that is read."""
     return (row.get("input_type") or "image") in (wanted.inputs if single else (*wanted.inputs, "multi-view"))
 
 
-def _kept(rows: Sequence[Row], wanted: Wanted, single: bool) -> list[Row]:
+def _kept(rows: Sequence[TableRow], wanted: SibenchSubset, single: bool) -> list[TableRow]:
     return [row for row in rows if _is_wanted(row, wanted, single) and _is_read(row, wanted, single)]
 
 
-def _notes(rows: Sequence[Row], wanted: Wanted, single: bool) -> Iterator[str]:
+def _notes(rows: Sequence[TableRow], wanted: SibenchSubset, single: bool) -> Iterator[str]:
     """What a reader of the figures must know of rows that were left out, or kept and are unlike the others."""
     mine = [row for row in rows if _is_wanted(row, wanted, single)]
     if len(mine) < len(rows):
@@ -183,14 +183,14 @@ def _item_notes(items: Sequence[Item]) -> Iterator[str]:
         yield f"{nameless} rows name no setting, so whether it is one of the {len(SETTINGS)} is not checked"
 
 
-def _pictures(row: Row, column: PictureColumn) -> tuple[Picture, ...]:
+def _pictures(row: TableRow, column: PictureColumn) -> tuple[Picture, ...]:
     if row.get("image"):
         return column.of(row)
     home = row.file.parent
     return from_files(row, "image_path", (home, home / "images", home.parent / "images", home.parent))
 
 
-def _item(row: Row, setting: str, pictures: tuple[Picture, ...]) -> Item:
+def _item(row: TableRow, setting: str, pictures: tuple[Picture, ...]) -> Item:
     kind = _type(row)
     listed = column_options(row) if kind == "MCQ" else ()
     options = (listed or _options_told(row)) if kind == "MCQ" else ()
@@ -209,14 +209,14 @@ def _item(row: Row, setting: str, pictures: tuple[Picture, ...]) -> Item:
     )
 
 
-def _type(row: Row) -> QuestionType:
+def _type(row: TableRow) -> QuestionType:
     for known in QUESTION_TYPES:
         if known == row.text("type"):
             return known
     raise row.fault("type", f"{row.text('type')!r} is none of {', '.join(QUESTION_TYPES)}")
 
 
-def _options_told(row: Row) -> tuple[str, ...]:
+def _options_told(row: TableRow) -> tuple[str, ...]:
     """The options in the question's text, or stand-ins when they are not told or the right one is not among them."""
     told, letter = options_in(row.text("question")), bare_letter(row.text("answer"))
     if told and (not letter or ord(letter) - ord("A") < len(told)):
@@ -224,7 +224,7 @@ def _options_told(row: Row) -> tuple[str, ...]:
     return stand_ins(letter)
 
 
-def _truth(row: Row, kind: QuestionType, options: tuple[str, ...]) -> str:
+def _truth(row: TableRow, kind: QuestionType, options: tuple[str, ...]) -> str:
     answer = row.text("answer")
     if kind == "MCQ":
         return truth_text(answer_letter(row, "answer", options), options)

@@ -15,7 +15,7 @@ EMPTY = frozenset({"", "nan", "NaN"})  # how an absent cell is written
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row: its cells by column, and where it stands (`number` counts from 1, without the header)."""
 
     cells: Mapping[str, Any]
@@ -53,7 +53,7 @@ class Row:
         return CooperError(f"{self.place}, field {field!r}: {what}")
 
 
-def read_table(path: Path, required: Sequence[str], key: str = "") -> list[Row]:
+def read_table(path: Path, required: Sequence[str], key: str = "") -> list[TableRow]:
     """All rows of a file, blank lines left out. CooperError: no such table, a missing column, or a malformed row.
 
     `key`: a required column whose values must differ.
@@ -66,16 +66,16 @@ def read_table(path: Path, required: Sequence[str], key: str = "") -> list[Row]:
     return rows
 
 
-def check_key(rows: Sequence[Row], key: str) -> None:
+def check_key(rows: Sequence[TableRow], key: str) -> None:
     """CooperError: a value of the column stands in two rows."""
-    seen: dict[str, Row] = {}
+    seen: dict[str, TableRow] = {}
     for row in rows:
         first = seen.setdefault(row.text(key), row)
         if first is not row:
             raise row.fault(key, f"{row.text(key)!r} stands in row {first.number} of {first.file.name} already")
 
 
-def _text_rows(path: Path, required: Sequence[str]) -> Iterator[Row]:
+def _text_rows(path: Path, required: Sequence[str]) -> Iterator[TableRow]:
     """Rows of a TSV or CSV file in UTF-8, with or without a byte order mark, quoted as spreadsheets do."""
     limit = csv.field_size_limit(sys.maxsize)  # one base64 picture passes the default of 128 KiB
     try:
@@ -87,7 +87,7 @@ def _text_rows(path: Path, required: Sequence[str]) -> Iterator[Row]:
             for number, cells in enumerate(filled, start=1):
                 if len(cells) != len(names):
                     raise CooperError(f"{path}, row {number}: has {len(cells)} fields, the header has {len(names)}")
-                yield Row(dict(zip(names, cells, strict=True)), path, number)
+                yield TableRow(dict(zip(names, cells, strict=True)), path, number)
     except UnicodeDecodeError as error:
         raise CooperError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     except csv.Error as error:
@@ -98,7 +98,7 @@ def _text_rows(path: Path, required: Sequence[str]) -> Iterator[Row]:
         csv.field_size_limit(limit)
 
 
-def _parquet_rows(path: Path, required: Sequence[str]) -> list[Row]:
+def _parquet_rows(path: Path, required: Sequence[str]) -> list[TableRow]:
     pyarrow, parquet = _arrow()
     try:
         table = parquet.read_table(path)
@@ -106,7 +106,7 @@ def _parquet_rows(path: Path, required: Sequence[str]) -> list[Row]:
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise CooperError(f"{path}: truncated or no parquet file") from error
     _check_columns(path, table.column_names, required)
-    return [Row(cells, path, number) for number, cells in enumerate(rows, start=1)]
+    return [TableRow(cells, path, number) for number, cells in enumerate(rows, start=1)]
 
 
 def _check_columns(path: Path, names: Sequence[str], required: Sequence[str]) -> None:

@@ -92,7 +92,7 @@ class _Fault:
     refused: str = ""
 
 
-class Sampling:
+class JudgeSampling:
     """The fields sent beside a prompt, but those that the server has refused, which all endpoints of a judge remember."""
 
     def __init__(self, settings: JudgeSettings) -> None:
@@ -108,7 +108,7 @@ class Sampling:
 class Endpoint:
     """A client of one endpoint, for one event loop. CooperError: the `openai` package is missing."""
 
-    def __init__(self, settings: JudgeSettings, key: str, sampling: Sampling) -> None:
+    def __init__(self, settings: JudgeSettings, key: str, sampling: JudgeSampling) -> None:
         try:
             import openai
         except ImportError as error:

@@ -13,16 +13,16 @@ from hashlib import sha256
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge.cache import ReplyCache, StoredReply
-from cooper.evaluation.judge.endpoint import Endpoint, JudgeSettings, Sampling, Verdict, read_key, sendable
+from cooper.evaluation.judge.endpoint import Endpoint, JudgeSampling, JudgeSettings, Verdict, read_key, sendable
 from cooper.evaluation.judge.prompts import PROMPT_VERSION
 
-__all__ = ["Counts", "Judge", "JudgeSettings", "Reader", "Verdict"]
+__all__ = ["JudgeCounts", "Judge", "JudgeSettings", "Reader", "Verdict"]
 
 Reader = Callable[[str], object]  # what a reply says; None where it says nothing of use
 
 
 @dataclass(frozen=True)
-class Counts:
+class JudgeCounts:
     """What a judge has done so far.
 
     asked: prompts put to the endpoint, equal ones once and however many tries they took. cached: prompts answered
@@ -36,8 +36,8 @@ class Counts:
     tokens_in: int = 0
     tokens_out: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(mine + more for mine, more in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: "JudgeCounts") -> "JudgeCounts":
+        return JudgeCounts(*(mine + more for mine, more in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ class Judge:
         self.settings = settings
         self._key = read_key(settings.key)
         self._cache = ReplyCache(settings.cache)
-        self._sampling = Sampling(settings)
+        self._sampling = JudgeSampling(settings)
         self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
-        self._counts = Counts()
+        self._counts = JudgeCounts()
         self._counting = threading.Lock()
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> JudgeCounts:
         """The sums over all calls so far."""
         return self._counts
 
@@ -115,7 +115,7 @@ class Judge:
         verdicts = [first.pop(key, None) or self._kept(key, wanted[key]) or asked[key] for key in keys]
         cached = sum(verdict.cached for verdict in verdicts)
         unreached = sum(verdict.reply is None for verdict in verdicts)
-        self._count(Counts(cached=cached, unreached=unreached))
+        self._count(JudgeCounts(cached=cached, unreached=unreached))
         return verdicts
 
     def _kept(self, key: str, prompt: _Prompt) -> Verdict | None:
@@ -148,7 +148,7 @@ class Judge:
         try:
             async with session.places:
                 verdict = await session.endpoint.ask(prompt.text)
-            self._count(Counts(asked=1, tokens_in=verdict.tokens_in, tokens_out=verdict.tokens_out))
+            self._count(JudgeCounts(asked=1, tokens_in=verdict.tokens_in, tokens_out=verdict.tokens_out))
             if verdict.reply is not None and prompt.useful(verdict.reply):
                 stored = StoredReply(key, verdict.reply, verdict.tokens_in, verdict.tokens_out)
                 await asyncio.to_thread(self._cache.add, stored)  # reaches the disk: too slow for the loop
@@ -179,7 +179,7 @@ class Judge:
         parts = [asked.url.rstrip("/"), asked.model, text, asked.temperature, asked.max_tokens, PROMPT_VERSION]
         return sha256(json.dumps(parts).encode("utf-8")).hexdigest()
 
-    def _count(self, more: Counts) -> None:
+    def _count(self, more: JudgeCounts) -> None:
         with self._counting:
             self._counts = self._counts + more
 

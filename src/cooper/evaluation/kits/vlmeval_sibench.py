@@ -14,7 +14,7 @@ from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS, read_benchmark
 from cooper.evaluation.benchmarks.sibench import read_sibench
 from cooper.evaluation.kits import installed_vlmeval as kit
-from cooper.evaluation.replies.answers import Scored
+from cooper.evaluation.replies.answers import Score
 from cooper.evaluation.runs.answering import Item, score_reply
 
 NAMES = tuple(name for name in BENCHMARKS if name.startswith("sibench"))
@@ -90,8 +90,8 @@ def read_predictions(path: Path) -> dict[str, str]:
     return {str(row["index"]): str(row["prediction"]) for row in rows}
 
 
-def _scored(item: Item, reply: str) -> Scored:
-    return Scored(False, 0.0, "") if kit.FAIL_MSG in reply else score_reply(item, reply)
+def _scored(item: Item, reply: str) -> Score:
+    return Score(False, 0.0, "") if kit.FAIL_MSG in reply else score_reply(item, reply)
 
 
 def _read(dataset: str, source: str) -> BenchmarkSet:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from cooper.data.sources.truths import DepthTruth, Pictured, SegmentationTruth
 from cooper.errors import CooperError
 from cooper.evaluation.maps.scores import Conventions, DepthRow, SegmentationRow, depth_row, segmentation_row
-from cooper.evaluation.runs.answering import Plan, Reasoner
+from cooper.evaluation.runs.answering import Reasoner, RunPlan
 from cooper.evaluation.runs.folder import gather_rows, read_part_lines
 from cooper.evaluation.runs.progress import progress
 from cooper.files.rows import Line, append_rows, batches
@@ -22,7 +22,7 @@ def modality_of(model: Reasoner, name: str) -> Modality:
     return model.modalities[name]
 
 
-def draw_depth(model: Reasoner, truths: Sequence[DepthTruth], conventions: Conventions, plan: Plan) -> list[DepthRow]:
+def draw_depth(model: Reasoner, truths: Sequence[DepthTruth], conventions: Conventions, plan: RunPlan) -> list[DepthRow]:
     """Draw and score a depth map of every picture that `plan.out/depth.jsonl` does not hold yet."""
     path = plan.out / "depth.jsonl"
     for drawn in _drawn(model, "depth", truths, path, plan):
@@ -31,13 +31,13 @@ def draw_depth(model: Reasoner, truths: Sequence[DepthTruth], conventions: Conve
     return [line.as_a(DepthRow) for line in _gathered(path, truths, plan)]
 
 
-def kept_depth(plan: Plan) -> list[DepthRow]:
+def kept_depth(plan: RunPlan) -> list[DepthRow]:
     """The rows that `plan.out/depth.jsonl` holds."""
     return [line.as_a(DepthRow) for line in read_part_lines(plan.out / "depth.jsonl", "id").values()]
 
 
 def draw_segmentation(
-    model: Reasoner, truths: Sequence[SegmentationTruth], conventions: Conventions, plan: Plan
+    model: Reasoner, truths: Sequence[SegmentationTruth], conventions: Conventions, plan: RunPlan
 ) -> list[SegmentationRow]:
     """Draw and score a segmentation map of every picture that `plan.out/segmentation.jsonl` does not hold yet."""
     path = plan.out / "segmentation.jsonl"
@@ -47,7 +47,7 @@ def draw_segmentation(
     return [_segmentation_of(line, conventions) for line in _gathered(path, truths, plan)]
 
 
-def kept_segmentation(conventions: Conventions, plan: Plan) -> list[SegmentationRow]:
+def kept_segmentation(conventions: Conventions, plan: RunPlan) -> list[SegmentationRow]:
     """The rows that `plan.out/segmentation.jsonl` holds."""
     kept = read_part_lines(plan.out / "segmentation.jsonl", "id").values()
     return [_segmentation_of(line, conventions) for line in kept]
@@ -84,7 +84,7 @@ class _Drawn(Generic[_T]):
     readings: Sequence[Reading]
 
 
-def _drawn(model: Reasoner, modality: str, truths: Sequence[_T], path: Path, plan: Plan) -> Iterator[_Drawn[_T]]:
+def _drawn(model: Reasoner, modality: str, truths: Sequence[_T], path: Path, plan: RunPlan) -> Iterator[_Drawn[_T]]:
     decode = modality_of(model, modality).decode
     done, mine = read_part_lines(path, "id").keys(), plan.share.of(truths)
     waiting = [truth for truth in mine if (truth.id,) not in done]
@@ -96,7 +96,7 @@ def _drawn(model: Reasoner, modality: str, truths: Sequence[_T], path: Path, pla
             advance(len(chunk))
 
 
-def _gathered(path: Path, truths: Sequence[Pictured], plan: Plan) -> list[Line]:
+def _gathered(path: Path, truths: Sequence[Pictured], plan: RunPlan) -> list[Line]:
     """The rows of all truths, in order, when every process has drawn its share."""
     wanted = [(truth.id,) for truth in truths]
     found = gather_rows(path, ("id",), wanted, plan.share)

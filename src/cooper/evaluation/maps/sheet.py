@@ -6,7 +6,7 @@ from typing import TypeVar
 from PIL import Image
 
 from cooper.data.sources.truths import Pictured
-from cooper.evaluation.runs.answering import Plan, Reasoner
+from cooper.evaluation.runs.answering import Reasoner, RunPlan
 from cooper.files.rows import batches
 from cooper.perception.modality import Drawn
 
@@ -18,7 +18,7 @@ Panels = Callable[[_T, Drawn], Sequence[Image.Image]]
 
 
 def contact_sheet(
-    model: Reasoner, modality: str, items: Sequence[_T], errors: Sequence[float], panels: Panels[_T], plan: Plan
+    model: Reasoner, modality: str, items: Sequence[_T], errors: Sequence[float], panels: Panels[_T], plan: RunPlan
 ) -> Image.Image:
     """The items of the lowest, middle and highest errors, their maps drawn again. `panels` says what follows the picture."""
     lines = []

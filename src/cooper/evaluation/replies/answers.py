@@ -18,7 +18,7 @@ TOLERANCE = 0.25  # relative error up to which a number counts as right
 
 
 @dataclass(frozen=True)
-class Scored:
+class Score:
     """One scored reply. `extracted` is what was read from it, as text ("" when nothing could be read).
 
     `correct`: right or wrong; for a Number within the tolerance or ratio. `value` in 0..1: mean relative accuracy for a
@@ -42,7 +42,7 @@ def score(
     choices: Sequence[str] = (),
     tolerance: float = TOLERANCE,
     rule: NumberRule = "tolerance",
-) -> Scored:
+) -> Score:
     """Read the answer out of a reply and compare it.
 
     `truth`: a letter or an option's text (MCQ, with `choices` in order), yes or no (YN), or a number, in metres if it
@@ -54,16 +54,16 @@ def score(
         case "MCQ":
             wanted = _choice_of_truth(truth, choices)
             read = read_choice(reply, choices)
-            return Scored(read == wanted, float(read == wanted), read)
+            return Score(read == wanted, float(read == wanted), read)
         case "YN":
             if truth.strip().lower() not in ("yes", "no"):
                 raise CooperError(f"a YN question needs the truth yes or no, got {truth!r}")
             read = read_yes_no(reply)
             right = read == truth.strip().lower()
-            return Scored(right, float(right), read)
+            return Score(right, float(right), read)
         case "Number_Int":
             count, wanted = read_number(reply, lengths=False), _number_of_truth(truth)
-            return Scored(count == wanted, float(count == wanted), "" if count is None else f"{count:g}")
+            return Score(count == wanted, float(count == wanted), "" if count is None else f"{count:g}")
         case "Number":
             return _score_number(read_number(reply, lengths=rule != "relative"), _number_of_truth(truth), tolerance, rule)
         case "Text":
@@ -71,11 +71,11 @@ def score(
     raise CooperError(f"unknown question type {question_type!r}; known: {', '.join(QUESTION_TYPES)}")
 
 
-def _score_number(read: float | None, truth: float, tolerance: float, rule: NumberRule) -> Scored:
+def _score_number(read: float | None, truth: float, tolerance: float, rule: NumberRule) -> Score:
     if read is None:
-        return Scored(False, 0.0, "")
+        return Score(False, 0.0, "")
     right = within_ratio(read, truth, tolerance) if rule == "ratio" else is_close(read, truth, tolerance)
-    return Scored(right, mean_relative_accuracy(read, truth), f"{read:g}")
+    return Score(right, mean_relative_accuracy(read, truth), f"{read:g}")
 
 
 def is_close(predicted: float, truth: float, tolerance: float = TOLERANCE) -> bool:

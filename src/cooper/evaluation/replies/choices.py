@@ -17,7 +17,7 @@ from cooper.evaluation.replies.claims import (
 )
 from cooper.evaluation.replies.fields import answer_field
 from cooper.evaluation.replies.options import DENIED, MARK, MOST, SPELLED, Lexer, labels, options_in, ordinal_place, place_of
-from cooper.evaluation.replies.reading import Reading, Trail, shown
+from cooper.evaluation.replies.reading import ReplyReading, Trail, shown
 from cooper.evaluation.replies.statements import Statement, is_cut_off, is_refusal, statements
 from cooper.evaluation.replies.text import Part, answer_part, bare, tidy
 
@@ -35,7 +35,7 @@ _FEW = 2  # sentences, up to which a mere mention counts wherever it stands
 _Claim = tuple[int, ...]  # the places of the options that a claim names, at least one
 
 
-def choice_reading(reply: str, choices: Sequence[str]) -> Reading[str]:
+def choice_reading(reply: str, choices: Sequence[str]) -> ReplyReading[str]:
     """The label of the chosen option, "" when none or several are chosen. CooperError: over 700 options."""
     if len(choices) > MOST:
         raise CooperError(f"a question may have up to {MOST} choices, got {len(choices)}")

@@ -8,7 +8,7 @@ from cooper.evaluation.replies.asides import is_denied, without_asides, without_
 from cooper.evaluation.replies.fields import answer_field
 from cooper.evaluation.replies.numerals import METRES, VALUE
 from cooper.evaluation.replies.quantities import Quantity, quantities
-from cooper.evaluation.replies.reading import Reading, Trail, shown
+from cooper.evaluation.replies.reading import ReplyReading, Trail, shown
 from cooper.evaluation.replies.statements import Statement, is_cut_off, is_refusal, statements
 from cooper.evaluation.replies.text import answer_part, bare, tidy
 
@@ -83,7 +83,7 @@ _NO_THINGS = re.compile(
 )
 
 
-def number_reading(reply: str, lengths: bool = True) -> Reading[float | None]:
+def number_reading(reply: str, lengths: bool = True) -> ReplyReading[float | None]:
     """The number that a reply gives as its answer, None when there is none. `lengths`: units count, the value is in metres."""
     trail = Trail()
     part = answer_part(reply, trail)
@@ -112,7 +112,7 @@ def _official(text: str) -> str | None:
     return f"{scalars[-1].strip()} {units[-1] if units and not whole else ''}".strip()
 
 
-def _of_official(text: str, lengths: bool, trail: Trail) -> Reading[float | None]:
+def _of_official(text: str, lengths: bool, trail: Trail) -> ReplyReading[float | None]:
     found = quantities(text, lengths)
     unknown = re.search(r"[^\W\d_]+$", text) if lengths and not found[0].is_length else None
     if unknown:

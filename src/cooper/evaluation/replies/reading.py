@@ -15,7 +15,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Reading(Generic[Value]):
+class ReplyReading(Generic[Value]):
     """`value`: the answer, "" or None when none could be read. `reasons`: what each stage decided, in order."""
 
     value: Value
@@ -32,11 +32,11 @@ class Trail:
         """One more stage has decided something."""
         self._reasons.append(Reason(stage, said))
 
-    def end(self, value: Value, stage: str = "", said: str = "") -> Reading[Value]:
+    def end(self, value: Value, stage: str = "", said: str = "") -> ReplyReading[Value]:
         """The reading, with a last reason where one is given."""
         if stage:
             self.note(stage, said)
-        return Reading(value, tuple(self._reasons))
+        return ReplyReading(value, tuple(self._reasons))
 
 
 def shown(text: str) -> str:

@@ -3,7 +3,7 @@
 import re
 
 from cooper.evaluation.replies.fields import answer_field
-from cooper.evaluation.replies.reading import Reading, Trail, shown
+from cooper.evaluation.replies.reading import ReplyReading, Trail, shown
 from cooper.evaluation.replies.statements import Statement, is_cut_off, is_refusal, statements
 from cooper.evaluation.replies.text import answer_part, bare, tidy
 
@@ -131,7 +131,7 @@ _UNSURE = re.compile(
 )
 
 
-def yes_no_reading(reply: str) -> Reading[str]:
+def yes_no_reading(reply: str) -> ReplyReading[str]:
     """ "yes", "no", or "" when the reply says neither, both, or that it cannot see."""
     trail = Trail()
     part = answer_part(reply, trail)
@@ -152,7 +152,7 @@ def yes_no_reading(reply: str) -> Reading[str]:
     return _in_words(text, part.guarded, trail)
 
 
-def _in_chinese(text: str, trail: Trail) -> Reading[str]:
+def _in_chinese(text: str, trail: Trail) -> ReplyReading[str]:
     if _CHINESE_OPEN.search(text):
         return trail.end("", "undecided", "the reply leaves it open")
     clauses = [clause.strip() for clause in re.split(r"[,.;!?\n]", text) if clause.strip()]
@@ -177,7 +177,7 @@ def _in_chinese(text: str, trail: Trail) -> Reading[str]:
     return trail.end("", "nothing", "the reply says neither")
 
 
-def _in_words(text: str, guarded: bool, trail: Trail) -> Reading[str]:
+def _in_words(text: str, guarded: bool, trail: Trail) -> ReplyReading[str]:
     said = statements(_turned(text))
     announced = _announced(said)
     if announced:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, NumberRule, QuestionType, Scored, score
+from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, NumberRule, QuestionType, Score, score
 from cooper.evaluation.runs.folder import gather_rows, read_part_lines
 from cooper.evaluation.runs.processes import Share
 from cooper.evaluation.runs.progress import progress
@@ -96,7 +96,7 @@ class AnswerRow:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """How a run goes: modes, seed, rows put to the model at once, folder, and of how many questions traces are kept, None
     for all.
 
@@ -141,7 +141,7 @@ def check_items(items: Sequence[Item]) -> None:
             score_reply(item, "")
 
 
-def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
+def answer_all(model: Reasoner, items: Sequence[Item], plan: RunPlan) -> list[AnswerRow]:
     """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds; of several processes each
     answers its share, and waits for the others.
 
@@ -170,7 +170,7 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
     return kept_answers(items, plan)
 
 
-def kept_answers(items: Sequence[Item], plan: Plan) -> list[AnswerRow]:
+def kept_answers(items: Sequence[Item], plan: RunPlan) -> list[AnswerRow]:
     """The rows of a run, in the order of `plan.modes` and `items`, when every process has written its share.
 
     CooperError: a row that is none, or that answers a question with another truth, type or category than the item has.
@@ -224,7 +224,7 @@ def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:
     """Score one trace: its answer element, or, without one, the last text the model wrote."""
     last = trace.turns[-1].text if trace.turns else ""
     reply = last if trace.answer is None else trace.answer
-    scored = Scored(False, 0.0, "") if item.scoring == "judge" else score_reply(item, reply)
+    scored = Score(False, 0.0, "") if item.scoring == "judge" else score_reply(item, reply)
     return AnswerRow(
         id=item.id,
         mode=mode,
@@ -246,7 +246,7 @@ def answer_row(item: Item, mode: Mode, trace: Trace) -> AnswerRow:
     )
 
 
-def score_reply(item: Item, reply: str) -> Scored:
+def score_reply(item: Item, reply: str) -> Score:
     """Compare a reply with the truth of an item. CooperError: only a judge can."""
     if item.scoring == "judge":
         raise CooperError(f"question {item.id} has a free text for an answer, which a judge must grade")

@@ -29,7 +29,7 @@ SCENE_QUESTIONS = 400  # by default
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class EvaluationRequest:
     """What all jobs of a command share; the fields are those of the settings of each kind of job."""
 
     model: str
@@ -75,7 +75,7 @@ def rescored(name: str, settings: Any) -> Report:
     return rescore(settings)
 
 
-def job_of(name: str, folder: Path, place: str, wanted: Wanted, rescoring: bool = False) -> Job:
+def job_of(name: str, folder: Path, place: str, wanted: EvaluationRequest, rescoring: bool = False) -> Job:
     """The job of a name: scenes, depth, segmentation, or a benchmark of the catalogue. CooperError: settings that cannot be."""
     shared: dict[str, Any] = {"model": wanted.model, "out": folder, "seed": wanted.seed, "batch": wanted.batch}
     shared |= {"origin": wanted.origin, "quiet": wanted.quiet, "skip_bad": wanted.skip_bad}
@@ -104,16 +104,16 @@ def job_of(name: str, folder: Path, place: str, wanted: Wanted, rescoring: bool 
     return Job(name, folder, settings, read, opened, lambda model, asked: published.evaluate_published(model, settings, asked))
 
 
-def _scenes(settings: scenes.ScenesSettings) -> scenes.Asked | None:
+def _scenes(settings: scenes.ScenesSettings) -> scenes.AskedScenes | None:
     """A set that is there is read; one that must be rendered first waits until the folder is taken."""
     return None if settings.data is None else scenes.read_scenes(settings)
 
 
-def _open_scenes(settings: scenes.ScenesSettings, asked: scenes.Asked | None) -> scenes.Asked:
+def _open_scenes(settings: scenes.ScenesSettings, asked: scenes.AskedScenes | None) -> scenes.AskedScenes:
     return scenes.open_scenes(settings, asked or scenes.read_scenes(settings))
 
 
-def _evaluate_scenes(settings: scenes.ScenesSettings, model: Reasoner, asked: scenes.Asked) -> Report:
+def _evaluate_scenes(settings: scenes.ScenesSettings, model: Reasoner, asked: scenes.AskedScenes) -> Report:
     return scenes.evaluate_scenes(model, settings, asked)
 
 

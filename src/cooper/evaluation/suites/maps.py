@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cooper.errors import CooperError
-from cooper.evaluation.runs.answering import Plan
+from cooper.evaluation.runs.answering import RunPlan
 from cooper.evaluation.runs.digests import truth_digests
 from cooper.evaluation.runs.folder import left_out_notes, open_run
 from cooper.evaluation.runs.origin import Origin
@@ -55,8 +55,8 @@ class MapSettings:
         }
 
     @property
-    def plan(self) -> Plan:
-        return Plan((), self.seed, self.batch, self.out, quiet=self.quiet)
+    def plan(self) -> RunPlan:
+        return RunPlan((), self.seed, self.batch, self.out, quiet=self.quiet)
 
     def check_folder(self) -> None:
         """CooperError: there is no such folder."""

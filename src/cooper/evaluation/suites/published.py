@@ -13,7 +13,7 @@ from cooper.evaluation.judge.endpoint import JudgeSettings
 from cooper.evaluation.judge.judge import Judge
 from cooper.evaluation.judge.verdicts import Judgement, judge_rows, laid_over, store_judged
 from cooper.evaluation.report.report import write_report
-from cooper.evaluation.runs.answering import AnswerRow, Item, Plan, Reasoner, answer_all, check_items, check_modes
+from cooper.evaluation.runs.answering import AnswerRow, Item, Reasoner, RunPlan, answer_all, check_items, check_modes
 from cooper.evaluation.runs.digests import item_digest
 from cooper.evaluation.runs.folder import left_out_notes, open_run
 from cooper.evaluation.runs.origin import Origin
@@ -69,7 +69,7 @@ class PublishedSettings:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedBenchmark:
     """What a run asks: its questions, of how many, what a reader must know, and the digest of each question by its id."""
 
     items: tuple[Item, ...]
@@ -78,7 +78,7 @@ class Asked:
     digests: Mapping[str, str]
 
 
-def read_published(settings: PublishedSettings) -> Asked:
+def read_published(settings: PublishedSettings) -> AskedBenchmark:
     """Read the questions and check them. CooperError: no such benchmark, data that cannot be read, or open questions without a
     judge."""
     found, faults = _read(settings)
@@ -95,10 +95,10 @@ def read_published(settings: PublishedSettings) -> Asked:
     torn = {item.bundle for item in items if item.id in faults}
     kept = [replace(item, bundle="") if item.bundle in torn else item for item in kept]  # a pair of one is no pair
     check_items(kept)
-    return Asked(tuple(kept), len(found.items), (*found.notes, *left_out_notes(faults)), digests)
+    return AskedBenchmark(tuple(kept), len(found.items), (*found.notes, *left_out_notes(faults)), digests)
 
 
-def open_published(settings: PublishedSettings, asked: Asked, rescore: bool = False) -> Asked:
+def open_published(settings: PublishedSettings, asked: AskedBenchmark, rescore: bool = False) -> AskedBenchmark:
     """Make the folder the place of this run, or go on with the run there. CooperError: it holds another one."""
     notes = open_run(settings.out, settings.record, settings.share, asked.digests, rescore)
     return replace(asked, notes=tuple(dict.fromkeys((*asked.notes, *notes))))
@@ -128,7 +128,7 @@ def _undecodable(items: Sequence[Item], known: Mapping[str, str]) -> dict[str, s
     return found
 
 
-def evaluate_published(model: Reasoner, settings: PublishedSettings, asked: Asked | None = None) -> Report:
+def evaluate_published(model: Reasoner, settings: PublishedSettings, asked: AskedBenchmark | None = None) -> Report:
     """Answer what is missing, score everything, and write report.json, report.md and report.html into `settings.out`.
 
     `asked`: what `read_published` gave. Of several processes only the first asks the judge and writes; the report that the
@@ -147,14 +147,14 @@ def evaluate_published(model: Reasoner, settings: PublishedSettings, asked: Aske
         return reported(rows, found, settings, asked, plan.modes)
 
 
-def plan_of(settings: PublishedSettings) -> Plan:
+def plan_of(settings: PublishedSettings) -> RunPlan:
     """How the run goes."""
     modes, share = check_modes(settings.modes), settings.share
-    return Plan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
+    return RunPlan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
 
 
 def reported(
-    rows: Sequence[AnswerRow], found: Judgement, settings: PublishedSettings, asked: Asked, modes: Sequence[str]
+    rows: Sequence[AnswerRow], found: Judgement, settings: PublishedSettings, asked: AskedBenchmark, modes: Sequence[str]
 ) -> Report:
     """The report over these rows, written into the folder."""
     told = {**settings.record, "modes": ", ".join(modes), "questions": f"{len(asked.items)} of {asked.total}"}

@@ -21,7 +21,7 @@ from cooper.evaluation.maps.scores import (
     segmentation_figures,
 )
 from cooper.evaluation.report.report import write_report
-from cooper.evaluation.runs.answering import AnswerRow, Item, Plan, Reasoner, answer_all, check_items, check_modes
+from cooper.evaluation.runs.answering import AnswerRow, Item, Reasoner, RunPlan, answer_all, check_items, check_modes
 from cooper.evaluation.runs.digests import item_digest, truth_digests
 from cooper.evaluation.runs.folder import check_run, left_out_notes, open_run
 from cooper.evaluation.runs.origin import Origin
@@ -102,7 +102,7 @@ class ScenesSettings:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedScenes:
     """What a run asks and draws: its questions, the scenes behind them, and what a reader of the report must know."""
 
     items: tuple[Item, ...]
@@ -111,7 +111,7 @@ class Asked:
     digests: Mapping[str, str]
 
 
-def read_scenes(settings: ScenesSettings) -> Asked:
+def read_scenes(settings: ScenesSettings) -> AskedScenes:
     """Read the scenes, or render them, and check the questions. CooperError: they cannot be read, or `out` holds another
     run."""
     check_run(settings.out, settings.record)  # before scenes are rendered into another run's folder
@@ -121,16 +121,16 @@ def read_scenes(settings: ScenesSettings) -> Asked:
     check_items(items)
     truths = [] if settings.blind else [truth_of(record) for record in records[: settings.maps]]
     digests = {**{item.id: item_digest(item) for item in items}, **truth_digests(truths), **dict.fromkeys(faults, "")}
-    return Asked(tuple(items), tuple(truths), tuple(left_out_notes(faults)), digests)
+    return AskedScenes(tuple(items), tuple(truths), tuple(left_out_notes(faults)), digests)
 
 
-def open_scenes(settings: ScenesSettings, asked: Asked, rescore: bool = False) -> Asked:
+def open_scenes(settings: ScenesSettings, asked: AskedScenes, rescore: bool = False) -> AskedScenes:
     """Make the folder the place of this run, or go on with the run there. CooperError: it holds another one."""
     notes = open_run(settings.out, settings.record, settings.share, asked.digests, rescore)
     return replace(asked, notes=tuple(dict.fromkeys((*asked.notes, *notes))))
 
 
-def evaluate_scenes(model: Reasoner, settings: ScenesSettings, asked: Asked | None = None) -> Report:
+def evaluate_scenes(model: Reasoner, settings: ScenesSettings, asked: AskedScenes | None = None) -> Report:
     """Run what is missing of the benchmark and write report.json, report.md and report.html into `settings.out`.
 
     Rows are kept in rows.jsonl, depth.jsonl and segmentation.jsonl, so an interrupted run goes on where it stopped. `asked`:
@@ -149,10 +149,10 @@ def evaluate_scenes(model: Reasoner, settings: ScenesSettings, asked: Asked | No
         return reported(rows, Maps(tuple(depth), tuple(segmentation)), settings, asked)
 
 
-def plan_of(settings: ScenesSettings) -> Plan:
+def plan_of(settings: ScenesSettings) -> RunPlan:
     """How the run goes."""
     modes, share = check_modes(settings.modes), settings.share
-    return Plan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
+    return RunPlan(modes, settings.seed, settings.batch, settings.out, settings.traces, settings.quiet, share)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def kept_maps(settings: ScenesSettings) -> Maps:
     return Maps(tuple(kept_depth(plan)), tuple(kept_segmentation(CONVENTIONS, plan)))
 
 
-def reported(rows: Sequence[AnswerRow], maps: Maps, settings: ScenesSettings, asked: Asked) -> Report:
+def reported(rows: Sequence[AnswerRow], maps: Maps, settings: ScenesSettings, asked: AskedScenes) -> Report:
     """The report over these rows and maps, written into the folder."""
     told = {**settings.record, "modes": ", ".join(dict.fromkeys(row.mode for row in rows))}
     told |= {f"note {number}": note for number, note in enumerate(asked.notes, 1)}

@@ -43,7 +43,7 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class Report:
+class Inspection:
     """All that `inspect` found out about a directory."""
 
     directory: Path
@@ -74,7 +74,7 @@ class _Contents:
     findings: tuple[Finding, ...] = ()
 
 
-def inspect(directory: Path, base: Path | None = None, values: bool = True) -> Report:
+def inspect(directory: Path, base: Path | None = None, values: bool = True) -> Inspection:
     """Look at a checkpoint without loading it; faults are reported, not raised. `values`: read all numbers, too, to find
     those that are not finite; without it only headers are read.
 
@@ -87,16 +87,16 @@ def inspect(directory: Path, base: Path | None = None, values: bool = True) -> R
         family = family_of(directory, base)
     except CooperError as error:
         fault = Finding(str(error), "Fetch the file again.", is_fault=True)
-        return Report(directory, base, _likely_family(directory), findings=(fault,))
+        return Inspection(directory, base, _likely_family(directory), findings=(fault,))
     if family is Family.NONE:
         advice = "Name a directory with config.json of ours, or with llm_config.json and ema.safetensors."
-        return Report(directory, base, family, findings=(Finding("No checkpoint files.", advice, is_fault=True),))
+        return Inspection(directory, base, family, findings=(Finding("No checkpoint files.", advice, is_fault=True),))
     places = Places(directory, base)
     contents = _ours(places) if family is Family.OURS else _published(places)
     findings = (*contents.findings, *_tensor_findings(contents.differences), *_companion_findings(places, family))
     if values and not any(finding.is_fault for finding in contents.findings):
         findings += _value_findings(contents.headers)
-    return Report(directory, base, family, contents.config, _amounts(contents.headers), contents.differences, findings)
+    return Inspection(directory, base, family, contents.config, _amounts(contents.headers), contents.differences, findings)
 
 
 def _likely_family(directory: Path) -> Family:

@@ -24,7 +24,7 @@ ATTEMPTS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Geometry:
+class PixelTruth:
     """What each pixel sees: plane depth in metres, class id and object id (0 where no object is)."""
 
     depth_m: Float32[np.ndarray, "S S"]
@@ -37,7 +37,7 @@ class Staged:
     """An accepted scene with its geometry; `scene.objects` carry their views."""
 
     scene: Scene
-    geometry: Geometry
+    geometry: PixelTruth
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def render_record(key: SceneKey, size: int = 128, spp: int = 16) -> SceneRecord:
     return SceneRecord(colour_of(staged.scene, size, spp), geometry.depth_m, geometry.labels, geometry.instances, staged.scene)
 
 
-def geometry_of(scene: Scene, size: int) -> Geometry:
+def geometry_of(scene: Scene, size: int) -> PixelTruth:
     """One ray per pixel centre. Depth is infinite where nothing is hit, which an accepted scene never shows."""
     mi = mitsuba()
     stage = mitsuba_scene(mi, scene)
@@ -85,7 +85,7 @@ def geometry_of(scene: Scene, size: int) -> Geometry:
     index = np.where(hits.shape < 0, len(class_of) - 1, hits.shape)
     offset = hits.position.astype(np.float64) - scene.camera.position.array()
     depth = np.where(hits.shape < 0, np.inf, offset @ scene.camera.axes[2])
-    return Geometry((np.round(depth * 1000) / 1000).astype(np.float32), class_of[index], instance_of[index])
+    return PixelTruth((np.round(depth * 1000) / 1000).astype(np.float32), class_of[index], instance_of[index])
 
 
 def colour_of(scene: Scene, size: int, spp: int) -> UInt8[np.ndarray, "S S 3"]:
@@ -162,16 +162,16 @@ def _identities(stage: Any, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     return np.array([*classes, 0], np.uint8), np.array([*instances, 0], np.uint8)
 
 
-def _in_range(geometry: Geometry) -> bool:
+def _in_range(geometry: PixelTruth) -> bool:
     return bool(geometry.labels.min() > 0 and geometry.depth_m.min() > NEAR and geometry.depth_m.max() < FAR)
 
 
-def _large_enough(scene: Scene, geometry: Geometry) -> bool:
+def _large_enough(scene: Scene, geometry: PixelTruth) -> bool:
     counts = np.bincount(geometry.instances.ravel(), minlength=len(scene.objects) + 1)
     return bool(counts[1:].min() >= MIN_AREA * geometry.instances.size)
 
 
-def _viewed(item: SceneObject, scene: Scene, geometry: Geometry) -> SceneObject:
+def _viewed(item: SceneObject, scene: Scene, geometry: PixelTruth) -> SceneObject:
     mask = geometry.instances == item.id
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)

@@ -17,12 +17,12 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import SaveStrategy
 
-from cooper.data.batches import Batches, Share
+from cooper.data.batches import Batches, BatchPart
 from cooper.errors import CooperError
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.optimisers import build_optimiser
 from cooper.training.loop.sealing import STATE_FILE, Sealing, resume_point
-from cooper.training.recipe import Optimiser, Record
+from cooper.training.recipe import Optimiser, RecordSettings
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -55,13 +55,13 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for i
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class TrainingPlan:
     """What a trainer runs: an objective, where its batches come from, how weights move, and what is left behind."""
 
     objective: Objective
     make_batch: Callable[[range], Movable]
     optimiser: Optimiser
-    record: Record
+    record: RecordSettings
     folder: Path
     seed: int
 
@@ -71,7 +71,7 @@ class PackedTrainer(Trainer):
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, plan: Plan, callbacks: Sequence[TrainerCallback] = ()) -> None:
+    def __init__(self, plan: TrainingPlan, callbacks: Sequence[TrainerCallback] = ()) -> None:
         self.plan = plan
         super().__init__(
             model=plan.objective,
@@ -85,7 +85,7 @@ class PackedTrainer(Trainer):
 
     def get_train_dataloader(self) -> Iterable[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         optimiser = self.plan.optimiser
-        share = Share(optimiser.batch, optimiser.accumulation, self.args.process_index, self.args.world_size)
+        share = BatchPart(optimiser.batch, optimiser.accumulation, self.args.process_index, self.args.world_size)
         return Batches(self.plan.make_batch, share, optimiser.steps, lambda: self.state.global_step)
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
@@ -172,7 +172,7 @@ class PackedTrainer(Trainer):
             raise Interrupted(step, self.plan.folder / f"checkpoint-{step}")
 
 
-def _arguments(plan: Plan) -> TrainingArguments:
+def _arguments(plan: TrainingPlan) -> TrainingArguments:
     optimiser, record = plan.optimiser, plan.record
     return TrainingArguments(
         output_dir=str(plan.folder),

@@ -9,7 +9,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import JudgeSettings
 from cooper.files.values import Above, AtLeast, AtMost, Below, Count, Positive, Rate, Seed, Size, Weight, check_fields, checked
 from cooper.reasoning.options import Turns
-from cooper.training.recipe import Batch, Record
+from cooper.training.recipe import Batch, RecordSettings
 
 MOST_ROWS = 10**7  # questions that a run asks in all; TRL holds a row of each
 
@@ -132,7 +132,7 @@ class GrpoRecipe:
     scenes: Count = 100_000
     eval_questions: Count = 120
     trl: Mapping[str, Any] = field(default_factory=dict)
-    record: Record = field(default_factory=Record)
+    record: RecordSettings = field(default_factory=RecordSettings)
     seed: Seed = 0
     questions_seed: Seed | None = None
 

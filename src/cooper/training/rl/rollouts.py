@@ -31,7 +31,7 @@ class Drawing:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class RolloutStep:
     """One step of a trace: how it was drawn (scored, if at all), what the model read of it, and its entries in a completion."""
 
     segments: tuple[Segment, ...]
@@ -56,7 +56,7 @@ class Rollout:
     item: Item
     trace: Trace
     beginning: tuple[Segment, ...]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[RolloutStep, ...]
 
     @property
     def ids(self) -> list[int]:
@@ -87,17 +87,17 @@ def rollouts_of(item: Item, traces: Sequence[Trace], layout: Layout, options: Op
     ]
 
 
-def _said(step: TextStep, layout: Layout) -> Piece:
+def _said(step: TextStep, layout: Layout) -> RolloutStep:
     if step.author == "model":
-        return Piece((layout.turn(step, loss=True),), step.token_ids, step.logprobs)
+        return RolloutStep((layout.turn(step, loss=True),), step.token_ids, step.logprobs)
     segments = tuple(layout.step(step))
-    return Piece(segments, layout.processor.encode(step.text) or (layout.processor.geometry.eos,), ())
+    return RolloutStep(segments, layout.processor.encode(step.text) or (layout.processor.geometry.eos,), ())
 
 
-def _drawn(step: MapStep, layout: Layout, options: Options) -> Piece:
+def _drawn(step: MapStep, layout: Layout, options: Options) -> RolloutStep:
     geometry, segments = layout.processor.geometry, tuple(layout.step(step))
     if step.path is None or len(step.path) == 1:
-        return Piece(segments, (geometry.image_start,), ())
+        return RolloutStep(segments, (geometry.image_start,), ())
     path, (height, width, _) = torch.from_numpy(step.path), step.drawn.shape
     columns = round((path.shape[1] * width / height) ** 0.5)
     grid = (path.shape[1] // columns, columns)
@@ -108,7 +108,7 @@ def _drawn(step: MapStep, layout: Layout, options: Options) -> Piece:
     )
     spans = tuple(pairwise(times))[: len(before)]
     drawing = Drawing(before, tuple(path[1:]), spans, options.map_noise)
-    return Piece(segments, (geometry.image_start,) * len(before), step.logprobs, drawing)
+    return RolloutStep(segments, (geometry.image_start,) * len(before), step.logprobs, drawing)
 
 
 def row_of(rollouts: Sequence[Rollout]) -> Row:

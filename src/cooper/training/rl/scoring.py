@@ -23,7 +23,7 @@ class Scorer:
     geometry: Geometry
     words: Words
 
-    def __call__(self, forward: Forward, rollouts: Sequence[Rollout], device: torch.device) -> list["Scored"]:
+    def __call__(self, forward: Forward, rollouts: Sequence[Rollout], device: torch.device) -> list["ScoredRollout"]:
         """One forward pass; rollouts of one question share its tokens."""
         groups = together(rollouts)
         order = [place for group in groups for place in group]
@@ -45,14 +45,14 @@ def together(rollouts: Sequence[Rollout]) -> list[list[int]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredRollout:
     """Log-probability and entropy of every entry of one completion; 0 where the model wrote nothing."""
 
     logprobs: Tensor
     entropies: Tensor
 
 
-def scored(rollouts: Sequence[Rollout], scores: Scores) -> list[Scored]:
+def scored(rollouts: Sequence[Rollout], scores: Scores) -> list[ScoredRollout]:
     """Deal the scores of packed rollouts (in the order of the packed rows) out to their completions."""
     words, velocities, found = 0, 0, []
     for rollout in rollouts:
@@ -71,7 +71,7 @@ def scored(rollouts: Sequence[Rollout], scores: Scores) -> list[Scored]:
             else:
                 logprobs.append(nothing)
                 entropies.append(nothing)
-        found.append(Scored(torch.cat(logprobs), torch.cat(entropies)))
+        found.append(ScoredRollout(torch.cat(logprobs), torch.cat(entropies)))
     assert words == len(scores.logprob_S) and velocities == len(scores.velocity_MD), "scores left over"
     return found
 

@@ -21,7 +21,7 @@ from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
 from cooper.scenes.arrays import KINDS, DrawnMaps, ScenePictures, map_scores, to_pixels
 from cooper.training.loop.trainer import Objective
-from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
+from cooper.training.recipe import Optimiser, RecordSettings, check_maps, check_mixture
 
 MOST_LEVELS = 8  # of the autoencoder
 
@@ -51,7 +51,7 @@ class AutoencoderRecipe:
     mixture: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     emphasis: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     loss: AutoencoderLoss = field(default_factory=AutoencoderLoss)
-    record: Record = field(default_factory=Record)
+    record: RecordSettings = field(default_factory=RecordSettings)
     crop: Size = 64
     spread: Positive = 1.0
     scenes: Count = 2000

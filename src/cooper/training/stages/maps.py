@@ -18,13 +18,13 @@ from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed
 from cooper.model.config import DrawingDefaults
 from cooper.perception import Modality
 from cooper.reasoning.context import begin
-from cooper.reasoning.denoising import Drawer, Drawn, draw
+from cooper.reasoning.denoising import Drawer, DrawnLatents, draw
 from cooper.scenes.arrays import DrawnMaps, ScenePictures, map_scores
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import pack
 from cooper.sequence.segments import TextSegment, tokens_latent
 from cooper.training.bundles import Bundle, NetworkShape
-from cooper.training.recipe import Optimiser, Record, check_map_names
+from cooper.training.recipe import Optimiser, RecordSettings, check_map_names
 from cooper.training.stages.latents import PictureKey
 from cooper.training.stages.objective import Draws, LossWeights, MapRows
 
@@ -51,7 +51,7 @@ class AmgRecipe:
     network: NetworkShape = field(default_factory=NetworkShape)
     maps: tuple[str, ...] = ("depth", "segmentation")
     loss: LossWeights = field(default_factory=LossWeights)
-    record: Record = field(default_factory=Record)
+    record: RecordSettings = field(default_factory=RecordSettings)
     timestep_shift: Positive = 1.0
     draws: Draws = 1
     mirror: bool = True
@@ -114,7 +114,7 @@ class MapExam:
         noises = [torch.from_numpy(rng_of(scene, 11).standard_normal(shape, dtype=np.float32)) for scene in range(self.count)]
         drawers = [Drawer(context, grid, noise) for context, noise in zip(contexts, noises, strict=True)]
         *_, last = draw(model, geometry, drawers, self.settings)
-        assert isinstance(last, Drawn)
+        assert isinstance(last, DrawnLatents)
         latents_BZhw = torch.stack([tokens_latent(latent, grid, geometry.latent_patch) for latent in last.latents])
         return model.vae.decode(latents_BZhw).float().permute(0, 2, 3, 1).cpu().numpy()
 

@@ -30,7 +30,7 @@ from cooper.sequence.segments import Segment
 from cooper.trace.prompts import MODES
 from cooper.trace.steps import MapStep, Mode, Question
 from cooper.trace.trace import Trace
-from cooper.training.recipe import Optimiser, Record, check_map_names, check_mixture
+from cooper.training.recipe import Optimiser, RecordSettings, check_map_names, check_mixture
 from cooper.training.stages.latents import PictureKey
 from cooper.training.stages.objective import Draws, LossWeights, MapRows
 
@@ -65,7 +65,7 @@ class SftRecipe:
     base: Path | None = None
     maps: tuple[str, ...] = ("depth", "segmentation")
     loss: LossWeights = field(default_factory=LossWeights)
-    record: Record = field(default_factory=Record)
+    record: RecordSettings = field(default_factory=RecordSettings)
     drawn: Share = 0.5
     explore: Share = 0.0
     drawings: Path | None = None

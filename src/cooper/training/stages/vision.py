@@ -34,7 +34,7 @@ from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.loop.trainer import Objective
-from cooper.training.recipe import Optimiser, Record, check_maps, check_mixture
+from cooper.training.recipe import Optimiser, RecordSettings, check_maps, check_mixture
 
 NOTHING = -100  # not asked, as cross-entropy ignores it
 ANSWERS = (len(CLASS_NAMES), len(COLOURS), len(MATERIALS), 1)  # the last one is the logarithm of metres
@@ -71,7 +71,7 @@ class VisionRecipe:
     base: Path | None = None
     mixture: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     loss: VisionWeights = field(default_factory=VisionWeights)
-    record: Record = field(default_factory=Record)
+    record: RecordSettings = field(default_factory=RecordSettings)
     cells: Annotated[int, AtLeast(1), AtMost(256)] = 8
     mirror: bool = True
     move: Annotated[int, AtLeast(0), AtMost(2**12)] = 0
