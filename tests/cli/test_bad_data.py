@@ -137,7 +137,7 @@ def test_what_is_unusual_is_read():
 
 
 def test_a_mark_and_separators_inside_texts_are_read(tmp_path):
-    from cooper.evaluation.suites.question_file import read_question_file
+    from cooper.evaluation.benchmarks.question_file import read_question_file
 
     rows = [{**ROW, "question": "Which\u2028one?"}, {**ROW, "id": "r", "more": {"any": 1}}]
     text = "\ufeff" + "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 import cooper.curation.flags as flags
-from cooper.curation.flags import Counts, FlagSettings, counts_of, flag_questions, read_flags
+from cooper.curation.flags import FlagSettings, counts_of, flag_questions, read_flags
+from cooper.curation.gains import DrawingCounts
 from cooper.errors import CooperError
 from cooper.trace.steps import MapStep, TextStep
 from cooper.trace.trace import Trace
@@ -17,14 +18,14 @@ from tests.training.rollout_groups import item, tiny_door
 @pytest.mark.parametrize(
     ("counts", "flag"),
     [
-        (Counts(6, 8, 3, 8), "positive"),
-        (Counts(4, 8, 3, 8), "boundary"),
-        (Counts(1, 8, 3, 8), "negative"),
-        (Counts(8, 8, 0, 0), "boundary"),
-        (Counts(0, 0, 8, 8), "boundary"),
-        (Counts(1, 1, 3, 8), "boundary"),  # one drawn answer proves nothing
-        (Counts(3, 3, 3, 13), "boundary"),
-        (Counts(4, 4, 3, 12), "positive"),
+        (DrawingCounts(6, 8, 3, 8), "positive"),
+        (DrawingCounts(4, 8, 3, 8), "boundary"),
+        (DrawingCounts(1, 8, 3, 8), "negative"),
+        (DrawingCounts(8, 8, 0, 0), "boundary"),
+        (DrawingCounts(0, 0, 8, 8), "boundary"),
+        (DrawingCounts(1, 1, 3, 8), "boundary"),  # one drawn answer proves nothing
+        (DrawingCounts(3, 3, 3, 13), "boundary"),
+        (DrawingCounts(4, 4, 3, 12), "positive"),
     ],
 )
 def test_a_flag_is_a_clear_difference(counts, flag):
@@ -36,7 +37,7 @@ def test_traces_are_counted_by_whether_they_drew():
     drawn = MapStep("depth", drawn=None, image=picture())  # pyright: ignore[reportArgumentType]
     right, wrong = TextStep("<answer>B</answer>"), TextStep("<answer>A</answer>")
     traces = [Trace(asked.question, steps) for steps in ((drawn, right), (drawn, wrong), (drawn, right), (right,), (wrong,))]
-    assert counts_of(asked, traces) == Counts(2, 3, 1, 2)
+    assert counts_of(asked, traces) == DrawingCounts(2, 3, 1, 2)
 
 
 class Questions:

@@ -47,8 +47,8 @@ def read(
 
 def _reader(kind: str, choices: Sequence[str]) -> "Callable[[str], ReplyReading[str] | ReplyReading[float | None]]":
     """What reads replies of that type. CooperError: a type that is unknown, or options where none belong or one is missing."""
-    from cooper.evaluation.replies.choices import choice_reading
-    from cooper.evaluation.replies.numbers import number_reading
+    from cooper.evaluation.replies.choices.choices import choice_reading
+    from cooper.evaluation.replies.numbers.numbers import number_reading
     from cooper.evaluation.replies.yes_no import yes_no_reading
 
     if kind not in TYPES:
@@ -76,6 +76,6 @@ def _printable(text: str) -> str:
 
 def _option(letter: str, choices: Sequence[str]) -> str:
     """The text of the option with that letter; "" where there are no options."""
-    from cooper.evaluation.replies.options import labels
+    from cooper.evaluation.replies.choices.options import labels
 
     return dict(zip(labels(len(choices)), choices, strict=True)).get(letter, "")

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from cooper.errors import CooperError
 from cooper.evaluation.replies.answers import read_choice, read_number, read_yes_no, score
-from cooper.evaluation.replies.choices import choice_reading
-from cooper.evaluation.replies.numbers import number_reading
+from cooper.evaluation.replies.choices.choices import choice_reading
+from cooper.evaluation.replies.numbers.numbers import number_reading
 from cooper.evaluation.replies.reading import Trail
 from cooper.evaluation.replies.text import HEAD, TAIL, answer_part
 from cooper.evaluation.replies.verdicts import read_extracted_choice, read_grade, read_verdict

@@ -15,7 +15,7 @@ from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set
 from cooper.evaluation.benchmarks.pictures import Picture, from_bytes, from_file, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import DISTANCE, worded
-from cooper.evaluation.replies.numerals import METRES
+from cooper.evaluation.replies.numbers.numerals import METRES
 from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.steps import Question

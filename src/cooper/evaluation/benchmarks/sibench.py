@@ -23,7 +23,7 @@ from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_f
 from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import WANTED, worded
 from cooper.evaluation.replies.answers import QUESTION_TYPES, QuestionType
-from cooper.evaluation.replies.quantities import quantities
+from cooper.evaluation.replies.numbers.quantities import quantities
 from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.options import options_in

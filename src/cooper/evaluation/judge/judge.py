@@ -16,7 +16,7 @@ from cooper.evaluation.judge.cache import ReplyCache, StoredReply
 from cooper.evaluation.judge.endpoint import Endpoint, JudgeSampling, JudgeSettings, Verdict, read_key, sendable
 from cooper.evaluation.judge.prompts import PROMPT_VERSION
 
-__all__ = ["JudgeCounts", "Judge", "JudgeSettings", "Reader", "Verdict"]
+__all__ = ["Judge", "JudgeCounts", "JudgeSettings", "Reader", "Verdict"]
 
 Reader = Callable[[str], object]  # what a reply says; None where it says nothing of use
 

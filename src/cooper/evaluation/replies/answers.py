@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cooper.errors import CooperError
-from cooper.evaluation.replies.choices import choice_reading
-from cooper.evaluation.replies.numbers import number_reading
-from cooper.evaluation.replies.options import labels, place_of
+from cooper.evaluation.replies.choices.choices import choice_reading
+from cooper.evaluation.replies.choices.options import labels, place_of
+from cooper.evaluation.replies.numbers.numbers import number_reading
 from cooper.evaluation.replies.yes_no import yes_no_reading
 
 QuestionType = Literal["MCQ", "YN", "Number", "Number_Int", "Text"]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from cooper.evaluation.replies.choices.options import LETTERS
 from cooper.evaluation.replies.fields import named_field
-from cooper.evaluation.replies.options import LETTERS
 from cooper.evaluation.replies.text import bare, shortened, tidy
 
 NO_CHOICE = "Z"  # what the judge writes when a reply chooses none of the options

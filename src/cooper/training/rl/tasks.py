@@ -10,8 +10,8 @@ from PIL import Image
 from cooper.curation.gains import Flag
 from cooper.data.batches import shuffled
 from cooper.errors import CooperError
+from cooper.evaluation.benchmarks.question_file import read_question_file
 from cooper.evaluation.runs.answering import Item
-from cooper.evaluation.suites.question_file import read_question_file
 from cooper.evaluation.suites.scenes import item_of
 from cooper.scenes.questions.categories import questions_of
 from cooper.scenes.questions.question import SceneQuestion
@@ -91,7 +91,7 @@ class SceneTasks:
 
 
 class FileTasks:
-    """Questions of a JSON Lines file (`cooper.evaluation.suites.question_file`)."""
+    """Questions of a JSON Lines file (`cooper.evaluation.benchmarks.question_file`)."""
 
     def __init__(self, path: Path) -> None:
         self._items = read_question_file(path)

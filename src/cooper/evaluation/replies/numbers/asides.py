@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from cooper.evaluation.replies.quantities import Quantity
+from cooper.evaluation.replies.numbers.quantities import Quantity
 from cooper.evaluation.replies.statements import Statement
 
 _LABELLED = re.compile(

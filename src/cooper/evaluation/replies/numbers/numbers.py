@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from cooper.evaluation.replies.asides import is_denied, without_asides, without_labels
 from cooper.evaluation.replies.fields import answer_field
-from cooper.evaluation.replies.numerals import METRES, VALUE
-from cooper.evaluation.replies.quantities import Quantity, quantities
+from cooper.evaluation.replies.numbers.asides import is_denied, without_asides, without_labels
+from cooper.evaluation.replies.numbers.numerals import METRES, VALUE
+from cooper.evaluation.replies.numbers.quantities import Quantity, quantities
 from cooper.evaluation.replies.reading import ReplyReading, Trail, shown
 from cooper.evaluation.replies.statements import Statement, is_cut_off, is_refusal, statements
 from cooper.evaluation.replies.text import answer_part, bare, tidy

@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 
-from cooper.evaluation.replies.numerals import (
+from cooper.evaluation.replies.numbers.numerals import (
     AND_PART,
     CHINESE,
     CHINESE_DIGITS,

@@ -6,7 +6,7 @@ sentence is read in time in proportion to its length.
 
 import re
 
-from cooper.evaluation.replies.options import DENIED, MARK, SPELLED
+from cooper.evaluation.replies.choices.options import DENIED, MARK, SPELLED
 
 _AND = r"(?:\s?[,/&+]\s?(?:and |or |nor )?|\s?[和与或跟及]\s?| and (?:also )?| or | nor | as well as )"
 LIST = rf"{MARK}(?:{_AND}(?:also |both |option )?{MARK}){{0,30}}"

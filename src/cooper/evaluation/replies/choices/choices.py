@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from cooper.errors import CooperError
-from cooper.evaluation.replies.claims import (
+from cooper.evaluation.replies.choices.claims import (
     ABBREVIATED,
     ANNOUNCED,
     CLAIMED,
@@ -15,8 +15,18 @@ from cooper.evaluation.replies.claims import (
     without_considered,
     without_denied,
 )
+from cooper.evaluation.replies.choices.options import (
+    DENIED,
+    MARK,
+    MOST,
+    SPELLED,
+    Lexer,
+    labels,
+    options_in,
+    ordinal_place,
+    place_of,
+)
 from cooper.evaluation.replies.fields import answer_field
-from cooper.evaluation.replies.options import DENIED, MARK, MOST, SPELLED, Lexer, labels, options_in, ordinal_place, place_of
 from cooper.evaluation.replies.reading import ReplyReading, Trail, shown
 from cooper.evaluation.replies.statements import Statement, is_cut_off, is_refusal, statements
 from cooper.evaluation.replies.text import Part, answer_part, bare, tidy
