@@ -17,7 +17,7 @@ from statistics import median
 import torch
 from PIL import Image
 
-from cooper.evaluation.runs.answering import Item
+from cooper.data.item import Item
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.trace.steps import Question

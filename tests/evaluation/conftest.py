@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cooper.data.item import Item
 from cooper.evaluation.maps.scores import Conventions, Truth
-from cooper.evaluation.runs.answering import Item
 from cooper.perception import Modality, Reading, build_modalities
 from cooper.trace.steps import MapStep, Mode, Question, Step, TextStep
 from cooper.trace.trace import Trace

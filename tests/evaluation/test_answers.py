@@ -4,16 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cooper.data.item import QUESTION_TYPES
 from cooper.errors import CooperError
-from cooper.evaluation.replies.answers import (
-    QUESTION_TYPES,
-    is_close,
-    mean_relative_accuracy,
-    read_choice,
-    read_number,
-    read_yes_no,
-    score,
-)
+from cooper.evaluation.replies.answers import is_close, mean_relative_accuracy, read_choice, read_number, read_yes_no, score
 
 CHOICES = ("red cube", "blue ball", "green cone", "ball")
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.figures.comparison import compare_runs
 from cooper.evaluation.judge.verdicts import judge_rows, laid_over
-from cooper.evaluation.runs.answering import Item, RunPlan, answer_all
+from cooper.evaluation.runs.answering import RunPlan, answer_all
 from cooper.evaluation.suites.published import PublishedSettings, evaluate_published, limited
 from cooper.files.rows import read_rows
 from cooper.trace.steps import MapStep, Question, TextStep

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cooper.evaluation.runs.answering import Item
+from cooper.data.item import Item
 from cooper.training.rl.policy import Policy, Words
 from cooper.training.rl.rollouts import rollouts_of
 from cooper.training.rl.scoring import Scorer

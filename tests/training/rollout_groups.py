@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from cooper.evaluation.runs.answering import Item
+from cooper.data.item import Item
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling, Seeded
 from cooper.reasoning.engine import Engine

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 from cooper.curation.categories import category_flag, category_gains
 from cooper.curation.gains import FLAGS, By, DrawingCounts, Flag, read_flag_rows
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.report.charts import share_chart
-from cooper.evaluation.runs.answering import Item, answer_row
+from cooper.evaluation.runs.answering import answer_row
 from cooper.evaluation.runs.folder import open_run
 from cooper.evaluation.runs.progress import progress
 from cooper.files.arguments import seed_of

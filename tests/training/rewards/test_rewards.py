@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cooper.data.item import Item
 from cooper.evaluation.judge.endpoint import Verdict
-from cooper.evaluation.runs.answering import Item
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import MapStep, Question, Step, TextStep
 from cooper.trace.trace import Trace

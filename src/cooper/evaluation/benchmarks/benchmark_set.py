@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.pictures import Picture
-from cooper.evaluation.runs.answering import Item
 
 
 @dataclass(frozen=True)

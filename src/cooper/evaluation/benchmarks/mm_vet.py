@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_bytes, from_files, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import TableRow, check_key, read_table
-from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
 from cooper.files.rows import read_json
 from cooper.trace.steps import Question

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from string import ascii_uppercase
 
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
-from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.steps import Question
 

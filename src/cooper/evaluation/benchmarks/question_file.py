@@ -6,10 +6,10 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
+from cooper.data.item import QUESTION_TYPES, TOLERANCE, Item, QuestionType
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.pictures import Picture
-from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, QuestionType
-from cooper.evaluation.runs.answering import Item, check_items
+from cooper.evaluation.runs.answering import check_items
 from cooper.files.rows import Line, read_lines
 from cooper.trace.steps import Question
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cooper.data.item import QUESTION_TYPES, Item, QuestionType
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import (
@@ -22,9 +23,7 @@ from cooper.evaluation.benchmarks.options import (
 from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import WANTED, worded
-from cooper.evaluation.replies.answers import QUESTION_TYPES, QuestionType
 from cooper.evaluation.replies.numbers.quantities import quantities
-from cooper.evaluation.runs.answering import Item
 from cooper.files.hub import find_files, local_data
 from cooper.trace.options import options_in
 from cooper.trace.steps import Question

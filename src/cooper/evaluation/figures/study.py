@@ -11,11 +11,12 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float64
 
+from cooper.data.item import GROUPS
 from cooper.errors import CooperError
 from cooper.evaluation.figures.comparison import check_truths, rows_by_mode
 from cooper.evaluation.figures.statistics import Estimate, bounded_mean, grouped_mean, sign_flips
 from cooper.evaluation.figures.summary import MEANS, Usage, usage_of
-from cooper.evaluation.runs.answering import GROUPS, AnswerRow
+from cooper.evaluation.runs.answering import AnswerRow
 
 Earned = Float64[np.ndarray, " Q"]
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from cooper.data.item import GROUPS
 from cooper.evaluation.figures.statistics import Difference, Estimate, bounded_mean, grouped_mean, paired_difference, wilson
-from cooper.evaluation.runs.answering import GROUPS, AnswerRow
+from cooper.evaluation.runs.answering import AnswerRow
 
 MEANS = {"spatial": ("spatial", "distance_size"), "distance_size": ("distance_size",), "general": ("general",)}
 """Which groups of categories each mean covers: distances and sizes are spatial too, and have a mean of their own."""

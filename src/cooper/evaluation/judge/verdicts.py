@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import Verdict
 from cooper.evaluation.judge.judge import Judge
@@ -25,7 +26,7 @@ from cooper.evaluation.replies.verdicts import (
     read_extracted_yes_no,
     read_grade,
 )
-from cooper.evaluation.runs.answering import AnswerRow, Item, score_reply
+from cooper.evaluation.runs.answering import AnswerRow, score_reply
 from cooper.files.rows import read_lines, write_whole
 
 RIGHT = 0.5  # the grade from which an open answer counts as right

@@ -9,13 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS, read_benchmark
 from cooper.evaluation.benchmarks.sibench import read_sibench
 from cooper.evaluation.kits import installed_vlmeval as kit
 from cooper.evaluation.replies.answers import Score
-from cooper.evaluation.runs.answering import Item, score_reply
+from cooper.evaluation.runs.answering import score_reply
 
 NAMES = tuple(name for name in BENCHMARKS if name.startswith("sibench"))
 _TABLES = {".tsv": partial(pd.read_csv, sep="\t"), ".xlsx": pd.read_excel}

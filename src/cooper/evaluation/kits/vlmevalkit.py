@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cooper.data.item import QUESTION_TYPES
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.tables import read_table
 from cooper.evaluation.kits import installed_vlmeval as kit
 from cooper.evaluation.kits.answering import Answerer, KitModel, question_of_parts
 from cooper.evaluation.kits.vlmeval_sibench import SIBench
-from cooper.evaluation.replies.answers import QUESTION_TYPES
 from cooper.evaluation.runs.answering import check_modes
 from cooper.evaluation.runs.folder import open_run
 from cooper.trace.steps import Question

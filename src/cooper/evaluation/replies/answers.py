@@ -3,18 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from cooper.data.item import QUESTION_TYPES, TOLERANCE, NumberRule, QuestionType
 from cooper.errors import CooperError
 from cooper.evaluation.replies.choices.choices import choice_reading
 from cooper.evaluation.replies.choices.options import labels, place_of
 from cooper.evaluation.replies.numbers.numbers import number_reading
 from cooper.evaluation.replies.yes_no import yes_no_reading
-
-QuestionType = Literal["MCQ", "YN", "Number", "Number_Int", "Text"]
-NumberRule = Literal["tolerance", "relative", "ratio"]
-QUESTION_TYPES: tuple[QuestionType, ...] = ("MCQ", "YN", "Number", "Number_Int")  # those that rules score
-TOLERANCE = 0.25  # relative error up to which a number counts as right
 
 
 @dataclass(frozen=True)

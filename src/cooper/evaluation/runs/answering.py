@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
+from cooper.data.item import GROUPS, QUESTION_TYPES, Item
 from cooper.errors import CooperError
-from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, NumberRule, QuestionType, Score, score
+from cooper.evaluation.replies.answers import Score, score
 from cooper.evaluation.runs.folder import gather_rows, read_part_lines
 from cooper.evaluation.runs.processes import Share
 from cooper.evaluation.runs.progress import progress
@@ -19,10 +20,8 @@ from cooper.perception.modality import Modality
 from cooper.trace.steps import MapStep, Mode, Question
 from cooper.trace.trace import Trace
 
-GROUPS = ("spatial", "distance_size", "general")
 KEY = ("mode", "id")  # what makes a row of answers one row
 ANSWER_MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
-Scoring = NumberRule | Literal["judge"]
 
 
 class Reasoner(Protocol):
@@ -46,26 +45,6 @@ class Reasoner(Protocol):
     def draw(self, images: Sequence[Image.Image], modality: str, seed: int = 0) -> Sequence[MapStep]:
         """One map of each picture."""
         ...
-
-
-@dataclass(frozen=True)
-class Item:
-    """One question. `group` is one of `GROUPS`; `truth`, `choices` and `tolerance` as `answers.score` has them.
-
-    `scoring` is the rule for a Number; a Text is graded by a "judge". Questions of one `bundle` are the two of a pair, or
-    the rotations of one question.
-    """
-
-    id: str
-    category: str
-    group: str
-    question: Question
-    type: QuestionType
-    truth: str
-    choices: tuple[str, ...] = ()
-    tolerance: float = TOLERANCE
-    scoring: Scoring = "tolerance"
-    bundle: str = ""
 
 
 @dataclass(frozen=True)

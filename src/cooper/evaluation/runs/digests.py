@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from cooper.data.item import Item
 from cooper.data.sources.truths import Pictured
 from cooper.errors import CooperError
-from cooper.evaluation.runs.answering import Item
 
 PIECES, PIECE = 64, 4096  # bytes of a file that are looked at; files of up to 256 KiB are read whole
 LENGTH = 12  # hexadecimal digits that are kept

@@ -7,12 +7,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS
 from cooper.evaluation.figures.summary import Report
 from cooper.evaluation.judge.judge import Judge
 from cooper.evaluation.judge.verdicts import Judgement, judge_rows, read_judged, store_judged
-from cooper.evaluation.runs.answering import KEY, AnswerRow, Item, check_row, read_answer, score_reply
+from cooper.evaluation.runs.answering import KEY, AnswerRow, check_row, read_answer, score_reply
 from cooper.evaluation.runs.folder import FILE, read_part_lines, store_rules
 from cooper.evaluation.suites import scenes
 from cooper.evaluation.suites.published import PublishedSettings, open_published, read_published, reported

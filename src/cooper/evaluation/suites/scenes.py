@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.figures.summary import Report, summarise
 from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation, kept_depth, kept_segmentation
@@ -21,7 +22,7 @@ from cooper.evaluation.maps.scores import (
     segmentation_figures,
 )
 from cooper.evaluation.report.report import write_report
-from cooper.evaluation.runs.answering import AnswerRow, Item, Reasoner, RunPlan, answer_all, check_items, check_modes
+from cooper.evaluation.runs.answering import AnswerRow, Reasoner, RunPlan, answer_all, check_items, check_modes
 from cooper.evaluation.runs.digests import item_digest, truth_digests
 from cooper.evaluation.runs.folder import check_run, left_out_notes, open_run
 from cooper.evaluation.runs.origin import Origin

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from cooper.evaluation.runs.answering import Item
+from cooper.data.item import Item
 from cooper.model.flow import schedule
 from cooper.reasoning.options import Options
 from cooper.sequence.layout import Layout

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cooper.evaluation.runs.answering import Item
+from cooper.data.item import Item
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import DrawingProgress, Event, StepDone, TraceDone

@@ -9,9 +9,9 @@ from PIL import Image
 
 from cooper.curation.gains import Flag
 from cooper.data.batches import shuffled
+from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.question_file import read_question_file
-from cooper.evaluation.runs.answering import Item
 from cooper.evaluation.suites.scenes import item_of
 from cooper.scenes.questions.categories import questions_of
 from cooper.scenes.questions.question import SceneQuestion

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cooper.data.item import Item
 from cooper.evaluation.judge.judge import Judge
 from cooper.evaluation.judge.prompts import is_right_prompt
 from cooper.evaluation.replies.verdicts import read_verdict
-from cooper.evaluation.runs.answering import Item, score_reply
+from cooper.evaluation.runs.answering import score_reply
 from cooper.trace.trace import Trace
 
 

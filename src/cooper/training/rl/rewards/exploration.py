@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cooper.curation.gains import Flag
-from cooper.evaluation.runs.answering import Item
+from cooper.data.item import Item
 from cooper.trace.trace import Trace
 
 

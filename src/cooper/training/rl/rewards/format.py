@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cooper.evaluation.runs.answering import Item
+from cooper.data.item import Item
 from cooper.trace.trace import Trace
 
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from cooper.evaluation.runs.answering import Item
+from cooper.data.item import Item
 from cooper.trace.trace import Trace
 from cooper.training.rl.rollouts import Rollout
 
