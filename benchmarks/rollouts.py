@@ -24,9 +24,9 @@ from PIL import Image
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.decoding import Seeded
 from cooper.reasoning.events import DrawingProgress, StepDone, TraceDone
 from cooper.reasoning.options import Options, Request
+from cooper.reasoning.randomness import Seeded
 from cooper.trace.steps import MapStep, Question
 
 THOUGHT = "<think>A depth map shows how far things are.</think>"

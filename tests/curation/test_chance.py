@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from cooper.curation.chance import luck_of, read_counts
-from cooper.curation.gains import DrawingCounts
+from cooper.curation.gains import DrawingCounts, luck_of, read_counts
 from cooper.errors import CooperError
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.model.checkpoints.autoencoder_names import from_published, published_vae_name, to_published
+from cooper.model.checkpoints.names import from_published, published_vae_name, to_published
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
 

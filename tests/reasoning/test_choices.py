@@ -8,8 +8,8 @@ import torch
 
 import cooper
 from cooper.errors import CooperError
-from cooper.reasoning.answer_guide import AnswerGuide
 from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.decoding import AnswerGuide
 
 ROOM = Path(cooper.__file__).parent / "assets" / "demo" / "room.png"
 ABSENT = "Which of these is closest to the camera? A. pink elephant B. striped zebra C. old piano"  # words that it never saw
@@ -85,7 +85,7 @@ def test_the_command_holds_answers_and_lets_go_of_them():
 
 
 def test_scores_of_other_tokens_cannot_be_chosen():
-    from cooper.reasoning.answer_guide import kept
+    from cooper.reasoning.decoding import kept
 
     scores = torch.tensor([3.0, 2.0, 1.0])
     assert kept(scores, [2, 1]).tolist() == [-torch.inf, 2.0, 1.0]

@@ -14,7 +14,7 @@ import cooper
 from cooper.model.checkpoints.config_check import check_config
 from cooper.model.config import CooperConfig
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.familiarity import returned_db
+from cooper.reasoning.questions import returned_db
 from cooper.scenes.store import SceneSet
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"  # a photograph that comes with a library

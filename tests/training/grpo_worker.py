@@ -115,10 +115,10 @@ def shard(start: str, data: str, out: str) -> None:
     from torch.distributed.fsdp import fully_shard
 
     from cooper.reasoning.cooper import Cooper
+    from cooper.scenes.problems import SceneTasks
     from cooper.training.rl.policy import Policy, Words
     from cooper.training.rl.sampler import Sampler
     from cooper.training.rl.scoring import Scorer
-    from cooper.training.rl.tasks import SceneTasks
 
     distributed.init_process_group("gloo")
     rank, mesh = distributed.get_rank(), init_device_mesh("cpu", (2,))

@@ -8,10 +8,11 @@ import torch
 
 from cooper.data.item import Item
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.decoding import Sampling, Seeded
+from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import TraceDone
 from cooper.reasoning.options import Options, Request
+from cooper.reasoning.randomness import Seeded
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import Question

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cooper.errors import CooperError
+from cooper.scenes.problems import SceneTasks
 from cooper.training.rl.sampler import Sampler
-from cooper.training.rl.tasks import FileTasks, SceneTasks, Tasks, source_of
+from cooper.training.rl.tasks import FileTasks, Tasks, source_of
 from tests.networks import picture
 from tests.training.rollout_groups import tiny_door
 

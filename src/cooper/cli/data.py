@@ -32,10 +32,8 @@ def flags(
     seed: Annotated[int, typer.Option(help="Seed of the questions, as in the recipe of the training, and of the answers.")] = 0,
 ) -> None:
     """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
-    from cooper.curation.categories import category_flag, category_gains, points
-    from cooper.curation.chance import luck_of, read_counts
     from cooper.curation.flags import FlagSettings, flag_questions, open_flags
-    from cooper.curation.gains import read_flag_rows
+    from cooper.curation.gains import category_flag, category_gains, luck_of, points, read_counts, read_flag_rows
     from cooper.files.locks import held
     from cooper.reasoning.cooper import Cooper
     from cooper.training.rl.tasks import source_of

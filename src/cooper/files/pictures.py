@@ -3,6 +3,7 @@
 import struct
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Union
@@ -222,3 +223,23 @@ def _eight_bits(array: np.ndarray, name: str) -> np.ndarray:
 def _reason(error: BaseException) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text or type(error).__name__
+
+
+@dataclass(frozen=True)
+class LazyPicture:
+    """A picture that is not decoded yet: a file, or the bytes of one. `place` names it in messages; `fault`: why there is
+    none."""
+
+    place: str
+    source: Path | bytes = field(repr=False)
+    fault: str = ""
+
+    def open(self) -> Image.Image:
+        """Decode it, upright and in RGB. CooperError names the place when that fails."""
+        if self.fault:
+            raise CooperError(self.fault)
+
+        try:
+            return opened(self.source if isinstance(self.source, Path) else Image.open(BytesIO(self.source)))
+        except (CooperError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise CooperError(f"{self.place}: {error}") from error

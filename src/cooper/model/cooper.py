@@ -14,10 +14,8 @@ from cooper.model.attention import AttentionPlan, Backend
 from cooper.model.cache import Cache
 from cooper.model.checkpoints.loading import ReadsBothLayouts
 from cooper.model.config import CooperConfig
-from cooper.model.experts import PerExpert
 from cooper.model.latents import PositionTable, TimeEmbedder, Waves
-from cooper.model.mot import MotLayer, RMSNorm, Rotation
-from cooper.model.rope import rotation
+from cooper.model.mot import MotLayer, PerExpert, RMSNorm, Rotation, rotation
 from cooper.model.vae import Autoencoder
 from cooper.model.vit import Connector, Vit
 from cooper.sequence.packed import PackedSequence

@@ -3,16 +3,16 @@
 L: tokens. H: hidden width. n: query heads. K: key/value heads. d: head width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import rms_norm
 
 from cooper.model.attention import AttentionPlan, attend
 from cooper.model.config import CooperConfig
-from cooper.model.experts import PerExpert
-from cooper.model.rope import rotate
 from cooper.sequence.packed import Tensors
 
 
@@ -82,3 +82,36 @@ class MotLayer(nn.Module):
         und = plan.packed.und
         x_LH = x_LH + self.attention(self.input_norm(x_LH, und), rotation, plan)
         return x_LH + self.mlp(self.post_attention_norm(x_LH, und), und)
+
+
+class PerExpert(nn.Module):
+    """A module that exists twice: `und` for understanding tokens, `gen` for latent tokens."""
+
+    def __init__(self, build: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.und = build()
+        self.gen = build()
+
+    def forward(self, x_LD: Tensor, und: int) -> Tensor:
+        """Send the first `und` rows through one twin and the rest through the other."""
+        if und == len(x_LD):
+            return self.und(x_LD)
+        if und == 0:
+            return self.gen(x_LD)
+        return torch.cat([self.und(x_LD[:und]), self.gen(x_LD[und:])])
+
+
+def rotation(position_L: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosine and sine [L, 1, d] in float32 for integer positions."""
+    k = torch.arange(0, head_dim, 2, device=position_L.device, dtype=torch.float32)
+    angle = position_L[:, None].float() * theta ** (-k / head_dim)
+    angle_L1d = torch.cat([angle, angle], dim=-1)[:, None]
+    return angle_L1d.cos(), angle_L1d.sin()
+
+
+def rotate(x_Lnd: Tensor, cos_L1d: Tensor, sin_L1d: Tensor) -> Tensor:
+    """Turn each pair (i, i + d/2) of a head by its angle; computed in float32, returned in the dtype of `x`."""
+    x = x_Lnd.float()
+    half = x.shape[-1] // 2
+    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
+    return (x * cos_L1d + turned * sin_L1d).to(x_Lnd.dtype)

@@ -23,9 +23,8 @@ from cooper.perception.modality import Modality, Reading, build_modalities
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
-from cooper.reasoning.familiarity import notes_on
 from cooper.reasoning.options import Inference, Options
-from cooper.reasoning.questions import MOST_TOKENS, checked_questions, known_maps, requests_of
+from cooper.reasoning.questions import MOST_TOKENS, checked_questions, known_maps, notes_on, requests_of
 from cooper.reasoning.session import Parts
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor

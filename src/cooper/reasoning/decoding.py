@@ -5,37 +5,19 @@ B: rows. V: vocabulary that may be sampled.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from cooper.files.values import Above, AtMost, Size, Weight, check_fields
 from cooper.model.cooper import CooperModel
-from cooper.reasoning.answer_guide import AnswerGuide, kept
 from cooper.reasoning.context import Context, bind, unbind
+from cooper.reasoning.decoding import AnswerGuide
+from cooper.reasoning.randomness import Randomness
 from cooper.sequence.packing import Geometry, pack_tokens
-
-
-class Randomness(Protocol):
-    """One row's own source of random numbers, so that a row does not depend on its neighbours."""
-
-    def uniform(self) -> float: ...
-
-    def normal(self, tokens: int, width: int) -> Tensor: ...
-
-
-class Seeded:
-    """Random numbers of one row from a seed; made on the CPU, so the same on every device."""
-
-    def __init__(self, seed: int) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def uniform(self) -> float:
-        return float(torch.rand((), generator=self.generator, dtype=torch.float64))
-
-    def normal(self, tokens: int, width: int) -> Tensor:
-        return torch.randn(tokens, width, generator=self.generator)
+from cooper.sequence.processor import Processor
+from cooper.trace.grammar import ANSWER
 
 
 @dataclass(frozen=True)
@@ -201,3 +183,32 @@ def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: float) -> Tensor:
         mass_BV = p_BV.cumsum(-1)
     place_B = torch.searchsorted(mass_BV, (u_B * mass_BV[:, -1])[:, None], right=True)[:, 0]
     return order_BV.gather(1, place_B.clamp(max=p_BV.shape[1] - 1)[:, None])[:, 0]
+
+
+_TAIL = 16  # tokens in which the opening tag is looked for
+
+
+class AnswerGuide:
+    """The tokens that may come next in one turn: any before the answer opens, and then those that go on with an option."""
+
+    def __init__(self, processor: Processor, choices: Sequence[str]) -> None:
+        self._processor = processor
+        self._ways = [processor.encode(f"{choice}</{ANSWER}>") for choice in choices]
+        self._start: int | None = None
+
+    def allowed(self, ids: Sequence[int]) -> list[int]:
+        """The tokens that may follow `ids`, those of the turn so far; [] where any may."""
+        if self._start is None and self._processor.decode(list(ids[-_TAIL:])).endswith(f"<{ANSWER}>"):
+            self._start = len(ids)
+        if self._start is None:
+            return []
+        said = tuple(ids[self._start :])
+        place = len(said)
+        return sorted({way[place] for way in self._ways if len(way) > place and way[:place] == said})
+
+
+def kept(scores_V: Tensor, allowed: Sequence[int]) -> Tensor:
+    """The scores of the allowed tokens; the others can not be chosen."""
+    held = torch.full_like(scores_V, -torch.inf)
+    index = torch.tensor(list(allowed), device=scores_V.device)
+    return held.index_copy(0, index, scores_V[index])

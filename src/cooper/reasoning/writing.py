@@ -4,8 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from cooper.reasoning.answer_guide import AnswerGuide
-from cooper.reasoning.decoding import NewToken, Writer, Written, write_turns
+from cooper.reasoning.decoding import AnswerGuide, NewToken, Writer, Written, write_turns
 from cooper.reasoning.events import Event, StepDone, TextDelta
 from cooper.reasoning.session import Sample, Session
 from cooper.sequence.processor import Processor

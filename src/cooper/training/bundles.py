@@ -18,8 +18,7 @@ from cooper.model.checkpoints.config_check import check_config
 from cooper.model.checkpoints.tensor_files import is_finite
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VaeGeometry, VitGeometry
 from cooper.model.cooper import CooperModel
-from cooper.model.experts import PerExpert
-from cooper.model.mot import JointAttention, MotLayer
+from cooper.model.mot import JointAttention, MotLayer, PerExpert
 from cooper.model.vae import Autoencoder
 from cooper.model.vit import Vit
 from cooper.reasoning.cooper import Cooper

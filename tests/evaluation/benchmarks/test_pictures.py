@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files, split_list
+from cooper.evaluation.benchmarks.pictures import PictureColumn, from_files, split_list
 from cooper.evaluation.benchmarks.tables import TableRow
+from cooper.files.pictures import LazyPicture
 from cooper.trace.steps import Question
 
 
@@ -63,16 +64,16 @@ def test_files_are_looked_for_in_each_folder(tmp_path, picture):
 
 def test_a_picture_that_breaks_when_decoded_is_named(tmp_path, picture):
     whole = picture(60)
-    half = Picture("t.tsv, row 4, field 'image'", whole[: len(whole) - 25])
+    half = LazyPicture("t.tsv, row 4, field 'image'", whole[: len(whole) - 25])
     with pytest.raises(CooperError, match=r"t\.tsv, row 4, field 'image': .*cannot be decoded"):
         half.open()
     (tmp_path / "1.png").write_text("no picture")
     with pytest.raises(CooperError, match=r"row 4: .*1\.png"):
-        Picture("row 4", tmp_path / "1.png").open()
+        LazyPicture("row 4", tmp_path / "1.png").open()
 
 
 def test_a_question_holds_pictures_undecoded(picture):
-    question = Question((Picture("a", picture(70)), Picture("b", picture(80)), "Which?"), id="q1")
+    question = Question((LazyPicture("a", picture(70)), LazyPicture("b", picture(80)), "Which?"), id="q1")
     assert (question.text, question.id, question.subject, question.known) == ("Which?", "q1", -1, {})
     assert [type(part) for part in question.shown] == [Image.Image, Image.Image, str]
     assert question.images[question.subject].getpixel((0, 0)) == (80, 0, 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cooper.data.item import Item
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.pictures import Picture
+from cooper.files.pictures import LazyPicture
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def checked_set(
     found = len(items) if found is None else found
     counted = [f"{name}: {found} questions, {expected} were published"] if expected and found != expected else []
     whole = BenchmarkSet(name, tuple(items), expected, (*counted, *notes))
-    faults = {item.id: part.fault for item in items for part in item.question.parts if isinstance(part, Picture) and part.fault}
+    faults = {
+        item.id: part.fault for item in items for part in item.question.parts if isinstance(part, LazyPicture) and part.fault
+    }
     if faults:
         raise BadPicturesError(whole, faults)
     return whole

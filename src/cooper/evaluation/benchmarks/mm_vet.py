@@ -7,9 +7,10 @@ from pathlib import Path
 from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_bytes, from_files, pictures_or_fault
+from cooper.evaluation.benchmarks.pictures import PictureColumn, from_bytes, from_files, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import TableRow, check_key, read_table
 from cooper.files.hub import find_files, local_data
+from cooper.files.pictures import LazyPicture
 from cooper.files.rows import read_json
 from cooper.trace.steps import Question
 
@@ -69,7 +70,7 @@ def _from_parquet(path: Path) -> list[Item]:
     return [_item(row, row.text(key), pictures_or_fault(row, partial(_cell_picture, row))) for row in rows]
 
 
-def _cell_picture(row: TableRow) -> tuple[Picture, ...]:
+def _cell_picture(row: TableRow) -> tuple[LazyPicture, ...]:
     image = row.cells["image"]
     content = image.get("bytes") if isinstance(image, Mapping) else image
     if not isinstance(content, bytes):
@@ -77,7 +78,7 @@ def _cell_picture(row: TableRow) -> tuple[Picture, ...]:
     return (from_bytes(row, "image", content),)
 
 
-def _item(row: TableRow, name: str, pictures: tuple[Picture, ...], field: str = "capability") -> Item:
+def _item(row: TableRow, name: str, pictures: tuple[LazyPicture, ...], field: str = "capability") -> Item:
     cell = row.cells.get(field)
     wanted = cell if isinstance(cell, list) else row.text(field).split(",")
     if not wanted or not all(isinstance(word, str) and word.strip() for word in wanted):

@@ -15,10 +15,11 @@ from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, pictures_or_fault
+from cooper.evaluation.benchmarks.pictures import PictureColumn, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.files.hub import find_files, local_data
+from cooper.files.pictures import LazyPicture
 from cooper.trace.steps import Question
 
 MINI = "MMBench_V11_MINI"
@@ -38,7 +39,7 @@ def read_mmbench(data: str | Path, table: str = MINI, circular: bool = True) -> 
     rows = read_table(path, COLUMNS, key="index")
     column = PictureColumn(rows)
 
-    def shown(row: TableRow) -> tuple[Picture, ...]:
+    def shown(row: TableRow) -> tuple[LazyPicture, ...]:
         return pictures_or_fault(row, lambda: column.of(row))
 
     items: list[Item] = []
@@ -86,7 +87,7 @@ def _families(rows: Sequence[TableRow]) -> list[tuple[TableRow, list[TableRow]]]
     return list(families.values())
 
 
-def _item(row: TableRow, pictures: tuple[Picture, ...], turn: int = 0) -> Item:
+def _item(row: TableRow, pictures: tuple[LazyPicture, ...], turn: int = 0) -> Item:
     written = column_options(row)
     if not written:
         raise row.fault("B", "is empty, but a question needs two options")

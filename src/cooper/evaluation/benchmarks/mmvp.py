@@ -14,10 +14,11 @@ from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
 from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_file, pictures_or_fault
+from cooper.evaluation.benchmarks.pictures import PictureColumn, from_file, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.files.hub import find_files, local_data
+from cooper.files.pictures import LazyPicture
 from cooper.trace.options import options_in
 from cooper.trace.steps import Question
 
@@ -72,7 +73,7 @@ def _from_tsv(path: Path) -> list[Item]:
     return [_item(row, "index", column_options(row), pictures, first) for row, pictures in found]
 
 
-def _item(row: TableRow, key: str, options: tuple[str, ...], pictures: tuple[Picture, ...], first: int) -> Item:
+def _item(row: TableRow, key: str, options: tuple[str, ...], pictures: tuple[LazyPicture, ...], first: int) -> Item:
     names = {"Index": ("Question", "Correct Answer"), "index": ("question", "answer")}[key]
     number = row.integer(key)
     letter = answer_letter(row, names[1], options)
@@ -89,7 +90,7 @@ def _item(row: TableRow, key: str, options: tuple[str, ...], pictures: tuple[Pic
     )
 
 
-def _file(row: TableRow) -> tuple[Picture, ...]:
+def _file(row: TableRow) -> tuple[LazyPicture, ...]:
     number, folder = row.integer("Index"), row.file.parent / PICTURES
     names = [path.name for path in sorted(folder.glob(f"{number}.*")) if re.fullmatch(r"(?i)\.(jpe?g|png|webp)", path.suffix)]
     return (from_file(row, "Index", names[0] if names else f"{number}.jpg", (folder,)),)

@@ -4,7 +4,6 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -12,37 +11,17 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.tables import TableRow
+from cooper.files.pictures import LazyPicture
 
 LONGEST_INDEX = 64  # characters; a longer `image` cell is a picture, as the published kits have it
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture that is not decoded yet: a file, or the bytes of one. `place` names it in messages; `fault`: why there is
-    none."""
-
-    place: str
-    source: Path | bytes = field(repr=False)
-    fault: str = ""
-
-    def open(self) -> Image.Image:
-        """Decode it, upright and in RGB. CooperError names the place when that fails."""
-        if self.fault:
-            raise CooperError(self.fault)
-        from cooper.files.pictures import opened  # loads torch, which reading tables does not need
-
-        try:
-            return opened(self.source if isinstance(self.source, Path) else Image.open(BytesIO(self.source)))
-        except (CooperError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise CooperError(f"{self.place}: {error}") from error
-
-
-def pictures_or_fault(row: TableRow, read: Callable[[], tuple[Picture, ...]]) -> tuple[Picture, ...]:
+def pictures_or_fault(row: TableRow, read: Callable[[], tuple[LazyPicture, ...]]) -> tuple[LazyPicture, ...]:
     """The pictures of a row, or one that says what is wrong with them: the questions that can be read need not wait for it."""
     try:
         return read()
     except CooperError as error:
-        return (Picture(row.place, b"", str(error)),)
+        return (LazyPicture(row.place, b"", str(error)),)
 
 
 class PictureColumn:
@@ -51,9 +30,9 @@ class PictureColumn:
     def __init__(self, rows: Sequence[TableRow], key: str = "index", field: str = "image") -> None:
         self.field = field
         self._rows = {row.get(key): row for row in rows}
-        self._known: dict[int, tuple[Picture, ...]] = {}
+        self._known: dict[int, tuple[LazyPicture, ...]] = {}
 
-    def of(self, row: TableRow) -> tuple[Picture, ...]:
+    def of(self, row: TableRow) -> tuple[LazyPicture, ...]:
         """The pictures of a row. Rows that name one another share them."""
         cell = row.text(self.field)
         holder = row
@@ -79,7 +58,7 @@ def split_list(cell: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def from_base64(row: TableRow, field: str, text: str) -> Picture:
+def from_base64(row: TableRow, field: str, text: str) -> LazyPicture:
     """A picture written as base64 text, with or without a `data:` prefix. Its kind is checked, its pixels are not."""
     text = "".join(text.split("base64,", 1)[-1].split())
     try:
@@ -89,25 +68,25 @@ def from_base64(row: TableRow, field: str, text: str) -> Picture:
     return from_bytes(row, field, content)
 
 
-def from_bytes(row: TableRow, field: str, content: bytes) -> Picture:
+def from_bytes(row: TableRow, field: str, content: bytes) -> LazyPicture:
     """A picture given as the bytes of its file."""
     try:
         with Image.open(BytesIO(content)):
             pass
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise row.fault(field, f"its {len(content)} bytes are no picture") from error
-    return Picture(f"{row.place}, field {field!r}", content)
+    return LazyPicture(f"{row.place}, field {field!r}", content)
 
 
-def from_files(row: TableRow, field: str, folders: Sequence[Path]) -> tuple[Picture, ...]:
+def from_files(row: TableRow, field: str, folders: Sequence[Path]) -> tuple[LazyPicture, ...]:
     """The files that a cell names, each looked for in the folders in turn. CooperError: one is in none of them."""
     return tuple(from_file(row, field, name, folders) for name in split_list(row.text(field)))
 
 
-def from_file(row: TableRow, field: str, name: str, folders: Sequence[Path]) -> Picture:
+def from_file(row: TableRow, field: str, name: str, folders: Sequence[Path]) -> LazyPicture:
     """One picture file. The published loader drops all space within a path, so that is tried too."""
     for folder in folders:
         for path in (folder / name, folder / "".join(name.split())):
             if "\0" not in name and path.is_file():
-                return Picture(f"{row.place}, field {field!r}", path)
+                return LazyPicture(f"{row.place}, field {field!r}", path)
     raise row.fault(field, f"picture {name!r} is in none of {', '.join(map(str, folders))}")

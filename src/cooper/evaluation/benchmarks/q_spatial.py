@@ -13,11 +13,12 @@ from typing import Literal
 
 from cooper.data.item import Item
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.pictures import Picture, from_bytes, from_file, pictures_or_fault
+from cooper.evaluation.benchmarks.pictures import from_bytes, from_file, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import DISTANCE, worded
 from cooper.evaluation.replies.numbers.numerals import METRES
 from cooper.files.hub import find_files, local_data
+from cooper.files.pictures import LazyPicture
 from cooper.trace.steps import Question
 
 HUB = "andrewliao11/Q-Spatial-Bench"
@@ -69,7 +70,7 @@ def _metres(row: TableRow) -> float:
     return value * METRES[unit]
 
 
-def _picture(row: TableRow) -> Picture:
+def _picture(row: TableRow) -> LazyPicture:
     """The bytes in the table, else the file that `image_path` names, also by its last three parts alone."""
     image = row.cells["image"]
     if isinstance(image, Mapping) and image.get("bytes"):

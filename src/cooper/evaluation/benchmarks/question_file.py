@@ -8,8 +8,8 @@ from typing import Any
 
 from cooper.data.item import QUESTION_TYPES, TOLERANCE, Item, QuestionType
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.pictures import Picture
 from cooper.evaluation.runs.answering import check_items
+from cooper.files.pictures import LazyPicture
 from cooper.files.rows import Line, read_lines
 from cooper.trace.steps import Question
 
@@ -38,7 +38,7 @@ def read_question_file(path: Path) -> list[Item]:
 def _item(line: Line, folder: Path) -> Item:
     kinds: dict[str, QuestionType] = {kind: kind for kind in QUESTION_TYPES}
     name = _text(line, "id")
-    pictures = tuple(Picture(f"{line.place}, field 'image'", folder / file) for file in _pictures(line))
+    pictures = tuple(LazyPicture(f"{line.place}, field 'image'", folder / file) for file in _pictures(line))
     question, kind = _text(line, "question"), _text(line, "type")
     if kind not in kinds:
         raise CooperError(f"{line.place}: type is {kind!r}; known: {', '.join(kinds)}")

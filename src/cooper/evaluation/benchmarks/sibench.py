@@ -20,11 +20,12 @@ from cooper.evaluation.benchmarks.options import (
     stand_ins,
     truth_text,
 )
-from cooper.evaluation.benchmarks.pictures import Picture, PictureColumn, from_files, pictures_or_fault
+from cooper.evaluation.benchmarks.pictures import PictureColumn, from_files, pictures_or_fault
 from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import WANTED, worded
 from cooper.evaluation.replies.numbers.quantities import quantities
 from cooper.files.hub import find_files, local_data
+from cooper.files.pictures import LazyPicture
 from cooper.trace.options import options_in
 from cooper.trace.steps import Question
 
@@ -182,14 +183,14 @@ def _item_notes(items: Sequence[Item]) -> Iterator[str]:
         yield f"{nameless} rows name no setting, so whether it is one of the {len(SETTINGS)} is not checked"
 
 
-def _pictures(row: TableRow, column: PictureColumn) -> tuple[Picture, ...]:
+def _pictures(row: TableRow, column: PictureColumn) -> tuple[LazyPicture, ...]:
     if row.get("image"):
         return column.of(row)
     home = row.file.parent
     return from_files(row, "image_path", (home, home / "images", home.parent / "images", home.parent))
 
 
-def _item(row: TableRow, setting: str, pictures: tuple[Picture, ...]) -> Item:
+def _item(row: TableRow, setting: str, pictures: tuple[LazyPicture, ...]) -> Item:
     kind = _type(row)
     listed = column_options(row) if kind == "MCQ" else ()
     options = (listed or _options_told(row)) if kind == "MCQ" else ()

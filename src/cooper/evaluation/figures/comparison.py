@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cooper.errors import CooperError
+from cooper.evaluation.figures.statistics import without_nan
 from cooper.evaluation.figures.summary import Comparison, compare
 from cooper.evaluation.judge.verdicts import laid_over, read_judged
-from cooper.evaluation.report.report import without_nan
 from cooper.evaluation.runs.answering import AnswerRow, read_answers
 from cooper.evaluation.runs.folder import check_rules
 from cooper.trace.steps import Mode

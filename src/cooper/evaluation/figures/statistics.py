@@ -4,8 +4,9 @@ R: rows. G: groups. B: bootstrap resamples.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int
@@ -189,3 +190,12 @@ def sign_flips(steps: Sequence[float], groups: Sequence[str], seed: int = 0, res
         signs = rng.integers(0, 2, (min(block, resamples - start), len(moved))) * 2 - 1
         found += int((np.abs(signs @ moved) >= abs(weighed.sum()) - 1e-12).sum())
     return (found + 1) / (resamples + 1)
+
+
+def without_nan(value: Any) -> Any:
+    """Values that JSON can hold: figures that are none become null."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

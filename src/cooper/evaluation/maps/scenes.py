@@ -8,8 +8,13 @@ from PIL import Image
 
 from cooper.data.sources.depth_pairs import DepthSet
 from cooper.data.sources.truths import SegmentationSet
-from cooper.evaluation.maps.scores import Truth
-from cooper.evaluation.suites.scenes import CONVENTIONS, scene_id, truth_of
+from cooper.evaluation.maps.scores import (
+    Conventions,
+    Truth,
+)
+from cooper.scenes.problems import scene_id
+from cooper.scenes.room.catalogue import CLASS_IDS, CLASS_NAMES, SHAPES
+from cooper.scenes.room.render import FAR, NEAR, SceneRecord
 from cooper.scenes.store import SceneSet
 
 
@@ -64,3 +69,12 @@ def read_scene_segmentation(folder: Path) -> SegmentationSet:
 def _scenes(folder: Path) -> list[RenderedScene]:
     scenes = SceneSet(folder)
     return [RenderedScene(scenes, index) for index in range(len(scenes))]
+
+
+CONVENTIONS = Conventions(NEAR, FAR, CLASS_NAMES, frozenset(CLASS_IDS[shape] for shape in SHAPES), CLASS_IDS["void"])
+
+
+def truth_of(record: SceneRecord) -> Truth:
+    """What the picture of a scene really shows."""
+    labels, instances = record.labels.astype(np.int32), record.instances.astype(np.int32)
+    return Truth(scene_id(record.scene), Image.fromarray(record.rgb), record.depth_m, labels, instances)

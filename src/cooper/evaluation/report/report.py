@@ -1,13 +1,12 @@
 """A report as Markdown, as one self-contained HTML page with charts, and as JSON."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cooper.evaluation.figures.statistics import Difference, Estimate
+from cooper.evaluation.figures.statistics import Difference, Estimate, without_nan
 from cooper.evaluation.figures.summary import CategoryFigures, Comparison, MapEffect, ModeFigures, Report, Usage
 from cooper.evaluation.report import meanings
 from cooper.evaluation.report.charts import BarGroup, bar_chart, share_chart
@@ -92,15 +91,6 @@ def write_report(
 def report_json(report: Report) -> dict[str, Any]:
     """The report as JSON values; a figure without rows is null."""
     return without_nan(asdict(report))
-
-
-def without_nan(value: Any) -> Any:
-    """Values that JSON can hold: figures that are none become null."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def markdown(report: Report) -> str:

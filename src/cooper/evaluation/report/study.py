@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cooper.evaluation.figures.statistics import without_nan
 from cooper.evaluation.figures.study import Study
 from cooper.evaluation.report import meanings
 from cooper.evaluation.report.charts import BarGroup, bar_chart, share_chart
@@ -19,7 +20,6 @@ from cooper.evaluation.report.report import (
     percent,
     points,
     usage_cells,
-    without_nan,
 )
 from cooper.files.rows import write_whole
 

@@ -3,18 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.figures.summary import Report, summarise
 from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation, kept_depth, kept_segmentation
+from cooper.evaluation.maps.scenes import CONVENTIONS
 from cooper.evaluation.maps.scores import (
-    Conventions,
     DepthRow,
     SegmentationRow,
     Truth,
@@ -32,20 +30,15 @@ from cooper.files.arguments import seed_of
 from cooper.files.locks import held
 from cooper.files.pictures import grey_picture
 from cooper.perception.modality import Reading
+from cooper.scenes.problems import item_of, scene_id
 from cooper.scenes.production import RenderSettings, render_scenes
 from cooper.scenes.questions.categories import balanced_questions
-from cooper.scenes.questions.question import SceneQuestion
-from cooper.scenes.room.catalogue import CLASS_IDS, CLASS_NAMES, SHAPES
-from cooper.scenes.room.render import FAR, NEAR, SceneRecord
-from cooper.scenes.room.scene import Scene
+from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.store import SceneSet, shard_path
 from cooper.scenes.teacher.traces import ALL_MAPS
 from cooper.scenes.teacher.traces import truth_of as reading_of
-from cooper.trace.steps import Question
 
 QUESTIONS_PER_SCENE = 4
-NOTHING: Mapping[str, Reading] = MappingProxyType({})
-CONVENTIONS = Conventions(NEAR, FAR, CLASS_NAMES, frozenset(CLASS_IDS[shape] for shape in SHAPES), CLASS_IDS["void"])
 
 
 @dataclass(frozen=True)
@@ -190,25 +183,6 @@ def items_of(records: Sequence[SceneRecord], settings: ScenesSettings) -> list[I
     return [item_of(question, shown[scenes[question.id]], known[scenes[question.id]]) for question in found]
 
 
-def item_of(question: SceneQuestion, picture: Image.Image, known: Mapping[str, Reading] = NOTHING) -> Item:
-    """A question about a scene as evaluation and reinforcement learning put it; `known`: maps it comes with."""
-    return Item(
-        id=question.id,
-        category=question.category,
-        group=question.group,
-        question=Question((picture, question.prompt), id=question.id, known=known),
-        type=question.type,
-        truth=question.answer,
-        choices=question.choices,
-        tolerance=question.tolerance,
-    )
-
-
-def scene_id(scene: Scene) -> str:
-    """The name of a scene, with which the ids of its questions begin."""
-    return f"{scene.split}-{scene.seed}"
-
-
 def _known(record: SceneRecord) -> dict[str, Reading]:
     return dict.fromkeys(ALL_MAPS, reading_of(record))
 
@@ -216,12 +190,6 @@ def _known(record: SceneRecord) -> dict[str, Reading]:
 def _shown(record: SceneRecord, blind: bool) -> Image.Image:
     picture = Image.fromarray(record.rgb)
     return grey_picture(picture) if blind else picture
-
-
-def truth_of(record: SceneRecord) -> Truth:
-    """What the picture of a scene really shows."""
-    labels, instances = record.labels.astype(np.int32), record.instances.astype(np.int32)
-    return Truth(scene_id(record.scene), Image.fromarray(record.rgb), record.depth_m, labels, instances)
 
 
 def _records(settings: ScenesSettings, faults: dict[str, str] | None = None) -> list[SceneRecord]:

@@ -5,17 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from PIL import Image
-
 from cooper.curation.gains import Flag
 from cooper.data.batches import shuffled
 from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.question_file import read_question_file
-from cooper.evaluation.suites.scenes import item_of
-from cooper.scenes.questions.categories import questions_of
-from cooper.scenes.questions.question import SceneQuestion
-from cooper.scenes.store import SceneSet
+from cooper.scenes.problems import SceneTasks
 from cooper.training.rl.rollouts import Rollout
 from cooper.training.rl.sampler import Sampler
 
@@ -67,27 +62,6 @@ def order_of(count: int, generations: int, questions: int, seed: int) -> list[in
     each = count // questions
     starts = [generation // each * count + generation % each * questions for generation in range(generations)]
     return [shuffled(seed, start + place, count) for start in starts for place in range(questions)]
-
-
-class SceneTasks:
-    """`per_scene` questions about each of the first `limit` scenes of a rendered set."""
-
-    def __init__(self, folder: Path, seed: int, per_scene: int, limit: int) -> None:
-        self._scenes = SceneSet(folder)
-        count = min(limit, len(self._scenes))
-        self._asked: list[tuple[int, SceneQuestion]] = [
-            (index, question) for index in range(count) for question in questions_of(self._scenes.scene(index), seed, per_scene)
-        ]
-
-    def __len__(self) -> int:
-        return len(self._asked)
-
-    def ids(self) -> list[str]:
-        return [question.id for _, question in self._asked]
-
-    def item(self, number: int) -> Item:
-        index, question = self._asked[number]
-        return item_of(question, Image.fromarray(self._scenes[index].rgb))
 
 
 class FileTasks:

@@ -1,0 +1,57 @@
+"""Questions about rendered scenes as items with a picture."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from PIL import Image
+
+from cooper.data.item import Item
+from cooper.perception.modality import Reading
+from cooper.scenes.questions.categories import questions_of
+from cooper.scenes.questions.question import SceneQuestion
+from cooper.scenes.room.scene import Scene
+from cooper.scenes.store import SceneSet
+from cooper.trace.steps import Question
+
+NOTHING: Mapping[str, Reading] = MappingProxyType({})
+
+
+def item_of(question: SceneQuestion, picture: Image.Image, known: Mapping[str, Reading] = NOTHING) -> Item:
+    """A question about a scene as evaluation and reinforcement learning put it; `known`: maps it comes with."""
+    return Item(
+        id=question.id,
+        category=question.category,
+        group=question.group,
+        question=Question((picture, question.prompt), id=question.id, known=known),
+        type=question.type,
+        truth=question.answer,
+        choices=question.choices,
+        tolerance=question.tolerance,
+    )
+
+
+def scene_id(scene: Scene) -> str:
+    """The name of a scene, with which the ids of its questions begin."""
+    return f"{scene.split}-{scene.seed}"
+
+
+class SceneTasks:
+    """`per_scene` questions about each of the first `limit` scenes of a rendered set."""
+
+    def __init__(self, folder: Path, seed: int, per_scene: int, limit: int) -> None:
+        self._scenes = SceneSet(folder)
+        count = min(limit, len(self._scenes))
+        self._asked: list[tuple[int, SceneQuestion]] = [
+            (index, question) for index in range(count) for question in questions_of(self._scenes.scene(index), seed, per_scene)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def ids(self) -> list[str]:
+        return [question.id for _, question in self._asked]
+
+    def item(self, number: int) -> Item:
+        index, question = self._asked[number]
+        return item_of(question, Image.fromarray(self._scenes[index].rgb))
