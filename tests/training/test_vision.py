@@ -23,7 +23,7 @@ from cooper.training.bundles import (
 )
 from cooper.training.recipe import Optimiser
 from cooper.training.stages.objective import LossWeights, PackedObjective
-from cooper.training.stages.vision import NOTHING, Shown, VisionBatches, VisionObjective, VisionRecipe, vision_scores
+from cooper.training.stages.vision import NOT_ASKED, Shown, VisionBatches, VisionObjective, VisionRecipe, vision_scores
 
 from .conftest import MODALITIES, SHAPE
 
@@ -45,8 +45,8 @@ def test_cells_lie_patch_by_patch_and_name_what_is_there(batches: VisionBatches,
         assert cells.classes_S[cell] == pictures.labels[at]
         assert cells.depth_S[cell].exp() == pytest.approx(pictures.depth_m[at], rel=1e-5)
         thing = things.get(int(pictures.instances[at]))
-        assert cells.colours_S[cell] == (NOTHING if thing is None else list(COLOURS).index(thing.colour))
-        assert cells.materials_S[cell] == (NOTHING if thing is None else MATERIALS.index(thing.material))
+        assert cells.colours_S[cell] == (NOT_ASKED if thing is None else list(COLOURS).index(thing.colour))
+        assert cells.materials_S[cell] == (NOT_ASKED if thing is None else MATERIALS.index(thing.material))
     seen = {CLASS_NAMES[each] for each in cells.classes_S[cells.objects_S].tolist()}
     assert seen and seen <= {thing.shape for thing in things.values()}
 
@@ -80,7 +80,7 @@ def test_rows_are_shown_in_many_ways_and_always_in_the_same(batches: VisionBatch
 def test_maps_are_asked_only_what_they_show(batches: VisionBatches):
     depth, segmentation = (batches.batch([Shown(0, kind)]).cells for kind in ("depth", "segmentation"))
     for cells in (depth, segmentation):
-        assert (cells.colours_S == NOTHING).all() and (cells.materials_S == NOTHING).all()
+        assert (cells.colours_S == NOT_ASKED).all() and (cells.materials_S == NOT_ASKED).all()
     assert torch.isnan(segmentation.depth_S).all() and not torch.isnan(depth.depth_S).any()
 
 

@@ -15,6 +15,7 @@ from cooper.files.rows import Row, read_lines
 Flag = Literal["positive", "negative", "boundary"]
 FLAGS: tuple[Flag, ...] = ("positive", "negative", "boundary")
 By = Literal["question", "category"]  # what gets a flag of its own
+DEALS = 200  # random deals of right answers, to tell flags from luck
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,6 @@ def category_flag(gain: Estimate | None) -> Flag:
 def points(gain: Estimate) -> str:
     """A gain in points with its interval, in brackets."""
     return f"[{100 * gain.mean:+.0f}: {100 * gain.low:+.0f} .. {100 * gain.high:+.0f}]"
-
-
-DEALS = 200
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,10 @@ from typing import Literal
 from cooper.trace.steps import Question
 
 QuestionType = Literal["MCQ", "YN", "Number", "Number_Int", "Text"]
-
-
 NumberRule = Literal["tolerance", "relative", "ratio"]
-
-
 QUESTION_TYPES: tuple[QuestionType, ...] = ("MCQ", "YN", "Number", "Number_Int")  # those that rules score
-
-
 TOLERANCE = 0.25  # relative error up to which a number counts as right
-
-
 GROUPS = ("spatial", "distance_size", "general")
-
-
 Scoring = NumberRule | Literal["judge"]
 
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from cooper.files.values import Above, AtMost, Size, Weight, check_fields
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.context import Context, bind, unbind
-from cooper.reasoning.decoding import AnswerGuide
 from cooper.reasoning.randomness import Randomness
 from cooper.sequence.packing import Geometry, pack_tokens
 from cooper.sequence.processor import Processor
@@ -30,6 +29,25 @@ class Sampling:
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+
+class AnswerGuide:
+    """The tokens that may come next in one turn: any before the answer opens, and then those that go on with an option."""
+
+    def __init__(self, processor: Processor, choices: Sequence[str]) -> None:
+        self._processor = processor
+        self._ways = [processor.encode(f"{choice}</{ANSWER}>") for choice in choices]
+        self._start: int | None = None
+
+    def allowed(self, ids: Sequence[int]) -> list[int]:
+        """The tokens that may follow `ids`, those of the turn so far; [] where any may."""
+        if self._start is None and self._processor.decode(list(ids[-_TAIL:])).endswith(f"<{ANSWER}>"):
+            self._start = len(ids)
+        if self._start is None:
+            return []
+        said = tuple(ids[self._start :])
+        place = len(said)
+        return sorted({way[place] for way in self._ways if len(way) > place and way[:place] == said})
 
 
 @dataclass(frozen=True)
@@ -186,25 +204,6 @@ def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: float) -> Tensor:
 
 
 _TAIL = 16  # tokens in which the opening tag is looked for
-
-
-class AnswerGuide:
-    """The tokens that may come next in one turn: any before the answer opens, and then those that go on with an option."""
-
-    def __init__(self, processor: Processor, choices: Sequence[str]) -> None:
-        self._processor = processor
-        self._ways = [processor.encode(f"{choice}</{ANSWER}>") for choice in choices]
-        self._start: int | None = None
-
-    def allowed(self, ids: Sequence[int]) -> list[int]:
-        """The tokens that may follow `ids`, those of the turn so far; [] where any may."""
-        if self._start is None and self._processor.decode(list(ids[-_TAIL:])).endswith(f"<{ANSWER}>"):
-            self._start = len(ids)
-        if self._start is None:
-            return []
-        said = tuple(ids[self._start :])
-        place = len(said)
-        return sorted({way[place] for way in self._ways if len(way) > place and way[:place] == said})
 
 
 def kept(scores_V: Tensor, allowed: Sequence[int]) -> Tensor:

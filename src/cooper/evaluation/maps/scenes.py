@@ -51,7 +51,7 @@ class RenderedScene:
 
     @property
     def _truth(self) -> Truth:
-        return truth_of(self.scenes[self.index])
+        return scene_truth(self.scenes[self.index])
 
 
 def read_scene_depth(folder: Path) -> DepthSet:
@@ -74,7 +74,7 @@ def _scenes(folder: Path) -> list[RenderedScene]:
 CONVENTIONS = Conventions(NEAR, FAR, CLASS_NAMES, frozenset(CLASS_IDS[shape] for shape in SHAPES), CLASS_IDS["void"])
 
 
-def truth_of(record: SceneRecord) -> Truth:
+def scene_truth(record: SceneRecord) -> Truth:
     """What the picture of a scene really shows."""
     labels, instances = record.labels.astype(np.int32), record.instances.astype(np.int32)
     return Truth(scene_id(record.scene), Image.fromarray(record.rgb), record.depth_m, labels, instances)

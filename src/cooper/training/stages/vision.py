@@ -36,7 +36,7 @@ from cooper.sequence.segments import pixel_patches
 from cooper.training.loop.trainer import Objective
 from cooper.training.recipe import Optimiser, RecordSettings, check_maps, check_mixture
 
-NOTHING = -100  # not asked, as cross-entropy ignores it
+NOT_ASKED = -100  # not asked, as cross-entropy ignores it
 ANSWERS = (len(CLASS_NAMES), len(COLOURS), len(MATERIALS), 1)  # the last one is the logarithm of metres
 FIRST_SHAPE = CLASS_NAMES.index(SHAPES[0])
 
@@ -95,7 +95,7 @@ class VisionRecipe:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """What is true of each cell: ids, or NOTHING where a picture of this kind cannot tell; `depth_S` is NaN there."""
+    """What is true of each cell: ids, or NOT_ASKED where a picture of this kind cannot tell; `depth_S` is NaN there."""
 
     classes_S: Tensor
     colours_S: Tensor
@@ -191,7 +191,7 @@ class VisionBatches:
         step = side // (grid * cells)
         if step < 1 or side % (grid * cells):
             raise CooperError(f"recipe: {grid} patches of {cells} cells do not divide a picture of {side} px")
-        colours, materials = (np.full(256, NOTHING, dtype=np.int64) for _ in range(2))
+        colours, materials = (np.full(256, NOT_ASKED, dtype=np.int64) for _ in range(2))
         for thing in pictures.scenes[scene].objects if shown.kind == "rgb" else ():
             colours[thing.id] = list(COLOURS).index(thing.colour)
             materials[thing.id] = MATERIALS.index(thing.material)
@@ -219,7 +219,7 @@ class VisionObjective(Objective):
     def counts(self, batch: VisionBatch) -> Tensor:
         cells, emphasis_S = batch.cells, self._emphasis(batch.cells)
         told_S = ~torch.isnan(cells.depth_S)
-        asked = [(each != NOTHING).sum().float() for each in (cells.colours_S, cells.materials_S)]
+        asked = [(each != NOT_ASKED).sum().float() for each in (cells.colours_S, cells.materials_S)]
         return torch.stack([emphasis_S.sum(), *asked, (emphasis_S * told_S).sum()])
 
     def answers(self, batch: VisionBatch) -> tuple[Tensor, ...]:
@@ -235,8 +235,8 @@ class VisionObjective(Objective):
         return torch.stack(
             [
                 (cross_entropy(classes, cells.classes_S, reduction="none") * emphasis_S).sum(),
-                cross_entropy(colours, cells.colours_S, ignore_index=NOTHING, reduction="sum"),
-                cross_entropy(materials, cells.materials_S, ignore_index=NOTHING, reduction="sum"),
+                cross_entropy(colours, cells.colours_S, ignore_index=NOT_ASKED, reduction="sum"),
+                cross_entropy(materials, cells.materials_S, ignore_index=NOT_ASKED, reduction="sum"),
                 (far * emphasis_S * told_S).sum(),
             ]
         )
