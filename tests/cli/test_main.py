@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cooper.training import run as training_run
-from cooper.training.loop.trainer import Interrupted
+from cooper.training.loop.stopping import Interrupted
 
 HEAVY = ("torch", "transformers", "numpy", "mitsuba", "diffusers")
 

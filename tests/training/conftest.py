@@ -16,12 +16,13 @@ from cooper.scenes.room.render import SceneRecord, stage_scene
 from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.trace.prompts import DEFAULT
-from cooper.training.bundles import Bundle, NetworkShape, TrainedAutoencoder, new_model, save_bundle
+from cooper.training.bundles import Bundle, TrainedAutoencoder, save_bundle, save_tokenizer
 from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.stages.latents import LatentStore
-from cooper.training.stages.objective import MapRows, Noise
-from cooper.training.start.tokenizer import save_tokenizer, train_tokenizer
+from cooper.training.stages.rows import MapRows, Noise
+from cooper.training.start.network import NetworkShape, new_model
+from cooper.training.start.tokenizer import train_tokenizer
 from tests.training.grpo_worker import Lengths
 
 SIDE = 32

@@ -29,12 +29,12 @@ from cooper.training.stages.autoencoder import (
     measured_geometry,
     reconstruction_scores,
 )
-from cooper.training.stages.exam import AnswerExam
+from cooper.training.stages.exam import AnswerExam, exam_sheet, map_exam
 from cooper.training.stages.latents import LatentStore, PictureKey
-from cooper.training.stages.maps import AmgRecipe, MapBatches, contact_sheet
-from cooper.training.stages.objective import LossWeights, MapRows, Noise, PackedObjective
+from cooper.training.stages.maps import AmgRecipe, MapBatches
+from cooper.training.stages.objective import LossWeights, PackedObjective
 from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
-from cooper.training.stages.rows import grey_latent, map_exam
+from cooper.training.stages.rows import MapRows, Noise, grey_latent
 from cooper.training.stages.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
 from tests.elsewhere import ELSEWHERE, Elsewhere, pretended_accelerator
 
@@ -107,7 +107,7 @@ def test_maps_are_learnt_drawn_and_scored(device, bundle, pictures, tmp_path):
     exam = map_exam(placed, rows, 2)
     drawn = exam.drawn(placed)
     assert 0 <= exam.scores(drawn)["miou"] <= 1
-    assert contact_sheet(pictures, drawn, build_modalities(MODALITIES)).width > 0
+    assert exam_sheet(pictures, drawn, build_modalities(MODALITIES)).width > 0
 
 
 def test_latents_are_those_of_the_cpu(bundle, pictures, tmp_path):

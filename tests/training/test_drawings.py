@@ -21,8 +21,8 @@ from cooper.sequence.segments import TextSegment, VitSegment
 from cooper.trace.steps import Question
 from cooper.training.bundles import Bundle
 from cooper.training.stages.latents import PictureKey
-from cooper.training.stages.objective import MapRows
 from cooper.training.stages.reasoning import TraceRows
+from cooper.training.stages.rows import MapRows
 
 from .conftest import MODALITIES
 

@@ -12,7 +12,7 @@ from cooper.errors import CooperError
 from cooper.reasoning.cooper import Cooper
 from cooper.training.bundles import load_bundle
 from cooper.training.loop.sealing import last_whole
-from cooper.training.loop.trainer import Interrupted
+from cooper.training.loop.stopping import Interrupted
 from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import LoraSettings, RewardSettings
 from cooper.training.rl.run import arguments, assemble, reinforce

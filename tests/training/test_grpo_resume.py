@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from cooper.errors import CooperError
 from cooper.training.loop.sealing import last_whole
-from cooper.training.loop.trainer import Interrupted
+from cooper.training.loop.stopping import Interrupted
 from cooper.training.loop.watching import read_metrics
 from cooper.training.recipe import RecordSettings
 from cooper.training.rl.run import arguments, reinforce

@@ -14,11 +14,13 @@ from cooper.perception import build_modalities
 from cooper.scenes.arrays import ScenePictures, to_pixels
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment, latent_tokens
-from cooper.training.bundles import QUERY_KEY_LIKENESS, Bundle
+from cooper.training.bundles import Bundle
 from cooper.training.recipe import Optimiser
 from cooper.training.stages.latents import LatentStore, PictureKey
 from cooper.training.stages.maps import AmgRecipe, MapBatches
-from cooper.training.stages.objective import LossWeights, MapRows, Noise, PackedObjective
+from cooper.training.stages.objective import LossWeights, PackedObjective
+from cooper.training.stages.rows import MapRows, Noise
+from cooper.training.start.network import QUERY_KEY_LIKENESS
 
 from .conftest import MODALITIES
 

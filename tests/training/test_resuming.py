@@ -17,7 +17,7 @@ from cooper.model.vae import Autoencoder
 from cooper.training.bundles import Bundle, TrainedAutoencoder, save_autoencoder, save_bundle
 from cooper.training.loop.folder import plain
 from cooper.training.loop.sealing import MANIFEST_FILE, STATE_FILE, fault_of, last_whole
-from cooper.training.loop.trainer import Interrupted
+from cooper.training.loop.stopping import Interrupted
 from cooper.training.loop.watching import read_metrics
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 

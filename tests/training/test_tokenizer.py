@@ -10,7 +10,8 @@ from transformers import AutoTokenizer
 
 from cooper.errors import CooperError
 from cooper.trace.prompts import DEFAULT
-from cooper.training.start.tokenizer import save_tokenizer, train_tokenizer
+from cooper.training.bundles import save_tokenizer
+from cooper.training.start.tokenizer import train_tokenizer
 
 TEXTS = [*DEFAULT.system.values(), *DEFAULT.requests.values(), "<think>The ball is 2.5 m away.</think><answer>B</answer>"] * 20
 TOKENIZER: Tokenizer = train_tokenizer(TEXTS, 600)

@@ -13,8 +13,8 @@ from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, 
 from cooper.training.bundles import Bundle
 from cooper.training.recipe import Optimiser
 from cooper.training.stages.latents import PictureKey
-from cooper.training.stages.objective import MapRows
 from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
+from cooper.training.stages.rows import MapRows
 
 from .conftest import MODALITIES
 

@@ -12,18 +12,12 @@ from cooper.model.vit import Vit
 from cooper.perception import build_modalities
 from cooper.scenes.arrays import ScenePictures
 from cooper.scenes.room.catalogue import CLASS_NAMES, COLOURS, MATERIALS
-from cooper.training.bundles import (
-    Bundle,
-    TrainedVision,
-    load_autoencoder,
-    load_vision,
-    save_bundle,
-    save_vision,
-    with_vision,
-)
+from cooper.training.bundles import Bundle, TrainedVision, load_autoencoder, load_vision, save_bundle, save_vision
 from cooper.training.recipe import Optimiser
+from cooper.training.stages.cells import NOT_ASKED, Shown
 from cooper.training.stages.objective import LossWeights, PackedObjective
-from cooper.training.stages.vision import NOT_ASKED, Shown, VisionBatches, VisionObjective, VisionRecipe, vision_scores
+from cooper.training.stages.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
+from cooper.training.start.network import with_vision
 
 from .conftest import MODALITIES, SHAPE
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from cooper.data.batches import rng_of
-from cooper.training.loop.trainer import Interrupted, Objective, PackedTrainer, TrainingPlan
+from cooper.training.loop.stopping import Interrupted
+from cooper.training.loop.trainer import Objective, PackedTrainer, TrainingPlan
 from cooper.training.loop.watching import Watching
 from cooper.training.recipe import Optimiser, RecordSettings
 

@@ -36,7 +36,7 @@ def train(
     from transformers.utils import logging
 
     from cooper.evaluation.runs.processes import Share
-    from cooper.training.loop.trainer import Interrupted
+    from cooper.training.loop.stopping import Interrupted
     from cooper.training.run import train as run
 
     logging.disable_progress_bar()  # the run prints its own lines

@@ -3,9 +3,7 @@
 K: terms of the loss.
 """
 
-import os
-import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,8 +18,12 @@ from transformers.trainer_utils import SaveStrategy
 from cooper.data.batches import Batches, BatchPart
 from cooper.errors import CooperError
 from cooper.training.loop.averaging import Average
+from cooper.training.loop.curves import draw_curves
+from cooper.training.loop.folder import MODEL_FOLDER, plain
 from cooper.training.loop.optimisers import build_optimiser
 from cooper.training.loop.sealing import STATE_FILE, Sealing, resume_point
+from cooper.training.loop.stopping import Finite, Interrupted, Stopping
+from cooper.training.loop.watching import METRICS_FILE, Evaluating, Tracking, Watching
 from cooper.training.recipe import Optimiser, RecordSettings
 
 WEIGHTS_FILE = "model.safetensors"
@@ -44,14 +46,6 @@ class Objective(nn.Module):
 
 class Movable(Protocol):
     def to(self, device: torch.device) -> Any: ...
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
-    """A run that was stopped by a signal, after writing a checkpoint. Not frozen: Python writes into an exception under way."""
-
-    def __init__(self, step: int, folder: Path) -> None:
-        super().__init__(f"stopped at step {step}; start the same command again to continue from {folder}")
-        self.step, self.folder = step, folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,48 +199,32 @@ class _Averaging(TrainerCallback):
         self._trainer.average.update(self._trainer.plan.objective)
 
 
-class Finite(TrainerCallback):
-    """Ends a run before gradients that are not numbers reach the weights: a loss may be finite without them, and a checkpoint
-    of such weights could not be gone on from."""
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a stage adds to the shared run: figures at intervals, and how to write the model."""
 
-    def on_pre_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
-    ) -> None:
-        if args.fp16:  # its gradients are scaled until they overflow, and such steps are skipped
-            return
-        norm = nn.utils.get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
-        if not torch.isfinite(norm):
-            raise CooperError(
-                f"the gradients are not numbers at step {state.global_step + 1}; lower the learning rate and resume from the "
-                "last checkpoint"
-            )
+    figures: Callable[[int], Mapping[str, float]]
+    export: Callable[[Path], None]
 
 
-class Stopping(TrainerCallback):
-    """Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint. A second signal ends it at once.
+def run_plan(plan: TrainingPlan, stage: str, recipe: Any, measured: Measured) -> Path:
+    """Train a plan with all that is watched, then write curves and the model of averaged weights."""
+    watching: list[TrainerCallback] = [Watching(plan.folder, stage)]
+    if plan.record.tracker == "trackio":
+        watching.append(Tracking("cooper", f"{stage}-{plan.folder.name}", plain(recipe)))
+    trainer = PackedTrainer(plan, watching)
+    objective, average = plan.objective, trainer.average
 
-    `every`: only a multiple of it ends a run, where others could not be resumed from as if nothing had happened.
-    """
+    def measure(step: int) -> Mapping[str, float]:
+        with average.applied(objective):
+            figures = measured.figures(step)
+            measured.export(plan.folder / MODEL_FOLDER)
+        return figures
 
-    def __init__(self, every: int = 1) -> None:
-        self._every, self._asked = every, False
-        self._before: dict[int, Any] = {}
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
-
-    def _ask(self, number: int, frame: Any) -> None:
-        if self._asked:
-            signal.signal(number, self._before[number])
-            os.kill(os.getpid(), number)
-        self._asked = True
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self._asked and state.global_step % self._every == 0:
-            control.should_save = True
-            control.should_training_stop = True
-
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    trainer.add_callback(Evaluating(plan.record.eval_every, measure, trainer.log))
+    trainer.run()
+    if trainer.is_world_process_zero():
+        with average.applied(objective):
+            measured.export(plan.folder / MODEL_FOLDER)
+        draw_curves(plan.folder / METRICS_FILE, plan.folder / "curves.svg")
+    return plan.folder / MODEL_FOLDER

@@ -26,7 +26,7 @@ from cooper.scenes.store import SceneSet
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
 from cooper.training.loop.folder import MODEL_FOLDER
 from cooper.training.loop.sealing import Sealing, resume_point
-from cooper.training.loop.trainer import Finite, Interrupted, Stopping
+from cooper.training.loop.stopping import Finite, Interrupted, Stopping
 from cooper.training.loop.watching import Evaluating, Tracking, Watching
 from cooper.training.rl.policy import Policy, Words
 from cooper.training.rl.recipe import GrpoRecipe, LoraSettings

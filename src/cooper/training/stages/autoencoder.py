@@ -18,9 +18,11 @@ from cooper.errors import CooperError
 from cooper.files.values import Count, Positive, Seed, Size, Weight
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
-from cooper.perception import Modality
-from cooper.scenes.arrays import KINDS, DrawnMaps, ScenePictures, map_scores, to_pixels
-from cooper.training.loop.trainer import Objective
+from cooper.perception import Modality, build_modalities
+from cooper.scenes.arrays import KINDS, DrawnMaps, ScenePictures, load_pictures, map_scores, to_pixels
+from cooper.scenes.store import SceneSet
+from cooper.training.bundles import TrainedAutoencoder, check_memory, save_autoencoder
+from cooper.training.loop.trainer import Measured, Objective, TrainingPlan, run_plan
 from cooper.training.recipe import Optimiser, RecordSettings, check_maps, check_mixture
 
 MOST_LEVELS = 8  # of the autoencoder
@@ -177,3 +179,26 @@ def measured_geometry(
     ]
     values = torch.cat(means)
     return replace(autoencoder.geometry, shift=float(values.mean()), scale=spread / float(values.std()))
+
+
+def train_autoencoder(recipe: AutoencoderRecipe) -> Path:
+    modalities = build_modalities(recipe.modalities)
+    pictures = load_pictures(SceneSet(recipe.data), recipe.scenes)
+    held_out = load_pictures(SceneSet(recipe.val), recipe.eval_scenes)
+    check_memory(lambda: Autoencoder(recipe.geometry), "geometry")
+    torch.manual_seed(recipe.seed)
+    autoencoder = Autoencoder(recipe.geometry)
+    objective = AutoencoderObjective(autoencoder, recipe.loss, recipe.seed)
+    plan = TrainingPlan(
+        objective, Crops(pictures, modalities, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed
+    )
+
+    def figures(step: int) -> Mapping[str, float]:
+        return reconstruction_scores(autoencoder, held_out, modalities, recipe.eval_scenes)
+
+    def export(folder: Path) -> None:
+        scaled = Autoencoder(measured_geometry(autoencoder, pictures, modalities, recipe.spread))
+        scaled.load_state_dict(autoencoder.state_dict())
+        save_autoencoder(TrainedAutoencoder(scaled, recipe.modalities), folder)
+
+    return run_plan(plan, "autoencoder", recipe, Measured(figures, export))

@@ -4,29 +4,28 @@ B: scenes drawn together. N: latent tokens. D: width of a latent token.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
-
-import numpy as np
-import torch
-from PIL import Image
 
 from cooper.data.batches import rng_of, shuffled
 from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed
-from cooper.model.config import DrawingDefaults
-from cooper.perception import Modality
-from cooper.reasoning.context import begin
-from cooper.reasoning.denoising import Drawer, DrawnLatents, draw
-from cooper.scenes.arrays import DrawnMaps, ScenePictures, map_scores
+from cooper.perception import build_modalities
+from cooper.scenes.store import SceneSet
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import pack
-from cooper.sequence.segments import TextSegment, tokens_latent
-from cooper.training.bundles import Bundle, NetworkShape
+from cooper.trace.prompts import DEFAULT
+from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_bundle, save_tokenizer
+from cooper.training.loop.trainer import Measured, TrainingPlan, run_plan
 from cooper.training.recipe import Optimiser, RecordSettings, check_map_names
+from cooper.training.stages.exam import exam_sheet, map_exam
 from cooper.training.stages.latents import PictureKey
-from cooper.training.stages.objective import Draws, LossWeights, MapRows
+from cooper.training.stages.objective import Draws, LossWeights, PackedObjective
+from cooper.training.stages.rows import MapRows, map_rows, room_modalities
+from cooper.training.start.corpus import corpus
+from cooper.training.start.network import NetworkShape, new_model, with_vision
+from cooper.training.start.tokenizer import train_tokenizer
 
 
 @dataclass(frozen=True)
@@ -91,50 +90,33 @@ class MapBatches:
         return pack(packed, self.rows.processor.geometry)
 
 
-@dataclass(frozen=True, eq=False)
-class MapExam:
-    """Draws maps of held-out scenes with the sampler that inference uses, and scores them."""
+def train_maps(recipe: AmgRecipe) -> Path:
+    bundle = _new_bundle(recipe) if recipe.init is None else load_bundle(recipe.init, recipe.base)
+    if recipe.vision is not None:
+        seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
+        bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
+    rows = map_rows(bundle, recipe.data, recipe.latents or recipe.out / "latents-train", recipe)
+    exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
+    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
+    plan = TrainingPlan(objective, MapBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    modalities = room_modalities(bundle.model)
+    exam = map_exam(bundle, exam_rows, recipe.eval_scenes)
 
-    rows: MapRows
-    modalities: Mapping[str, Modality]
-    settings: DrawingDefaults
-    count: int
+    def figures(step: int) -> Mapping[str, float]:
+        drawn = exam.drawn(bundle)
+        exam_sheet(exam_rows.pictures, drawn, modalities).save(recipe.out / f"maps-{step:06d}.png")
+        return exam.scores(drawn)
 
-    @torch.no_grad()
-    def drawn(self, bundle: Bundle) -> DrawnMaps:
-        """Both maps of the first `count` scenes."""
-        return DrawnMaps(*(self._drawn(bundle, name) for name in ("depth", "segmentation")))
-
-    def _drawn(self, bundle: Bundle, name: str) -> np.ndarray:
-        model, geometry = bundle.model, bundle.processor.geometry
-        request = TextSegment(bundle.processor.encode(bundle.prompts.requests[name]))
-        contexts = begin(model, geometry, [[*self.rows.read(scene, False), request] for scene in range(self.count)])
-        side = self.rows.pictures.rgb.shape[1] // model.vae.geometry.downsampling // geometry.latent_patch
-        grid, shape = (side, side), (side * side, geometry.latent_width)
-        noises = [torch.from_numpy(rng_of(scene, 11).standard_normal(shape, dtype=np.float32)) for scene in range(self.count)]
-        drawers = [Drawer(context, grid, noise) for context, noise in zip(contexts, noises, strict=True)]
-        *_, last = draw(model, geometry, drawers, self.settings)
-        assert isinstance(last, DrawnLatents)
-        latents_BZhw = torch.stack([tokens_latent(latent, grid, geometry.latent_patch) for latent in last.latents])
-        return model.vae.decode(latents_BZhw).float().permute(0, 2, 3, 1).cpu().numpy()
-
-    def scores(self, drawn: DrawnMaps) -> dict[str, float]:
-        """`drawn` against the truth."""
-        return map_scores(drawn, self.rows.pictures, self.modalities)
+    return run_plan(plan, "amg", recipe, Measured(figures, lambda folder: save_bundle(bundle, folder)))
 
 
-def contact_sheet(pictures: ScenePictures, drawn: DrawnMaps, modalities: Mapping[str, Modality], count: int = 8) -> Image.Image:
-    """One row per scene: picture, true and drawn depth, true and drawn segmentation."""
-    rows = []
-    for scene in range(min(count, len(drawn.depth))):
-        cells = [pictures.picture(scene, "rgb", modalities)]
-        for name, maps in (("depth", drawn.depth), ("segmentation", drawn.segmentation)):
-            pair = (pictures.picture(scene, name, modalities), maps[scene])
-            cells += [np.asarray(modalities[name].render(picture), dtype=np.float32) / 255 for picture in pair]
-        rows.append(np.concatenate(cells, axis=1))
-    return Image.fromarray((np.concatenate(rows).clip(0, 1) * 255).astype(np.uint8))
-
-
-def exam_settings(defaults: DrawingDefaults) -> DrawingDefaults:
-    """Inference settings without guidance."""
-    return replace(defaults, text_scale=1.0, image_scale=1.0)
+def _new_bundle(recipe: AmgRecipe) -> Bundle:
+    """A fresh network around the recipe's autoencoder, with a tokenizer made of the texts of the training scenes."""
+    assert recipe.autoencoder is not None
+    trained = load_autoencoder(recipe.autoencoder)
+    folder = recipe.out / "tokenizer"
+    if not (folder / "tokenizer.json").exists():
+        texts = corpus(SceneSet(recipe.data), DEFAULT, build_modalities(trained.modalities))
+        save_tokenizer(train_tokenizer(texts, recipe.words), folder)
+    model = new_model(recipe.network, trained, recipe.words, recipe.seed)
+    return Bundle(model, model.config.processor(folder), DEFAULT)

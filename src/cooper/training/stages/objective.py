@@ -4,24 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from cooper.data.batches import rng_of
 from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Weight
 from cooper.model.cooper import CooperModel
-from cooper.model.flow import shifted
-from cooper.scenes.arrays import ScenePictures
 from cooper.sequence.packed import PackedSequence
-from cooper.sequence.packing import Row
-from cooper.sequence.processor import Processor
-from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
-from cooper.trace.prompts import Prompts
 from cooper.training.loop.trainer import Objective
-from cooper.training.stages.latents import LatentStore, PictureKey
 
 Draws = Annotated[int, AtLeast(1), AtMost(64)]  # noised copies of one target
 
@@ -68,58 +58,3 @@ def freeze(model: CooperModel, names: Sequence[str]) -> None:
             weight.requires_grad_(False)
     if not any(weight.requires_grad for weight in weights.values()):
         raise CooperError("recipe: frozen leaves no weight that could be trained")
-
-
-@dataclass(frozen=True)
-class Noise:
-    """How targets are noised: the shift of the times, and the seed. One time per target picture."""
-
-    shift: float
-    seed: int
-
-    def of(self, latent_zhw: Tensor, patch: int, row: int, target: int) -> NoisedSegment:
-        """Target number `target` of a row, noised; (seed, row, target) decides time and noise."""
-        rng = rng_of(self.seed, row, target, 7)
-        t = float(shifted(torch.tensor(rng.standard_normal()).sigmoid(), self.shift))
-        channels, height, width = latent_zhw.shape
-        shape = (height // patch * (width // patch), channels * patch**2)
-        return noised(latent_zhw, torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), t, patch)
-
-
-@dataclass(frozen=True, eq=False)
-class MapRows:
-    """Rows of stage 1: a picture read once, then for each map its request and its noised targets as branches.
-
-    `draws`: noised copies of each target, every one with its own time and noise.
-    """
-
-    pictures: ScenePictures
-    latents: LatentStore
-    processor: Processor
-    prompts: Prompts
-    noise: Noise
-    draws: int = 1
-
-    def row(self, number: int, scene: int, mirrored: bool, names: tuple[str, ...]) -> Row:
-        """Row `number` of the run: the maps `names` of one scene."""
-        segments: list[Segment] = [*self.read(scene, mirrored)]
-        parents = [-1, 0]
-        for place, name in enumerate(names):
-            request = len(segments)
-            segments.append(TextSegment(self.processor.encode(self.prompts.requests[name])))
-            parents.append(1)
-            target = self.latents.get(PictureKey(scene, name, mirrored))
-            for draw in range(self.draws):
-                number_of = place * self.draws + draw
-                segments.append(self.noise.of(target, self.processor.geometry.latent_patch, number, number_of))
-                parents.append(request)
-        return Row(tuple(segments), tuple(parents))
-
-    def read(self, scene: int, mirrored: bool) -> tuple[LatentSegment, VitSegment]:
-        """The picture of a scene as the model reads it."""
-        rgb = self.pictures.rgb[scene]
-        image = Image.fromarray(np.ascontiguousarray(rgb[:, ::-1]) if mirrored else rgb)
-        return (
-            LatentSegment(self.latents.get(PictureKey(scene, "rgb", mirrored))),
-            VitSegment(self.processor.vit_pixels(image)),
-        )

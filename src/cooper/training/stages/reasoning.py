@@ -20,6 +20,7 @@ from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed, Share, W
 from cooper.perception import Modality
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.questions.categories import questions_of
+from cooper.scenes.store import SceneSet
 from cooper.scenes.teacher.looking import grounding_traces
 from cooper.scenes.teacher.reading import reading_traces
 from cooper.scenes.teacher.traces import another_map, teacher_trace
@@ -30,9 +31,13 @@ from cooper.sequence.segments import Segment
 from cooper.trace.prompts import MODES
 from cooper.trace.steps import MapStep, Mode, Question
 from cooper.trace.trace import Trace
+from cooper.training.bundles import load_bundle, save_bundle
+from cooper.training.loop.trainer import Measured, TrainingPlan, run_plan
 from cooper.training.recipe import Optimiser, RecordSettings, check_map_names, check_mixture
+from cooper.training.stages.exam import AnswerExam, exam_sheet, map_exam
 from cooper.training.stages.latents import PictureKey
-from cooper.training.stages.objective import Draws, LossWeights, MapRows
+from cooper.training.stages.objective import Draws, LossWeights, PackedObjective
+from cooper.training.stages.rows import MapRows, grey_latent, map_rows, room_modalities
 
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 GROUNDING = "grounding"  # lessons in looking, in words
@@ -262,3 +267,29 @@ class TraceBatches:
 def _mode(name: str) -> Mode:
     modes: dict[str, Mode] = {"interleaved": "interleaved", "perception": "perception", "text": "text", "direct": "direct"}
     return modes[name]
+
+
+def train_reasoning(recipe: SftRecipe) -> Path:
+    bundle = load_bundle(recipe.init, recipe.base)
+    model = bundle.model
+    maps = map_rows(bundle, recipe.data, recipe.latents or recipe.out / "latents-train", recipe)
+    exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
+    modalities = room_modalities(model)
+    grey = grey_latent(bundle, maps.pictures.rgb[0])
+    drawings = None if recipe.drawings is None else Drawings.opened(recipe.drawings, SceneSet(recipe.data))
+    rows = TraceRows(
+        maps, modalities, model.config.view_rules, recipe.drawn, grey, recipe.grey, recipe.explore, drawings, recipe.own
+    )
+    objective = PackedObjective(model, recipe.loss, recipe.frozen)
+    plan = TrainingPlan(objective, TraceBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    answers = AnswerExam(exam_rows.pictures, recipe.exam_modes, recipe.eval_questions, recipe.grey)
+    exam = map_exam(bundle, exam_rows, recipe.eval_scenes)
+
+    def figures(step: int) -> Mapping[str, float]:
+        if recipe.grey:
+            return answers.figures(bundle)
+        drawn = exam.drawn(bundle)
+        exam_sheet(exam_rows.pictures, drawn, modalities).save(recipe.out / f"maps-{step:06d}.png")
+        return {**exam.scores(drawn), **answers.figures(bundle)}
+
+    return run_plan(plan, "sft", recipe, Measured(figures, lambda folder: save_bundle(bundle, folder)))

@@ -1,27 +1,99 @@
 """What stages 1 and 2 share around a checkpoint: rows of a scene set, the maps it draws of rooms, and the exam of maps."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from cooper.data.batches import rng_of
 from cooper.files.pictures import grey_picture
 from cooper.model.cooper import CooperModel
+from cooper.model.flow import shifted
 from cooper.perception import Modality, build_modalities
 from cooper.perception.depth import DepthModality
-from cooper.scenes.arrays import load_pictures
+from cooper.scenes.arrays import ScenePictures, load_pictures
 from cooper.scenes.store import SceneSet
+from cooper.sequence.packing import Row
+from cooper.sequence.processor import Processor
+from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
+from cooper.trace.prompts import Prompts
 from cooper.training.bundles import Bundle
-from cooper.training.stages.latents import LatentStore
-from cooper.training.stages.maps import AmgRecipe, MapExam, exam_settings
-from cooper.training.stages.objective import MapRows, Noise
-from cooper.training.stages.reasoning import SftRecipe
+from cooper.training.stages.latents import LatentStore, PictureKey
 
 ROOM_M = (0.3, 8.0)  # depth of rendered rooms
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How targets are noised: the shift of the times, and the seed. One time per target picture."""
+
+    shift: float
+    seed: int
+
+    def of(self, latent_zhw: Tensor, patch: int, row: int, target: int) -> NoisedSegment:
+        """Target number `target` of a row, noised; (seed, row, target) decides time and noise."""
+        rng = rng_of(self.seed, row, target, 7)
+        t = float(shifted(torch.tensor(rng.standard_normal()).sigmoid(), self.shift))
+        channels, height, width = latent_zhw.shape
+        shape = (height // patch * (width // patch), channels * patch**2)
+        return noised(latent_zhw, torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), t, patch)
+
+
+@dataclass(frozen=True, eq=False)
+class MapRows:
+    """Rows of stage 1: a picture read once, then for each map its request and its noised targets as branches.
+
+    `draws`: noised copies of each target, every one with its own time and noise.
+    """
+
+    pictures: ScenePictures
+    latents: LatentStore
+    processor: Processor
+    prompts: Prompts
+    noise: Noise
+    draws: int = 1
+
+    def row(self, number: int, scene: int, mirrored: bool, names: tuple[str, ...]) -> Row:
+        """Row `number` of the run: the maps `names` of one scene."""
+        segments: list[Segment] = [*self.read(scene, mirrored)]
+        parents = [-1, 0]
+        for place, name in enumerate(names):
+            request = len(segments)
+            segments.append(TextSegment(self.processor.encode(self.prompts.requests[name])))
+            parents.append(1)
+            target = self.latents.get(PictureKey(scene, name, mirrored))
+            for draw in range(self.draws):
+                number_of = place * self.draws + draw
+                segments.append(self.noise.of(target, self.processor.geometry.latent_patch, number, number_of))
+                parents.append(request)
+        return Row(tuple(segments), tuple(parents))
+
+    def read(self, scene: int, mirrored: bool) -> tuple[LatentSegment, VitSegment]:
+        """The picture of a scene as the model reads it."""
+        rgb = self.pictures.rgb[scene]
+        image = Image.fromarray(np.ascontiguousarray(rgb[:, ::-1]) if mirrored else rgb)
+        return (
+            LatentSegment(self.latents.get(PictureKey(scene, "rgb", mirrored))),
+            VitSegment(self.processor.vit_pixels(image)),
+        )
+
+
+class RowSettings(Protocol):
+    """What a recipe says of its rows; `draws`: noised copies of each target."""
+
+    @property
+    def scenes(self) -> int: ...
+    @property
+    def timestep_shift(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def draws(self) -> int: ...
 
 
 def room_modalities(model: CooperModel) -> dict[str, Modality]:
@@ -33,7 +105,7 @@ def room_modalities(model: CooperModel) -> dict[str, Modality]:
     return modalities
 
 
-def map_rows(bundle: Bundle, data: Path, latents: Path, recipe: AmgRecipe | SftRecipe) -> MapRows:
+def map_rows(bundle: Bundle, data: Path, latents: Path, recipe: RowSettings) -> MapRows:
     """The rows of a scene set, with its latents kept in the folder `latents`."""
     scenes = SceneSet(data)
     pictures = load_pictures(scenes, recipe.scenes)
@@ -51,12 +123,6 @@ def _warn_of_size(bundle: Bundle, rgb: np.ndarray, data: Path) -> None:
             f"render a set with --size {wanted}",
             stacklevel=3,
         )
-
-
-def map_exam(bundle: Bundle, rows: MapRows, scenes: int) -> MapExam:
-    """Draws and scores the maps of the first `scenes` held-out scenes."""
-    settings = exam_settings(bundle.model.config.drawing_defaults)
-    return MapExam(rows, room_modalities(bundle.model), settings, min(scenes, len(rows.pictures)))
 
 
 @torch.no_grad()

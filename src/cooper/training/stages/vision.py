@@ -8,7 +8,7 @@ S: cells of all pictures. Q: answers of the head to one cell.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,19 +26,18 @@ from cooper.files.values import AtLeast, AtMost, Count, Seed, Share, Weight
 from cooper.model.config import Transforms, VitGeometry
 from cooper.model.latents import Waves, sincos_table
 from cooper.model.vit import Vit
-from cooper.perception import Modality
+from cooper.perception import Modality, build_modalities
 from cooper.perception.metrics import confusion, mean_iou
-from cooper.scenes.arrays import KINDS, ScenePictures
-from cooper.scenes.room.catalogue import CLASS_NAMES, COLOURS, MATERIALS, SHAPES
+from cooper.scenes.arrays import KINDS, ScenePictures, load_pictures
+from cooper.scenes.room.catalogue import COLOURS, MATERIALS
+from cooper.scenes.store import SceneSet
 from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
-from cooper.training.loop.trainer import Objective
+from cooper.training.bundles import TrainedVision, check_memory, load_bundle, save_vision
+from cooper.training.loop.trainer import Measured, Objective, TrainingPlan, run_plan
 from cooper.training.recipe import Optimiser, RecordSettings, check_maps, check_mixture
-
-NOT_ASKED = -100  # not asked, as cross-entropy ignores it
-ANSWERS = (len(CLASS_NAMES), len(COLOURS), len(MATERIALS), 1)  # the last one is the logarithm of metres
-FIRST_SHAPE = CLASS_NAMES.index(SHAPES[0])
+from cooper.training.stages.cells import ANSWERS, NOT_ASKED, Cells, Shown, VisionBatch
 
 
 @dataclass(frozen=True)
@@ -91,54 +90,6 @@ class VisionRecipe:
         if not shortest <= longest <= patch * self.vit.position_side:
             end = patch * self.vit.position_side
             raise CooperError(f"transforms.vit makes sides of {shortest} to {longest} px; vit.position_side ends at {end} px")
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """What is true of each cell: ids, or NOT_ASKED where a picture of this kind cannot tell; `depth_S` is NaN there."""
-
-    classes_S: Tensor
-    colours_S: Tensor
-    materials_S: Tensor
-    depth_S: Tensor
-
-    @property
-    def objects_S(self) -> Tensor:
-        return self.classes_S >= FIRST_SHAPE
-
-    def to(self, device: torch.device) -> "Cells":
-        return Cells(*(getattr(self, each.name).to(device) for each in fields(self)))
-
-
-@dataclass(frozen=True, eq=False)
-class VisionBatch:
-    """Patches of all pictures, all of one size, and what is true of their cells."""
-
-    patches_PK: Tensor
-    position_P: Tensor
-    lengths: tuple[int, ...]
-    cells: Cells
-
-    def to(self, device: torch.device) -> "VisionBatch":
-        return VisionBatch(self.patches_PK.to(device), self.position_P.to(device), self.lengths, self.cells.to(device))
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One scene as a kind of picture: mirrored, moved by pixels (the edges repeat), made brighter."""
-
-    scene: int
-    kind: str = "rgb"
-    mirrored: bool = False
-    down: int = 0
-    right: int = 0
-    brightness: float = 1.0
-
-    def of(self, array: np.ndarray) -> np.ndarray:
-        """A map [S, S, ...] of the scene, mirrored and moved."""
-        side = len(array)
-        rows, columns = ((np.arange(side) + by).clip(0, side - 1) for by in (-self.down, -self.right))
-        return array[rows][:, columns[::-1] if self.mirrored else columns]
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,3 +231,23 @@ def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[st
     means = (float(mean) for mean in np.mean(right, axis=0))
     named = dict(zip(("shape", "colour", "material"), means, strict=True))
     return {"miou": mean_iou(counts), **named, "abs_rel": float(np.mean(errors))}
+
+
+def train_vision(recipe: VisionRecipe) -> Path:
+    modalities = build_modalities(recipe.modalities)
+    batches = VisionBatches(load_pictures(SceneSet(recipe.data), recipe.scenes), modalities, recipe)
+    held_out = VisionBatches(load_pictures(SceneSet(recipe.val), recipe.eval_scenes), modalities, recipe)
+    check_memory(lambda: Vit(recipe.vit), "vit")
+    torch.manual_seed(recipe.seed)
+    objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
+    if recipe.init is not None:
+        start = load_bundle(recipe.init, recipe.base).model
+        if start.config.vit_geometry != recipe.vit:
+            raise CooperError(f"recipe: vit does not fit the tower of {recipe.init}, which is {start.config.vit}")
+        objective.vit.load_state_dict(start.vit.state_dict())
+    plan = TrainingPlan(objective, batches, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+
+    def export(folder: Path) -> None:
+        save_vision(TrainedVision(objective.vit, recipe.vit, recipe.transforms), folder)
+
+    return run_plan(plan, "vision", recipe, Measured(lambda step: vision_scores(objective, held_out), export))

@@ -1,10 +1,8 @@
 """Nano's own tokenizer: byte-level BPE on our texts. Tags are ordinary text; only the four marks are special."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
 
 from cooper.errors import CooperError
 from cooper.sequence.processor import Marks
@@ -36,18 +34,3 @@ def train_tokenizer(texts: Iterable[str], size: int = 1024) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
-
-
-def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """`tokenizer.json` and the `tokenizer_config.json` by which transformers' AutoTokenizer reads it."""
-    marks = Marks()
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=marks.bos,
-        eos_token=marks.eos,
-        pad_token=marks.eos,
-        extra_special_tokens=[marks.image_start, marks.image_end],
-        clean_up_tokenization_spaces=False,
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    fast.save_pretrained(folder)

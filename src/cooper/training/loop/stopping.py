@@ -1,0 +1,67 @@
+"""What ends a run before its last step: a signal, or a loss that is not a number."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from cooper.errors import CooperError
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
+    """A run that was stopped by a signal, after writing a checkpoint. Not frozen: Python writes into an exception under way."""
+
+    def __init__(self, step: int, folder: Path) -> None:
+        super().__init__(f"stopped at step {step}; start the same command again to continue from {folder}")
+        self.step, self.folder = step, folder
+
+
+class Finite(TrainerCallback):
+    """Ends a run before gradients that are not numbers reach the weights: a loss may be finite without them, and a checkpoint
+    of such weights could not be gone on from."""
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
+    ) -> None:
+        if args.fp16:  # its gradients are scaled until they overflow, and such steps are skipped
+            return
+        norm = nn.utils.get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
+        if not torch.isfinite(norm):
+            raise CooperError(
+                f"the gradients are not numbers at step {state.global_step + 1}; lower the learning rate and resume from the "
+                "last checkpoint"
+            )
+
+
+class Stopping(TrainerCallback):
+    """Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint. A second signal ends it at once.
+
+    `every`: only a multiple of it ends a run, where others could not be resumed from as if nothing had happened.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        self._every, self._asked = every, False
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self._asked:
+            signal.signal(number, self._before[number])
+            os.kill(os.getpid(), number)
+        self._asked = True
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self._asked and state.global_step % self._every == 0:
+            control.should_save = True
+            control.should_training_stop = True
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
