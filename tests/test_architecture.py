@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "cooper"
-EVERYTHING = {"perception", "trace", "sequence", "model", "reasoning", "data", "evaluation", "curation", "training", "serving"}
+BELOW_TRAINING = {"perception", "trace", "sequence", "model", "reasoning", "data", "scenes", "evaluation", "curation"}
 MAY_IMPORT: dict[str, set[str]] = {
     "files": set(),
     "perception": set(),
@@ -16,12 +16,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sequence": {"trace"},
     "model": {"sequence", "perception"},  # a configuration names maps, and only perception knows which there are
     "reasoning": {"model", "sequence", "trace", "perception"},
-    "data": {"sequence", "trace", "perception"},
-    "evaluation": {"reasoning", "data", "trace", "perception"},
-    "curation": {"evaluation", "reasoning", "data", "trace", "perception"},
-    "training": EVERYTHING - {"training", "serving"},
+    "data": {"trace", "perception"},
+    "scenes": {"data", "sequence", "trace", "perception"},
+    "evaluation": {"reasoning", "scenes", "data", "trace", "perception"},
+    "curation": {"evaluation", "reasoning", "scenes", "data", "trace", "perception"},
+    "training": BELOW_TRAINING,
     "serving": {"reasoning", "trace", "perception"},
-    "cli": EVERYTHING,
+    "cli": BELOW_TRAINING | {"training", "serving"},
 }
 ANYWHERE = {"errors", "files"}  # the one exception type; readers of plain values, rows and pictures
 FORBIDDEN_CALLS = {"eval", "exec"}
