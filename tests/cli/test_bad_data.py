@@ -413,7 +413,7 @@ FLAG_ROWS = {
 
 @pytest.mark.parametrize("case", FLAG_ROWS)
 def test_flags_that_were_edited(tmp_path, case):
-    from cooper.curation.gains import read_flag_rows
+    from cooper.curation.counts import read_flag_rows
     from cooper.errors import CooperError
 
     (tmp_path / "flags.jsonl").write_text(json.dumps(FLAG_ROWS[case]) + "\n")

@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cooper.cli.main import app
+from cooper.curation.counts import DrawingCounts
 from cooper.curation.flags import FlagSettings, flag_questions, read_flags
-from cooper.curation.gains import DrawingCounts, category_flag, category_gains, points
+from cooper.curation.gains import category_flag, category_gains, points
 from cooper.evaluation.figures.statistics import Estimate
 from tests.training.rollout_groups import tiny_door
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cooper.curation.gains import DrawingCounts, luck_of, read_counts
+from cooper.curation.counts import DrawingCounts
+from cooper.curation.gains import luck_of, read_counts
 from cooper.errors import CooperError
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 import cooper.curation.flags as flags
+from cooper.curation.counts import DrawingCounts
 from cooper.curation.flags import FlagSettings, counts_of, flag_questions, read_flags
-from cooper.curation.gains import DrawingCounts
 from cooper.errors import CooperError
 from cooper.trace.steps import MapStep, TextStep
 from cooper.trace.trace import Trace

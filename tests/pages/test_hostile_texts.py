@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from cooper.cli.main import main
+from cooper.curation.counts import FLAGS
 from cooper.curation.flags import plot_split
-from cooper.curation.gains import FLAGS
 from cooper.evaluation.figures.statistics import Estimate
 from cooper.evaluation.figures.summary import summarise
 from cooper.evaluation.report.report import FIGURE_NAMES, write_report

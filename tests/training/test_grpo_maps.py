@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cooper.curation.gains import Flag
+from cooper.curation.counts import Flag
 from cooper.files.values import read_recipe
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import MapStep, Step, TextStep

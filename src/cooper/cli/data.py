@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cooper.cli.once import OnceCommand
-from cooper.curation.gains import By
+from cooper.curation.counts import By
 from cooper.errors import CooperError
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
@@ -32,8 +32,9 @@ def flags(
     seed: Annotated[int, typer.Option(help="Seed of the questions, as in the recipe of the training, and of the answers.")] = 0,
 ) -> None:
     """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
+    from cooper.curation.counts import read_flag_rows
     from cooper.curation.flags import FlagSettings, flag_questions, open_flags
-    from cooper.curation.gains import category_flag, category_gains, luck_of, points, read_counts, read_flag_rows
+    from cooper.curation.gains import category_flag, category_gains, luck_of, points, read_counts
     from cooper.files.locks import held
     from cooper.reasoning.cooper import Cooper
     from cooper.training.rl.tasks import source_of

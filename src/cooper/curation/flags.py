@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from cooper.curation.gains import FLAGS, By, DrawingCounts, Flag, category_flag, category_gains, read_flag_rows
+from cooper.curation.counts import FLAGS, By, DrawingCounts, Flag, read_flag_rows
+from cooper.curation.gains import category_flag, category_gains
 from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.report.charts import share_chart

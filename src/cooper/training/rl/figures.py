@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cooper.curation.gains import FLAGS
+from cooper.curation.counts import FLAGS
 from cooper.training.rl.rollouts import Rollout
 from cooper.training.rl.sampler import Sampler
 from cooper.training.rl.tasks import Tasks

@@ -13,8 +13,8 @@ from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import GRPOConfig
 
+from cooper.curation.counts import Flag
 from cooper.curation.flags import read_flags
-from cooper.curation.gains import Flag
 from cooper.errors import CooperError
 from cooper.evaluation.judge.judge import Judge
 from cooper.files.values import checked

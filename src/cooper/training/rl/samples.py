@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cooper.curation.gains import FLAGS
+from cooper.curation.counts import FLAGS
 from cooper.trace.page import write_page
 from cooper.trace.steps import MapStep, Step
 from cooper.training.loop.curves import draw_curves, draw_together

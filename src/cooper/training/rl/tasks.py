@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from cooper.curation.gains import Flag
+from cooper.curation.counts import Flag
 from cooper.data.batches import shuffled
 from cooper.data.item import Item
 from cooper.errors import CooperError

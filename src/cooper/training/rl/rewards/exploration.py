@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cooper.curation.gains import Flag
+from cooper.curation.counts import Flag
 from cooper.data.item import Item
 from cooper.trace.trace import Trace
 
