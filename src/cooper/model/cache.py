@@ -3,10 +3,12 @@
 B: rows. G: shared beginnings. K: key/value heads. S: tokens of a beginning. T: tokens of a tail. d: head width. Q: new tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from cooper.sequence.packed import Splits
 
@@ -17,6 +19,20 @@ class Beginnings:
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
+
+
+def joined(readings: Sequence[Beginnings]) -> Beginnings:
+    """Beginnings of several readings as one, those of the first reading first; shorter ones are padded behind their end."""
+    longest = max(each.keys[0].shape[2] for each in readings)
+
+    def layer(parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat([pad(part, (0, 0, 0, longest - part.shape[2])) for part in parts])
+
+    layers = range(len(readings[0].keys))
+    return Beginnings(
+        tuple(layer([each.keys[at] for each in readings]) for at in layers),
+        tuple(layer([each.values[at] for each in readings]) for at in layers),
+    )
 
 
 @dataclass(frozen=True, eq=False)

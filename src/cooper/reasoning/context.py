@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from cooper.model.cache import Beginnings, Cache, Tail, empty_cache
+from cooper.model.cache import Beginnings, Cache, Tail, empty_cache, joined
 from cooper.model.cooper import CooperModel
 from cooper.sequence.packing import Geometry, Row, pack, rope_after
 from cooper.sequence.segments import Segment
@@ -31,16 +31,18 @@ EMPTY = Context()
 
 
 def bind(model: CooperModel, contexts: Sequence[Context]) -> Cache:
-    """The contexts as one cache of rows. Their beginnings must come from one reading (or be empty)."""
-    beginnings = next(
-        (context.beginnings for context in contexts if context.beginnings is not None),
-        None,
-    )
-    assert all(c.beginnings is beginnings or c.shared == 0 for c in contexts), "contexts of different readings"
+    """The contexts as one cache of rows. Beginnings that come from several readings are joined for it."""
+    readings = {id(c.beginnings): c.beginnings for c in contexts if c.beginnings is not None and c.shared}
+    places, groups = {}, 0
+    for key, reading in readings.items():
+        places[key] = groups
+        groups += len(reading.keys[0])
+    found = list(readings.values())
+    beginnings = joined(found) if len(found) > 1 else found[0] if found else None
     group_B, shared_B = (
         torch.tensor(values, dtype=torch.long, device=model.device)
         for values in (
-            [c.group if c.shared else 0 for c in contexts],
+            [places[id(c.beginnings)] + c.group if c.shared else 0 for c in contexts],
             [c.shared for c in contexts],
         )
     )

@@ -5,14 +5,14 @@ has answered. A question's pictures and words are read once, whatever the number
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from cooper.reasoning.drawing import sketch
 from cooper.reasoning.events import Event, TraceDone
 from cooper.reasoning.options import Options, Request
-from cooper.reasoning.session import Parts, Session, open_session
+from cooper.reasoning.session import Parts, Session
 from cooper.reasoning.writing import write
 from cooper.trace.steps import Question
 from cooper.trace.trace import Trace
@@ -25,26 +25,51 @@ class Engine:
     parts: Parts
     name: str = ""
 
-    @torch.no_grad()
     def run(self, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> Iterator[Event]:
         """Answer every request; events come as they happen, one TraceDone per request."""
-        session = open_session(self.parts, questions, requests, options)
-        samples, live = session.samples, list(range(len(requests)))
-        while live:
-            yield from write(session, [row for row in live if not samples[row].wants])
-            yield from sketch(session, [row for row in live if samples[row].wants])
-            for row in [row for row in live if samples[row].done]:
-                yield TraceDone(row, self._trace(session, row))
-                live.remove(row)
+        running = self.open(options)
+        running.admit(questions, requests)
+        while running.live:
+            yield from running.step()
 
-    def _trace(self, session: Session, row: int) -> Trace:
-        sample, options = session.samples[row], session.options
+    def open(self, options: Options) -> "Running":
+        """A run without requests yet. CooperError: the model cannot draw a map that the options name."""
+        return Running(Session(self.parts, options), self.name)
+
+
+@dataclass(eq=False)
+class Running:
+    """A run under way: requests may enter between two steps. `live`: the rows that have not answered yet."""
+
+    session: Session
+    name: str = ""
+    live: list[int] = field(default_factory=list)
+
+    @torch.no_grad()
+    def admit(self, questions: Sequence[Question], requests: Sequence[Request]) -> range:
+        """Read further questions and let their requests take part from the next step on; the numbers of their rows."""
+        rows = self.session.admit(questions, requests)
+        self.live.extend(rows)
+        return rows
+
+    @torch.no_grad()
+    def step(self) -> Iterator[Event]:
+        """One turn of every row that writes, then one map of every row that draws."""
+        samples = self.session.samples
+        yield from write(self.session, [row for row in self.live if not samples[row].wants])
+        yield from sketch(self.session, [row for row in self.live if samples[row].wants])
+        for row in [row for row in self.live if samples[row].done]:
+            yield TraceDone(row, self._trace(row))
+            self.live.remove(row)
+
+    def _trace(self, row: int) -> Trace:
+        session, sample, options = self.session, self.session.samples[row], self.session.options
         return Trace(
             question=session.questions[sample.request.question],
             steps=tuple(sample.steps),
             mode=options.mode,
             model=self.name,
             seed=sample.request.seed,
-            system=self.parts.prompts.system.get(options.mode, ""),
+            system=session.parts.prompts.system.get(options.mode, ""),
             settings=options.record() | ({"choices": list(sample.request.choices)} if sample.request.choices else {}),
         )

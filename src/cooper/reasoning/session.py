@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cooper.errors import CooperError
 from cooper.model.cooper import CooperModel
@@ -58,12 +58,38 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """The samples of one run. Rows are named by their number among the requests."""
+    """The samples of one run. Rows are named by their number among the requests, in the order in which they were admitted."""
 
     parts: Parts
     options: Options
-    questions: Sequence[Question]
-    samples: Sequence[Sample]
+    questions: list[Question] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in self.options.maps:
+            self.parts.modality(name)
+
+    def admit(self, questions: Sequence[Question], requests: Sequence[Request]) -> range:
+        """Read further questions once each and fork a sample per request; the numbers of the new rows.
+
+        Requests count the questions given here from 0. Rows under way are not touched, so requests may enter between two
+        steps of the engine.
+        """
+        parts, options, first = self.parts, self.options, len(self.questions)
+        system = parts.prompts.system.get(options.mode, "")
+        chains = [parts.layout.question(question, options.mode, system) for question in questions]
+        mains = begin(parts.model, parts.layout.processor.geometry, chains)
+        blind = [EMPTY] * len(chains)
+        if options.guided_by_image:
+            blind = parts.extend(blind, [[s for s in chain if isinstance(s, TextSegment)] for chain in chains])
+        turns = 0 if options.mode == "map" else options.max_turns
+        rows = range(len(self.samples), len(self.samples) + len(requests))
+        self.questions.extend(questions)
+        for request in requests:
+            at, held = request.question, replace(request, question=first + request.question)
+            script, wants = deque(request.script), deque(options.maps)
+            self.samples.append(Sample(held, mains[at], mains[at], blind[at], script, wants, turns))
+        return rows
 
     def extend_main(self, rows: Sequence[int], segments: Sequence[Sequence[Segment]]) -> None:
         """Let rows read segments."""
@@ -84,22 +110,3 @@ class Session:
             contexts = self.parts.extend([self.samples[row].without_image for row in rows], segments)
             for row, context in zip(rows, contexts, strict=True):
                 self.samples[row].without_image = context
-
-
-def open_session(parts: Parts, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> Session:
-    """Read every question once and fork a sample per request."""
-    for name in options.maps:
-        parts.modality(name)
-    system = parts.prompts.system.get(options.mode, "")
-    chains = [parts.layout.question(question, options.mode, system) for question in questions]
-    mains = begin(parts.model, parts.layout.processor.geometry, chains)
-    blind = [EMPTY] * len(chains)
-    if options.guided_by_image:
-        blind = parts.extend(blind, [[s for s in chain if isinstance(s, TextSegment)] for chain in chains])
-    turns = 0 if options.mode == "map" else options.max_turns
-    samples = [
-        Sample(request, mains[q], mains[q], blind[q], deque(request.script), deque(options.maps), turns)
-        for request in requests
-        for q in [request.question]
-    ]
-    return Session(parts, options, questions, samples)
