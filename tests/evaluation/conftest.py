@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cooper.data.examples import Conventions, Example, example_of
 from cooper.data.item import Item
-from cooper.evaluation.maps.scores import Conventions, Truth
 from cooper.perception import Modality, Reading, build_modalities
 from cooper.trace.steps import MapStep, Mode, Question, Step, TextStep
 from cooper.trace.trace import Trace
@@ -15,7 +15,7 @@ from cooper.trace.trace import Trace
 NAMES = ("void", "floor", "wall", "cube", "ball")
 
 
-def truth_of(index: int) -> Truth:
+def truth_of(index: int) -> Example:
     rng = np.random.default_rng(index)
     labels = np.full((48, 48), 2, dtype=np.int32)
     labels[24:] = 1
@@ -25,7 +25,7 @@ def truth_of(index: int) -> Truth:
         labels[box], instances[box] = 3 + int(rng.integers(0, 2)), instance
     depth = np.linspace(4, 1, 48)[:, None] + np.zeros((48, 48)) - 0.3 * (instances > 0)
     picture = Image.new("RGB", (48, 48), (index, 0, 0))
-    return Truth(f"scene-{index}", picture, depth.astype(np.float32), labels, instances)
+    return example_of(f"scene-{index}", picture, depth=depth.astype(np.float32), labels=labels, instances=instances)
 
 
 def item_of(index: int) -> Item:
@@ -101,7 +101,7 @@ def items() -> list[Item]:
 
 
 @pytest.fixture
-def truths() -> list[Truth]:
+def truths() -> list[Example]:
     return [truth_of(index) for index in range(7)]
 
 

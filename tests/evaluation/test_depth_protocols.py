@@ -8,7 +8,7 @@ from cooper.data.sources.hypersim import read_hypersim
 from cooper.data.sources.kitti import EIGEN, GARG, read_kitti
 from cooper.data.sources.nyu import read_nyu
 from cooper.data.sources.virtual_kitti import read_virtual_kitti
-from cooper.evaluation.maps.scores import Conventions, counted
+from cooper.evaluation.maps.scores import counted
 
 
 def corners(mask):
@@ -50,8 +50,8 @@ def street(tmp_path, box=EIGEN):
 def test_kitti(tmp_path, box, edges):
     assert corners(box.mask((352, 1216))) == edges
     found = street(tmp_path, box)
-    assert (found.near, found.far, found.expected, found.box) == (1e-5, 80.0, 652, box)
-    valid = counted(found.items[0].depth_m, Conventions(found.near, found.far, (), frozenset(), box=found.box))
+    assert (found.conventions.near, found.conventions.far, found.expected, found.conventions.box) == (1e-5, 80.0, 652, box)
+    valid = counted(found.items[0].depth_m, found.conventions)
     top, bottom, left, right = edges
     assert valid.sum() == (bottom - top) * (right - left) - 2
     assert [bool(valid[row, 600]) for row in (199, 200, 201, 202, 203)] == [True, False, True, False, True]
@@ -60,7 +60,7 @@ def test_kitti(tmp_path, box, edges):
 
 def test_the_eigen_box_is_the_default(tmp_path):
     street(tmp_path)
-    assert read_kitti(tmp_path).box == EIGEN
+    assert read_kitti(tmp_path).conventions.box == EIGEN
 
 
 def test_ranges_of_the_others(tmp_path):
@@ -76,7 +76,7 @@ def test_ranges_of_the_others(tmp_path):
         read_virtual_kitti(tmp_path / "vkitti"),
         read_hypersim(tmp_path / "hypersim"),
     )
-    assert [(each.near, each.far) for each in (nyu, vkitti, hypersim)] == [(1e-3, 10.0), (1e-5, 80.0), (1e-5, 65.0)]
+    assert [(each.conventions.near, each.conventions.far) for each in (nyu, vkitti, hypersim)] == [(1e-3, 10.0), (1e-5, 80.0), (1e-5, 65.0)]
     assert corners(nyu.box.mask((480, 640))) == (45, 471, 41, 601)
     assert vkitti.box is None and hypersim.box is None
     assert vkitti.items[0].depth_m.shape == (352, 1216)

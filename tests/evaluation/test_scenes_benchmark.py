@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.maps.scenes import scene_truth
 from cooper.evaluation.runs.processes import Share
 from cooper.evaluation.suites import scenes
 from cooper.evaluation.suites.scenes import ScenesSettings, evaluate_scenes, items_of
 from cooper.perception import Reading, build_modalities
+from cooper.scenes.examples import scene_example
 from cooper.scenes.room.catalogue import CLASS_NAMES
 from cooper.trace.steps import MapStep, TextStep
 from cooper.trace.trace import Trace
@@ -26,7 +26,7 @@ class Seer:
     """Draws the truth and answers with it, unless the picture is grey."""
 
     def __init__(self, records, items):
-        self.truths = {record.rgb.tobytes(): scene_truth(record) for record in records}
+        self.truths = {record.rgb.tobytes(): scene_example(record) for record in records}
         self.items = {item.id: item for item in items}
         self.modalities = build_modalities(
             {

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cooper.evaluation.maps.scores import Conventions, SegmentationRow, Truth, segmentation_figures, segmentation_row
+from cooper.data.examples import Conventions, Example, example_of
+from cooper.evaluation.maps.scores import SegmentationRow, segmentation_figures, segmentation_row
 from cooper.perception import Reading
 from cooper.perception.metrics import confusion, depth_errors, mean_iou
 
@@ -13,19 +14,21 @@ torchmetrics = pytest.importorskip("torchmetrics")
 
 NAMES = ("void", "floor", "wall", "cube", "ball")
 THINGS = frozenset({3, 4})
-DATA = Conventions(0, 0, NAMES, THINGS, void=0)
+DATA = Conventions(names=NAMES, things=THINGS, void=0)
 
 
-def truth_of(seed: int) -> Truth:
+def truth_of(seed: int) -> Example:
     """Blocks of classes, void among them, with objects where things are."""
     rng = np.random.default_rng(seed)
     labels, instances = rng.integers(0, 5, (6, 6)), rng.integers(1, 4, (6, 6))
     labels, instances = (each.repeat(4, axis=0).repeat(4, axis=1) for each in (labels, instances))
     instances = np.where(np.isin(labels, list(THINGS)), instances, 0)
-    return Truth(f"{seed}", Image.new("RGB", (24, 24)), np.ones((24, 24), np.float32), labels, instances)
+    return example_of(
+        f"{seed}", Image.new("RGB", (24, 24)), depth=np.ones((24, 24), np.float32), labels=labels, instances=instances
+    )
 
 
-def drawn_of(truth: Truth, seed: int) -> Reading:
+def drawn_of(truth: Example, seed: int) -> Reading:
     """The truth moved a little and with wrong pixels; floor where it was void."""
     rng = np.random.default_rng(seed)
     shift, axis = int(rng.integers(0, 3)), int(rng.integers(0, 2))
@@ -36,7 +39,7 @@ def drawn_of(truth: Truth, seed: int) -> Reading:
     return Reading({"labels": np.maximum(labels, 1), "instances": instances}, units, dict(enumerate(NAMES)))
 
 
-def rows_of(seed: int, conventions: Conventions) -> tuple[list[Truth], list[Reading], list[SegmentationRow]]:
+def rows_of(seed: int, conventions: Conventions) -> tuple[list[Example], list[Reading], list[SegmentationRow]]:
     truths = [truth_of(10 * seed + number) for number in range(5)]
     readings = [drawn_of(truth, seed) for truth in truths]
     return truths, readings, [segmentation_row(*pair, conventions) for pair in zip(readings, truths, strict=True)]
@@ -89,7 +92,7 @@ def test_panoptic_quality_equals_theirs(seed):
 def test_quality_of_regions_equals_theirs_with_one_class(seed):
     detection = pytest.importorskip("torchmetrics.detection")
     theirs = detection.PanopticQuality(things={0}, stuffs={7}, return_sq_and_rq=True)
-    regions = Conventions(0, 0, (), frozenset(), void=0)
+    regions = Conventions(void=0)
     truths, readings, rows = rows_of(seed, regions)
     for truth, reading in zip(truths, readings, strict=True):
         void = truth.labels == 0

@@ -56,7 +56,7 @@ def test_scene_parsing(parsing):
     assert [item.id for item in found.items] == [
         f"ADEChallengeData2016/images/validation/ADE_val_0000000{number}" for number in (1, 2)
     ]
-    assert (found.expected, found.void, found.names, found.things) == (2000, 0, (), frozenset())
+    assert (found.expected, found.conventions.void, found.conventions.names, found.conventions.things) == (2000, 0, (), frozenset())
     labels, instances = found.items[1].labels, found.items[1].instances
     assert found.items[1].image.size == (32, 24) and labels.shape == (24, 32)
     assert (labels[0, 0], labels[0, 10], labels[20, 3]) == (2, 0, 150)
@@ -78,7 +78,7 @@ def test_the_full_release(full):
     found = read_ade20k(full)
     (item,) = found.items
     assert item.id == "images/ADE/validation/urban/street/ADE_val_00000001"
-    assert (found.expected, found.void, found.names) == (2000, 0, ())
+    assert (found.expected, found.conventions.void, found.conventions.names) == (2000, 0, ())
     assert item.labels[5].tolist() == [2978] * 16 + [12] * 16
     assert item.instances[5].tolist() == [1] * 8 + [200] * 8 + [1] * 8 + [7] * 8
     assert (item.labels[:2] == 0).all()
@@ -124,6 +124,6 @@ def test_files_are_read_when_asked_for_and_faults_name_them(parsing, full):
     with pytest.raises(CooperError, match="is no 8-bit picture of one channel"):
         _ = small.instances
     (item,) = read_ade20k(full / "images").items
-    save(item.annotation, np.zeros((24, 32)))
+    save(item.sources()[1], np.zeros((24, 32)))
     with pytest.raises(CooperError, match=r"ADE_val_00000001_seg\.png is no picture of three 8-bit channels"):
         _ = item.instances

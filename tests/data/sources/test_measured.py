@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cooper.data.sources.depth_pairs import Box
+from cooper.data.examples import Box
 from cooper.data.sources.hypersim import plane_depth, ray_cosines, read_hypersim
 from cooper.data.sources.kitti import GARG, read_kitti
 from cooper.data.sources.nyu import read_nyu
@@ -30,11 +30,11 @@ def test_nyu(tmp_path):
         put(tmp_path / "test" / "kitchen" / f"depth_000{number}.png", np.full((480, 640), 1500 * number))
     found = read_nyu(tmp_path)
     assert [item.id for item in found.items] == ["test/kitchen/rgb_0001", "test/kitchen/rgb_0002"]
-    assert (found.near, found.far, found.expected) == (1e-3, 10.0, 654)
+    assert (found.conventions.near, found.conventions.far, found.expected) == (1e-3, 10.0, 654)
     assert found.items[1].depth_m.dtype == np.float32 and found.items[1].depth_m[0, 0] == 3.0
-    mask = found.box.mask((480, 640))
+    mask = found.conventions.box.mask((480, 640))
     assert mask[45, 41] and mask[470, 600] and not mask[44, 41] and not mask[471, 41] and not mask[45, 601]
-    assert found.box.mask((960, 1280)).sum() == 4 * mask.sum()  # scaled with the picture
+    assert found.conventions.box.mask((960, 1280)).sum() == 4 * mask.sum()  # scaled with the picture
 
 
 def test_kitti_by_layout_and_by_list(tmp_path):

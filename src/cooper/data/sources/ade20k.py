@@ -5,18 +5,17 @@ object = B. H, W: height and width in pixels.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
+from cooper.data.examples import UNITS, Conventions, Example, ExampleSet
 from cooper.data.sources.depth_pairs import read_text, stored_pixels
-from cooper.data.sources.truths import SegmentationSet
 from cooper.errors import CooperError
 from cooper.files.pictures import read_image
 from cooper.perception.components import connected
+from cooper.perception.modality import Reading
 from cooper.perception.palette import LabelMaps
 from cooper.perception.segmentation import ade20k_maps
 
@@ -25,40 +24,26 @@ PICTURES = 2000
 TRAINING = ("training", "train")  # folders whose pictures are not for testing
 
 
-@dataclass(frozen=True)
-class AnnotatedPicture:
+def annotated(name: str, picture: Path, annotation: Path, maps: Callable[[Path], LabelMaps]) -> Example:
     """One picture and the file of its regions, which `maps` reads."""
 
-    id: str
-    picture: Path
-    annotation: Path
-    maps: Callable[[Path], LabelMaps]
+    def reading() -> Reading:
+        found, (width, height) = maps(annotation), read_image(picture).size
+        if found.labels.shape != (height, width):
+            rows, columns = found.labels.shape
+            raise CooperError(f"{annotation} has {columns} x {rows} px, its picture {picture} {width} x {height} px")
+        arrays = {"labels": found.labels, "instances": found.instances}
+        return Reading(arrays, {key: UNITS[key] for key in arrays})
 
-    @property
-    def sources(self) -> tuple[Path | bytes, ...]:
-        return self.picture, self.annotation
-
-    @property
-    def image(self) -> Image.Image:
-        return read_image(self.picture)
-
-    @property
-    def labels(self) -> np.ndarray:
-        return self._maps().labels
-
-    @property
-    def instances(self) -> np.ndarray:
-        return self._maps().instances
-
-    def _maps(self) -> LabelMaps:
-        maps, (width, height) = self.maps(self.annotation), self.image.size
-        if maps.labels.shape != (height, width):
-            rows, columns = maps.labels.shape
-            raise CooperError(f"{self.annotation} has {columns} x {rows} px, its picture {self.picture} {width} x {height} px")
-        return maps
+    return Example(name, lambda: read_image(picture), reading, lambda: (picture, annotation))
 
 
-def read_ade20k(folder: Path) -> SegmentationSet:
+def _set(items: list[Example], regions: str, names: tuple[str, ...]) -> ExampleSet:
+    conventions = Conventions(names=names, void=0)
+    return ExampleSet(name="ade20k", items=items, conventions=conventions, regions=regions, expected=PICTURES)
+
+
+def read_ade20k(folder: Path) -> ExampleSet:
     """Scene parsing: `images/validation/N.jpg` with `annotations/validation/N.png`, and `objectInfo150.txt` if it is there.
     Full: `N.jpg` with `N_seg.png` beside it in any folders but training. CooperError: neither, or one file of a pair."""
     for root in (folder, *sorted(folder.glob("*/"))):
@@ -68,16 +53,16 @@ def read_ade20k(folder: Path) -> SegmentationSet:
     if not pairs:
         raise CooperError(f"{folder} holds neither annotations/validation (scene parsing) nor *_seg.png (the full release)")
     items = _items(folder, pairs, full_maps)
-    return SegmentationSet("ade20k", items, "objects of the full release", void=0, expected=PICTURES)
+    return _set(items, "objects of the full release", ())
 
 
-def _scene_parsing(folder: Path, root: Path) -> SegmentationSet:
+def _scene_parsing(folder: Path, root: Path) -> ExampleSet:
     pictures, truths = root / "images" / "validation", root / "annotations" / "validation"
     names = sorted({path.stem for path in (*_files(pictures, "*.jpg"), *_files(truths, "*.png"))})
     pairs = [(pictures / f"{name}.jpg", truths / f"{name}.png") for name in names]
     words = f"connected parts of the {CLASSES} classes of scene parsing"
     items = _items(folder, pairs, parsing_maps)
-    return SegmentationSet("ade20k", items, words, class_names(root / "objectInfo150.txt"), void=0, expected=PICTURES)
+    return _set(items, words, class_names(root / "objectInfo150.txt"))
 
 
 def _beside(folder: Path) -> list[tuple[Path, Path]]:
@@ -99,14 +84,14 @@ def _is_training(path: Path) -> bool:
     return any(part in TRAINING for part in path.parts)
 
 
-def _items(folder: Path, pairs: Sequence[tuple[Path, Path]], maps: Callable[[Path], LabelMaps]) -> list[AnnotatedPicture]:
+def _items(folder: Path, pairs: Sequence[tuple[Path, Path]], maps: Callable[[Path], LabelMaps]) -> list[Example]:
     if not pairs:
         raise CooperError(f"{folder} holds no pictures in images/validation")
     for path in (path for pair in pairs for path in pair):
         if not path.is_file():
             raise CooperError(f"{path} is missing")
     return [
-        AnnotatedPicture(picture.relative_to(folder).with_suffix("").as_posix(), picture, annotation, maps)
+        annotated(picture.relative_to(folder).with_suffix("").as_posix(), picture, annotation, maps)
         for picture, annotation in pairs
     ]
 

@@ -4,75 +4,41 @@ H, W: height and width in pixels.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from cooper.data.sources.truths import DepthTruth
+from cooper.data.examples import Example
 from cooper.errors import CooperError
 from cooper.files.pictures import MAX_PIXELS, read_image
+from cooper.perception.modality import Reading
 
+Metres = Callable[[Path], Float32[np.ndarray, "H W"]]  # reads a file as metres, 0 where nothing was measured
 KITTI_WINDOW = (352, 1216)  # px: the part of a street picture that the KITTI benchmark keeps, at the bottom, in the middle
 
 
-@dataclass(frozen=True)
-class Box:
-    """A part of a picture, in fractions of its height and width."""
+def measured(name: str, picture: Path, depth: Path, metres: Metres, window: tuple[int, int] | None = None) -> Example:
+    """One picture and its depth file. `metres` reads the file; `window` cuts both to so many pixels, at the bottom, in the
+    middle."""
 
-    top: float
-    bottom: float
-    left: float
-    right: float
+    def image() -> Image.Image:
+        found = read_image(picture)
+        if window is None:
+            return found
+        rows, columns = _window((found.height, found.width), window, picture)
+        return found.crop((columns.start, rows.start, columns.stop, rows.stop))
 
-    def mask(self, shape: tuple[int, ...]) -> np.ndarray:
-        """True inside, for a picture of [H, W].
+    def reading() -> Reading:
+        found, (width, height) = metres(depth), size_of(picture)
+        if found.shape != (height, width):
+            raise CooperError(f"{depth} has {found.shape[1]} x {found.shape[0]} px, its picture {picture} {width} x {height}")
+        if window is not None:
+            found = found[_window(found.shape, window, depth)]
+        return Reading({"depth": found}, {"depth": "m"})
 
-        >>> Box(0.0, 0.5, 0.5, 1.0).mask((2, 4)).astype(int).tolist()
-        [[0, 0, 1, 1], [0, 0, 0, 0]]
-        """
-        inside = np.zeros(shape[:2], dtype=bool)
-        rows, columns = shape[0], shape[1]
-        inside[int(self.top * rows) : int(self.bottom * rows), int(self.left * columns) : int(self.right * columns)] = True
-        return inside
-
-
-@dataclass(frozen=True)
-class MeasuredDepth:
-    """One picture and its depth file. `metres` reads the file as [H, W] metres, 0 where nothing was measured; `window` cuts
-    both to so many pixels, at the bottom, in the middle."""
-
-    id: str
-    picture: Path
-    depth: Path
-    metres: Callable[[Path], Float32[np.ndarray, "H W"]]
-    window: tuple[int, int] | None = None
-
-    @property
-    def sources(self) -> tuple[Path | bytes, ...]:
-        return self.picture, self.depth
-
-    @property
-    def image(self) -> Image.Image:
-        image = read_image(self.picture)
-        if self.window is None:
-            return image
-        rows, columns = _window((image.height, image.width), self.window, self.picture)
-        return image.crop((columns.start, rows.start, columns.stop, rows.stop))
-
-    @property
-    def depth_m(self) -> Float32[np.ndarray, "H W"]:
-        depth, (width, height) = self.metres(self.depth), size_of(self.picture)
-        if depth.shape != (height, width):
-            raise CooperError(
-                f"{self.depth} has {depth.shape[1]} x {depth.shape[0]} px, its picture {self.picture} {width} x {height}"
-            )
-        if self.window is None:
-            return depth
-        rows, columns = _window(depth.shape, self.window, self.depth)
-        return depth[rows, columns]
+    return Example(name, image, reading, lambda: (picture, depth))
 
 
 def size_of(picture: Path) -> tuple[int, int]:
@@ -91,19 +57,7 @@ def _window(shape: tuple[int, ...], window: tuple[int, int], path: Path) -> tupl
     return slice(top, shape[0]), slice(left, left + window[1])
 
 
-@dataclass(frozen=True)
-class DepthSet:
-    """A data set of measured depth with its protocol: the range in metres, and the part of each picture that counts."""
-
-    name: str
-    items: Sequence[DepthTruth]
-    near: float
-    far: float
-    box: Box | None = None
-    expected: int = 0
-
-
-def png_metres(per_metre: float, none: float = 0.0) -> Callable[[Path], Float32[np.ndarray, "H W"]]:
+def png_metres(per_metre: float, none: float = 0.0) -> Metres:
     """Reads a 16-bit PNG whose numbers are metres times `per_metre`; the number `none` (besides 0) means not measured."""
 
     def metres(path: Path) -> Float32[np.ndarray, "H W"]:
@@ -155,7 +109,9 @@ def paired(folder: Path, pictures: str, depth_of: Callable[[Path], Path]) -> lis
     return [(path, depth_of(path)) for path in sorted(folder.glob(pictures)) if depth_of(path).is_file()]
 
 
-def items_of(folder: Path, pairs: Sequence[tuple[Path, Path]], metres: Callable, window: tuple[int, int] | None = None) -> list:
+def items_of(
+    folder: Path, pairs: Sequence[tuple[Path, Path]], metres: Metres, window: tuple[int, int] | None = None
+) -> list[Example]:
     """The pairs as items, named by their picture's path. CooperError: there are none, or a file is missing."""
     if not pairs:
         raise CooperError(f"{folder} holds no pictures with depth beside them, and no list of such pairs (*.txt)")
@@ -163,6 +119,6 @@ def items_of(folder: Path, pairs: Sequence[tuple[Path, Path]], metres: Callable,
         if not path.is_file():
             raise CooperError(f"{path} is missing")
     return [
-        MeasuredDepth(picture.relative_to(folder).with_suffix("").as_posix(), picture, depth, metres, window)
+        measured(picture.relative_to(folder).with_suffix("").as_posix(), picture, depth, metres, window)
         for picture, depth in pairs
     ]

@@ -2,17 +2,23 @@
 
 from pathlib import Path
 
-from cooper.data.sources.depth_pairs import KITTI_WINDOW, Box, DepthSet, items_of, listed_pairs, paired, png_metres
+from cooper.data.examples import Box, Conventions, ExampleSet
+from cooper.data.sources.depth_pairs import KITTI_WINDOW, items_of, listed_pairs, paired, png_metres
 
 EIGEN = Box(0.3324324, 0.91351351, 0.0359477, 0.96405229)
 GARG = Box(0.40810811, 0.99189189, 0.03594771, 0.96405229)
 
 
-def read_kitti(folder: Path, box: Box = EIGEN) -> DepthSet:
+def read_kitti(folder: Path, box: Box = EIGEN) -> ExampleSet:
     """The raw layout, `<date>/<drive>/image_02/data/N.png` with `<drive>/proj_depth/groundtruth/image_02/N.png`; or the
     pairs of a list. Pictures are cut to the benchmark's window; `box` counts within it."""
     found = listed_pairs(folder) or paired(folder, "**/image_02/data/*.png", lambda path: _truth(folder, path))
-    return DepthSet("kitti", items_of(folder, found, png_metres(256), KITTI_WINDOW), 1e-5, 80.0, box, 652)
+    return ExampleSet(
+        name="kitti",
+        items=items_of(folder, found, png_metres(256), KITTI_WINDOW),
+        conventions=Conventions(near=1e-5, far=80.0, box=box),
+        expected=652,
+    )
 
 
 def _truth(folder: Path, picture: Path) -> Path:

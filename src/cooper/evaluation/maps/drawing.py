@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
-from cooper.data.sources.truths import DepthTruth, Pictured, SegmentationTruth
+from cooper.data.examples import Conventions, Example
 from cooper.errors import CooperError
-from cooper.evaluation.maps.scores import Conventions, DepthRow, SegmentationRow, depth_row, segmentation_row
+from cooper.evaluation.maps.scores import DepthRow, SegmentationRow, depth_row, segmentation_row
 from cooper.evaluation.runs.answering import Reasoner, RunPlan
 from cooper.evaluation.runs.folder import gather_rows, read_part_lines
 from cooper.evaluation.runs.progress import progress
@@ -22,7 +21,7 @@ def modality_of(model: Reasoner, name: str) -> Modality:
     return model.modalities[name]
 
 
-def draw_depth(model: Reasoner, truths: Sequence[DepthTruth], conventions: Conventions, plan: RunPlan) -> list[DepthRow]:
+def draw_depth(model: Reasoner, truths: Sequence[Example], conventions: Conventions, plan: RunPlan) -> list[DepthRow]:
     """Draw and score a depth map of every picture that `plan.out/depth.jsonl` does not hold yet."""
     path = plan.out / "depth.jsonl"
     for drawn in _drawn(model, "depth", truths, path, plan):
@@ -37,7 +36,7 @@ def kept_depth(plan: RunPlan) -> list[DepthRow]:
 
 
 def draw_segmentation(
-    model: Reasoner, truths: Sequence[SegmentationTruth], conventions: Conventions, plan: RunPlan
+    model: Reasoner, truths: Sequence[Example], conventions: Conventions, plan: RunPlan
 ) -> list[SegmentationRow]:
     """Draw and score a segmentation map of every picture that `plan.out/segmentation.jsonl` does not hold yet."""
     path = plan.out / "segmentation.jsonl"
@@ -75,16 +74,13 @@ def _segmentation_of(line: Line, conventions: Conventions) -> SegmentationRow:
     return SegmentationRow(row.id, row.iou, row.region_iou, pairs, found)
 
 
-_T = TypeVar("_T", bound=Pictured)
-
-
 @dataclass(frozen=True, eq=False)
-class _Drawn(Generic[_T]):
-    truths: Sequence[_T]
+class _Drawn:
+    truths: Sequence[Example]
     readings: Sequence[Reading]
 
 
-def _drawn(model: Reasoner, modality: str, truths: Sequence[_T], path: Path, plan: RunPlan) -> Iterator[_Drawn[_T]]:
+def _drawn(model: Reasoner, modality: str, truths: Sequence[Example], path: Path, plan: RunPlan) -> Iterator[_Drawn]:
     decode = modality_of(model, modality).decode
     done, mine = read_part_lines(path, "id").keys(), plan.share.of(truths)
     waiting = [truth for truth in mine if (truth.id,) not in done]
@@ -96,7 +92,7 @@ def _drawn(model: Reasoner, modality: str, truths: Sequence[_T], path: Path, pla
             advance(len(chunk))
 
 
-def _gathered(path: Path, truths: Sequence[Pictured], plan: RunPlan) -> list[Line]:
+def _gathered(path: Path, truths: Sequence[Example], plan: RunPlan) -> list[Line]:
     """The rows of all truths, in order, when every process has drawn its share."""
     wanted = [(truth.id,) for truth in truths]
     found = gather_rows(path, ("id",), wanted, plan.share)

@@ -5,14 +5,12 @@ H, W: height and width of the truth in pixels. R: pictures. B: bootstrap resampl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
 from PIL import Image
 
-from cooper.data.sources.depth_pairs import Box
-from cooper.data.sources.truths import DepthTruth, SegmentationTruth
+from cooper.data.examples import Conventions, Example
 from cooper.errors import CooperError
 from cooper.evaluation.figures.statistics import Estimate, bounded_mean, plain_mean, resampled
 from cooper.perception.metrics import (
@@ -34,34 +32,6 @@ RESAMPLES = 1000
 VOID = -1  # the true region that counts nowhere
 
 
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """What one picture really shows: plane depth in metres, class and instance ids, all [H, W]."""
-
-    id: str
-    image: Image.Image
-    depth_m: Float32[np.ndarray, "H W"]
-    labels: Int[np.ndarray, "H W"]
-    instances: Int[np.ndarray, "H W"]
-
-    @property
-    def sources(self) -> tuple[Path | bytes, ...]:
-        return tuple(each.tobytes() for each in (self.image, self.depth_m, self.labels, self.instances))
-
-
-@dataclass(frozen=True)
-class Conventions:
-    """How maps of a data set are judged: its depth range in metres, its classes, which are counted, which is void, and the
-    part of each picture whose depth counts (all of it by default). Without `names` only regions are judged."""
-
-    near: float
-    far: float
-    names: tuple[str, ...]
-    things: frozenset[int]
-    void: int | None = None
-    box: Box | None = None
-
-
 @dataclass(frozen=True)
 class DepthRow:
     """One depth map: errors after affine alignment, and as drawn if it came in metres."""
@@ -71,7 +41,7 @@ class DepthRow:
     metres: DepthErrors | None
 
 
-def depth_row(reading: Reading, truth: DepthTruth, conventions: Conventions) -> DepthRow:
+def depth_row(reading: Reading, truth: Example, conventions: Conventions) -> DepthRow:
     """Errors at the truth's resolution over pixels that count; the prediction is clipped to the range."""
     depth_m = truth.depth_m
     drawn = resized_depth(reading.arrays["depth"], depth_m.shape)
@@ -123,7 +93,7 @@ class SegmentationRow:
     panoptic: tuple[tuple[int, float, int, int, int], ...]
 
 
-def segmentation_row(reading: Reading, truth: SegmentationTruth, conventions: Conventions) -> SegmentationRow:
+def segmentation_row(reading: Reading, truth: Example, conventions: Conventions) -> SegmentationRow:
     """Compare regions, and classes where the conventions name them, at the truth's resolution; void pixels count nowhere.
 
     CooperError: the map speaks of other classes, or all pixels are void.

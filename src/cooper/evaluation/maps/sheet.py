@@ -1,11 +1,10 @@
 """A sheet of pictures to look at after a run: the best, the middle and the worst, a line each."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from PIL import Image
 
-from cooper.data.sources.truths import Pictured
+from cooper.data.examples import Example
 from cooper.evaluation.runs.answering import Reasoner, RunPlan
 from cooper.files.rows import batches
 from cooper.perception.modality import Drawn
@@ -13,12 +12,11 @@ from cooper.perception.modality import Drawn
 SHOWN = 4  # pictures of each kind
 SIDE = 224  # px: their longer side
 
-_T = TypeVar("_T", bound=Pictured)
-Panels = Callable[[_T, Drawn], Sequence[Image.Image]]
+Panels = Callable[[Example, Drawn], Sequence[Image.Image]]
 
 
 def contact_sheet(
-    model: Reasoner, modality: str, items: Sequence[_T], errors: Sequence[float], panels: Panels[_T], plan: RunPlan
+    model: Reasoner, modality: str, items: Sequence[Example], errors: Sequence[float], panels: Panels, plan: RunPlan
 ) -> Image.Image:
     """The items of the lowest, middle and highest errors, their maps drawn again. `panels` says what follows the picture."""
     lines = []

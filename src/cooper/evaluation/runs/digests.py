@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from cooper.data.examples import Example
 from cooper.data.item import Item
-from cooper.data.sources.truths import Pictured
 from cooper.errors import CooperError
 
 PIECES, PIECE = 64, 4096  # bytes of a file that are looked at; files of up to 256 KiB are read whole
@@ -27,12 +27,12 @@ def item_digest(item: Item) -> str:
     return digest.hexdigest()[:LENGTH]
 
 
-def truth_digests(items: Iterable[Pictured]) -> Mapping[str, str]:
+def truth_digests(items: Iterable[Example]) -> Mapping[str, str]:
     """By the name of each picture, of the files of the picture and its truth."""
     found = {}
     for item in items:
         digest = hashlib.sha256()
-        _add(digest, item.sources)
+        _add(digest, item.sources())
         found[item.id] = digest.hexdigest()[:LENGTH]
     return found
 

@@ -7,16 +7,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cooper.data.sources.depth_pairs import DepthSet
+from cooper.data.examples import Conventions, Example, ExampleSet
 from cooper.data.sources.hypersim import read_hypersim
 from cooper.data.sources.kitti import read_kitti
 from cooper.data.sources.nyu import read_nyu
-from cooper.data.sources.truths import DepthTruth
 from cooper.data.sources.virtual_kitti import read_virtual_kitti
 from cooper.evaluation.figures.summary import Report
 from cooper.evaluation.maps.drawing import draw_depth
-from cooper.evaluation.maps.scenes import read_scene_depth
-from cooper.evaluation.maps.scores import Conventions, counted, depth_figures, resized_depth
+from cooper.evaluation.maps.scores import counted, depth_figures, resized_depth
 from cooper.evaluation.maps.sheet import contact_sheet
 from cooper.evaluation.report.report import write_report
 from cooper.evaluation.runs.answering import Reasoner
@@ -24,13 +22,14 @@ from cooper.evaluation.suites.maps import AskedMaps, MapSettings
 from cooper.files.locks import held
 from cooper.perception.metrics import align
 from cooper.perception.modality import Drawn, Modality
+from cooper.scenes.examples import read_scenes
 
-DATA_SETS: Mapping[str, Callable[[Path], DepthSet]] = {
+DATA_SETS: Mapping[str, Callable[[Path], ExampleSet]] = {
     "nyu": read_nyu,
     "kitti": read_kitti,
     "hypersim": read_hypersim,
     "vkitti": read_virtual_kitti,
-    "scenes": read_scene_depth,
+    "scenes": read_scenes,
 }
 
 
@@ -55,21 +54,21 @@ def evaluate_depth(model: Reasoner, settings: DepthSettings, asked: AskedMaps | 
 
 def _evaluated(model: Reasoner, settings: DepthSettings, asked: AskedMaps) -> Report:
     found, items, plan = asked.found, asked.items, settings.plan
-    conventions = Conventions(found.near, found.far, (), frozenset(), box=found.box)
+    conventions = found.conventions
     rows = draw_depth(model, items, conventions, plan)
     report = Report(settings.told(asked), (), (), depth=depth_figures(rows))
     write_report(report, settings.out)
     if plan.share.first:
         modality, errors = model.modalities["depth"], [row.aligned.abs_rel for row in rows]
 
-        def panels(item: DepthTruth, drawn: Drawn) -> list[Image.Image]:
+        def panels(item: Example, drawn: Drawn) -> list[Image.Image]:
             return depth_panels(item, drawn, modality, conventions)
 
         contact_sheet(model, "depth", items, errors, panels, plan).save(settings.out / "sheet.png")
     return report
 
 
-def depth_panels(item: DepthTruth, drawn: Drawn, modality: Modality, conventions: Conventions) -> list[Image.Image]:
+def depth_panels(item: Example, drawn: Drawn, modality: Modality, conventions: Conventions) -> list[Image.Image]:
     """True depth, drawn depth aligned, and the relative error, white from 0.3 on."""
     truth = item.depth_m
     depth = resized_depth(modality.decode(drawn).arrays["depth"], truth.shape)

@@ -7,15 +7,14 @@ from typing import Any
 
 from PIL import Image
 
+from cooper.data.examples import Example
 from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.figures.summary import Report, summarise
 from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation, kept_depth, kept_segmentation
-from cooper.evaluation.maps.scenes import CONVENTIONS, scene_truth
 from cooper.evaluation.maps.scores import (
     DepthRow,
     SegmentationRow,
-    Truth,
     depth_figures,
     segmentation_figures,
 )
@@ -30,6 +29,7 @@ from cooper.files.arguments import seed_of
 from cooper.files.locks import held
 from cooper.files.pictures import grey_picture
 from cooper.perception.modality import Reading
+from cooper.scenes.examples import CONVENTIONS, scene_example
 from cooper.scenes.problems import NOTHING, item_of, scene_id
 from cooper.scenes.production import RenderSettings, render_scenes
 from cooper.scenes.questions.categories import balanced_questions
@@ -100,7 +100,7 @@ class AskedScenes:
     """What a run asks and draws: its questions, the scenes behind them, and what a reader of the report must know."""
 
     items: tuple[Item, ...]
-    truths: tuple[Truth, ...]
+    truths: tuple[Example, ...]
     notes: tuple[str, ...]
     digests: Mapping[str, str]
 
@@ -113,7 +113,7 @@ def read_scenes(settings: ScenesSettings) -> AskedScenes:
     records = _records(settings, faults)
     items = items_of(records, settings)
     check_items(items)
-    truths = [] if settings.blind else [scene_truth(record) for record in records[: settings.maps]]
+    truths = [] if settings.blind else [scene_example(record) for record in records[: settings.maps]]
     digests = {**{item.id: item_digest(item) for item in items}, **truth_digests(truths), **dict.fromkeys(faults, "")}
     return AskedScenes(tuple(items), tuple(truths), tuple(left_out_notes(faults)), digests)
 

@@ -4,19 +4,18 @@ H, W: height and width of the truth in pixels.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
+from cooper.data.examples import Example, ExampleSet
 from cooper.data.sources.ade20k import read_ade20k
-from cooper.data.sources.truths import SegmentationSet, SegmentationTruth
 from cooper.evaluation.figures.summary import Report
 from cooper.evaluation.maps.drawing import draw_segmentation, modality_of
-from cooper.evaluation.maps.scenes import read_scene_segmentation
-from cooper.evaluation.maps.scores import VOID, Conventions, class_names, drawn_maps, regions_of, segmentation_figures
+from cooper.evaluation.maps.scores import VOID, class_names, drawn_maps, regions_of, segmentation_figures
 from cooper.evaluation.maps.sheet import contact_sheet
 from cooper.evaluation.report.report import write_report
 from cooper.evaluation.runs.answering import Reasoner
@@ -25,8 +24,9 @@ from cooper.files.locks import held
 from cooper.perception.metrics import most_shared
 from cooper.perception.modality import Drawn, Modality
 from cooper.perception.palette import LabelMaps, spread_colours
+from cooper.scenes.examples import read_scenes
 
-DATA_SETS: Mapping[str, Callable[[Path], SegmentationSet]] = {"ade20k": read_ade20k, "scenes": read_scene_segmentation}
+DATA_SETS: Mapping[str, Callable[[Path], ExampleSet]] = {"ade20k": read_ade20k, "scenes": read_scenes}
 PROTOCOL = "each true region's best IoU with any drawn one, averaged over regions, then over pictures; void counts nowhere"
 COLOURS = 40  # of regions on the sheet, taken in turn
 LISTED = 3  # classes that a sentence names
@@ -55,8 +55,8 @@ def evaluate_segmentation(model: Reasoner, settings: SegmentationSettings, asked
 
 def _evaluated(model: Reasoner, settings: SegmentationSettings, asked: AskedMaps) -> Report:
     found, items, plan, modality = asked.found, asked.items, settings.plan, modality_of(model, "segmentation")
-    reason = without_classes(class_names(modality.decode(BLANK)), found.names)
-    conventions = Conventions(0, 0, () if reason else found.names, found.things, found.void)
+    reason = without_classes(class_names(modality.decode(BLANK)), found.conventions.names)
+    conventions = replace(found.conventions, names=()) if reason else found.conventions
     rows = draw_segmentation(model, items, conventions, plan)
     told = {**settings.told(asked), "regions": found.regions, "region IoU": PROTOCOL}
     if reason:
@@ -65,8 +65,8 @@ def _evaluated(model: Reasoner, settings: SegmentationSettings, asked: AskedMaps
     write_report(report, settings.out)
     if plan.share.first:
 
-        def panels(item: SegmentationTruth, drawn: Drawn) -> list[Image.Image]:
-            return region_panels(item, drawn, modality, found.void)
+        def panels(item: Example, drawn: Drawn) -> list[Image.Image]:
+            return region_panels(item, drawn, modality, conventions.void)
 
         errors = [1 - (row.region_iou if row.iou is None else row.iou) for row in rows]
         contact_sheet(model, "segmentation", items, errors, panels, plan).save(settings.out / "sheet.png")
@@ -88,7 +88,7 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
-def region_panels(item: SegmentationTruth, drawn: Drawn, modality: Modality, void: int | None) -> list[Image.Image]:
+def region_panels(item: Example, drawn: Drawn, modality: Modality, void: int | None) -> list[Image.Image]:
     """The true regions, the map as drawn, and its regions, each in the colour of the true one that it shares most with."""
     truth = LabelMaps(item.labels, item.instances)
     regions = regions_of(truth, void)

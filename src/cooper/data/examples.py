@@ -1,0 +1,117 @@
+"""A picture with what is known of it: what stages of training learn from, exams draw, and benchmarks of maps compare with.
+
+H, W: height and width in pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int
+from PIL import Image, ImageOps
+
+from cooper.perception.modality import Reading
+
+UNITS = {"depth": "m", "labels": "class id", "instances": "instance id"}
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A picture of any size and what is known of each pixel of it, both read when they are asked for.
+
+    `picture` reads it upright in RGB. `truth` reads arrays [H, W] of its size, as far as they are known: `depth` (plane depth
+    in metres, 0 where it is not known), `labels` (class ids) and `instances` (instance ids). `sources`: the files that both
+    are read from, or their bytes, for digests. Reading raises CooperError naming the file at fault.
+    """
+
+    id: str
+    picture: Callable[[], Image.Image]
+    truth: Callable[[], Reading]
+    sources: Callable[[], tuple[Path | bytes, ...]]
+
+    @property
+    def image(self) -> Image.Image:
+        return self.picture()
+
+    @property
+    def reading(self) -> Reading:
+        return self.truth()
+
+    @property
+    def depth_m(self) -> Float32[np.ndarray, "H W"]:
+        return self.reading.plane("depth", "real")
+
+    @property
+    def labels(self) -> Int[np.ndarray, "H W"]:
+        return self.reading.plane("labels", "whole")
+
+    @property
+    def instances(self) -> Int[np.ndarray, "H W"]:
+        return self.reading.plane("instances", "whole")
+
+    def mirrored(self) -> "Example":
+        """The same with left and right exchanged."""
+        return replace(self, picture=lambda: ImageOps.mirror(self.image), truth=lambda: _mirrored(self.reading))
+
+
+Examples = Sequence[Example]
+
+
+def _mirrored(reading: Reading) -> Reading:
+    arrays = {name: np.ascontiguousarray(array[:, ::-1]) for name, array in reading.arrays.items()}
+    return replace(reading, arrays=arrays)
+
+
+def example_of(name: str, image: Image.Image, **arrays: np.ndarray) -> Example:
+    """An example that is in memory already, with `depth`, `labels` and `instances` as far as they are known."""
+    reading = Reading(arrays, {key: UNITS[key] for key in arrays})
+    sources = (image.tobytes(), *(array.tobytes() for array in arrays.values()))
+    return Example(name, lambda: image, lambda: reading, lambda: sources)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a picture, in fractions of its height and width."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+    def mask(self, shape: tuple[int, ...]) -> np.ndarray:
+        """True inside, for a picture of [H, W].
+
+        >>> Box(0.0, 0.5, 0.5, 1.0).mask((2, 4)).astype(int).tolist()
+        [[0, 0, 1, 1], [0, 0, 0, 0]]
+        """
+        inside = np.zeros(shape[:2], dtype=bool)
+        rows, columns = shape[0], shape[1]
+        inside[int(self.top * rows) : int(self.bottom * rows), int(self.left * columns) : int(self.right * columns)] = True
+        return inside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conventions:
+    """How maps of a data set are judged: its depth range in metres and the part of each picture whose depth counts (all of it
+    by default); its classes by id, those whose instances are objects, and the class that counts nowhere. Without `names` only
+    regions are judged."""
+
+    near: float = 0.0
+    far: float = 0.0
+    box: Box | None = None
+    names: tuple[str, ...] = ()
+    things: frozenset[int] = frozenset()
+    void: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleSet:
+    """A data set of pictures with maps. `regions` says in words what a region is; `expected`: pictures of the published set, 0
+    where that is open."""
+
+    name: str
+    items: Examples
+    conventions: Conventions
+    regions: str = ""
+    expected: int = 0
