@@ -76,7 +76,11 @@ def test_ranges_of_the_others(tmp_path):
         read_virtual_kitti(tmp_path / "vkitti"),
         read_hypersim(tmp_path / "hypersim"),
     )
-    assert [(each.conventions.near, each.conventions.far) for each in (nyu, vkitti, hypersim)] == [(1e-3, 10.0), (1e-5, 80.0), (1e-5, 65.0)]
-    assert corners(nyu.box.mask((480, 640))) == (45, 471, 41, 601)
-    assert vkitti.box is None and hypersim.box is None
+    assert [(each.conventions.near, each.conventions.far) for each in (nyu, vkitti, hypersim)] == [
+        (1e-3, 10.0),
+        (1e-5, 80.0),
+        (1e-5, 65.0),
+    ]
+    assert corners(nyu.conventions.box.mask((480, 640))) == (45, 471, 41, 601)
+    assert vkitti.conventions.box is None and hypersim.conventions.box is None
     assert vkitti.items[0].depth_m.shape == (352, 1216)

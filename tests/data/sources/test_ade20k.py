@@ -56,7 +56,12 @@ def test_scene_parsing(parsing):
     assert [item.id for item in found.items] == [
         f"ADEChallengeData2016/images/validation/ADE_val_0000000{number}" for number in (1, 2)
     ]
-    assert (found.expected, found.conventions.void, found.conventions.names, found.conventions.things) == (2000, 0, (), frozenset())
+    assert (found.expected, found.conventions.void, found.conventions.names, found.conventions.things) == (
+        2000,
+        0,
+        (),
+        frozenset(),
+    )
     labels, instances = found.items[1].labels, found.items[1].instances
     assert found.items[1].image.size == (32, 24) and labels.shape == (24, 32)
     assert (labels[0, 0], labels[0, 10], labels[20, 3]) == (2, 0, 150)
@@ -67,7 +72,7 @@ def test_scene_parsing_knows_its_classes(parsing):
     lines = ["Idx\tRatio\tTrain\tVal\tName", *(f"{number}\t0.1\t9\t9\tname {number}, other" for number in range(1, 151))]
     path = parsing / "ADEChallengeData2016" / "objectInfo150.txt"
     path.write_text("\n".join(lines) + "\n")
-    names = read_ade20k(parsing).names
+    names = read_ade20k(parsing).conventions.names
     assert len(names) == 151 and names[:2] == ("void", "name 1, other") and names[150] == "name 150, other"
     path.write_text("\n".join(lines[:-1]))
     with pytest.raises(CooperError, match=r"objectInfo150\.txt does not list the classes 1 to 150"):
