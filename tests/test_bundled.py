@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cooper.reasoning.cooper import MODES, Cooper
+from cooper.reasoning.cooper import Cooper
 from cooper.trace.example import example
+from cooper.trace.steps import MODES
 
 ASSETS = Path(str(files("cooper"))) / "assets"
 ROOM = ASSETS / "demo" / "room.png"

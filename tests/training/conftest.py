@@ -10,7 +10,7 @@ import torch
 from cooper.model.config import DrawingDefaults, Transforms, VaeGeometry, VitGeometry
 from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
-from cooper.scenes.arrays import ScenePictures
+from cooper.scenes.examples import SceneExamples
 from cooper.scenes.room.catalogue import CLASS_NAMES
 from cooper.scenes.room.render import SceneRecord, stage_scene
 from cooper.scenes.room.sampling import SceneKey
@@ -68,14 +68,8 @@ def scene_folder(records: list[SceneRecord], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def pictures(records: list[SceneRecord]) -> ScenePictures:
-    return ScenePictures(
-        np.stack([record.rgb for record in records]),
-        np.stack([record.depth_m for record in records]),
-        np.stack([record.labels for record in records]),
-        np.stack([record.instances for record in records]),
-        tuple(record.scene for record in records),
-    )
+def examples(scene_folder: Path) -> SceneExamples:
+    return SceneExamples(scene_folder)
 
 
 @pytest.fixture(scope="session")
@@ -125,9 +119,9 @@ def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def map_rows(pictures: ScenePictures, bundle: Bundle, tmp_path: Path) -> MapRows:
-    store = LatentStore(tmp_path, bundle.model.vae, pictures, build_modalities(MODALITIES), len(pictures))
-    return MapRows(pictures, store, bundle.processor, bundle.prompts, Noise(1.0, 0))
+def map_rows(examples: SceneExamples, bundle: Bundle, tmp_path: Path) -> MapRows:
+    store = LatentStore(tmp_path, bundle.model.vae)
+    return MapRows(examples, build_modalities(MODALITIES), store, bundle.processor, bundle.prompts, Noise(1.0, 0))
 
 
 @pytest.fixture

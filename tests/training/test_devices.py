@@ -15,7 +15,9 @@ from cooper.perception import build_modalities
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options
-from cooper.scenes.arrays import ScenePictures
+from cooper.scenes.examples import CONVENTIONS, SceneExamples
+from cooper.scenes.lessons import SceneLessons
+from cooper.scenes.problems import exam_items
 from cooper.training.bundles import Bundle, load_bundle
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.trainer import Objective, PackedTrainer
@@ -27,14 +29,14 @@ from cooper.training.stages.autoencoder import (
     AutoencoderRecipe,
     Crops,
     measured_geometry,
-    reconstruction_scores,
+    reconstructed,
 )
-from cooper.training.stages.exam import AnswerExam, exam_sheet, map_exam
-from cooper.training.stages.latents import LatentStore, PictureKey
+from cooper.training.stages.exam import AnswerExam, MapExam
+from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.maps import AmgRecipe, MapBatches
 from cooper.training.stages.objective import LossWeights, PackedObjective
 from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
-from cooper.training.stages.rows import MapRows, Noise, grey_latent
+from cooper.training.stages.rows import MapRows, Noise, PictureKey
 from cooper.training.stages.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
 from tests.elsewhere import ELSEWHERE, Elsewhere, pretended_accelerator
 
@@ -69,11 +71,11 @@ def moved(bundle: Bundle, device: torch.device) -> Bundle:
     return Bundle(copy.deepcopy(bundle.model).to(device), bundle.processor, bundle.prompts)
 
 
-def begun(bundle: Bundle, pictures: ScenePictures, folder: Path, device: torch.device) -> tuple[Bundle, MapRows]:
+def begun(bundle: Bundle, examples: SceneExamples, folder: Path, device: torch.device) -> tuple[Bundle, MapRows]:
     """As a stage begins: rows and latents around a model that the trainer moves afterwards."""
     model = copy.deepcopy(bundle.model)
-    store = LatentStore(folder, model.vae, pictures, build_modalities(MODALITIES), len(pictures))
-    rows = MapRows(pictures, store, bundle.processor, bundle.prompts, Noise(1.0, 0))
+    store, modalities = LatentStore(folder, model.vae), build_modalities(MODALITIES)
+    rows = MapRows(examples, modalities, store, bundle.processor, bundle.prompts, Noise(1.0, 0))
     return Bundle(model.to(device), bundle.processor, bundle.prompts), rows
 
 
@@ -100,31 +102,31 @@ def test_the_trainer_takes_its_terms_from_the_device(device, tmp_path):
     assert loss.device == device and trainer._terms.device.type == "cpu" and float(loss.detach()) > 0
 
 
-def test_maps_are_learnt_drawn_and_scored(device, bundle, pictures, tmp_path):
-    placed, rows = begun(bundle, pictures, tmp_path, device)
+def test_maps_are_learnt_drawn_and_scored(device, bundle, examples, tmp_path):
+    placed, rows = begun(bundle, examples, tmp_path, device)
     recipe = AmgRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER, autoencoder=tmp_path)
     assert step(PackedObjective(placed.model, LossWeights()), MapBatches(rows, recipe)(range(2)), device) > 0
-    exam = map_exam(placed, rows, 2)
+    exam = MapExam(examples[:2], CONVENTIONS, rows.modalities)
     drawn = exam.drawn(placed)
     assert 0 <= exam.scores(drawn)["miou"] <= 1
-    assert exam_sheet(pictures, drawn, build_modalities(MODALITIES)).width > 0
+    assert exam.sheet(drawn).width > 0
 
 
-def test_latents_are_those_of_the_cpu(bundle, pictures, tmp_path):
-    _, rows = begun(bundle, pictures, tmp_path / "here", torch.device("cpu"))
-    here = rows.latents.get(PictureKey(0, "depth"))
+def test_latents_are_those_of_the_cpu(bundle, examples, tmp_path):
+    _, rows = begun(bundle, examples, tmp_path / "here", torch.device("cpu"))
+    here = rows.latent(PictureKey(0, "depth"))
     with pretended_accelerator() as device:
-        _, rows = begun(bundle, pictures, tmp_path / "there", device)
-        there = rows.latents.get(PictureKey(0, "depth"))
+        _, rows = begun(bundle, examples, tmp_path / "there", device)
+        there = rows.latent(PictureKey(0, "depth"))
         assert there.device.type == "cpu"
     assert torch.allclose(here, there, atol=1e-2)
 
 
-def test_reasoning_is_learnt_and_examined(device, bundle, pictures, tmp_path, monkeypatch):
+def test_reasoning_is_learnt_and_examined(device, bundle, examples, tmp_path, monkeypatch):
     monkeypatch.setattr("cooper.training.stages.exam.TURN_TOKENS", 4)  # an untrained network does not end its turns
-    placed, rows = begun(bundle, pictures, tmp_path, device)
-    grey = grey_latent(placed, pictures.rgb[0])
-    traces = TraceRows(rows, build_modalities(MODALITIES), placed.model.config.view_rules, 1.0, grey)
+    placed, rows = begun(bundle, examples, tmp_path, device)
+    source = SceneLessons(examples=examples, prompts=bundle.prompts, modalities=rows.modalities, seed=0)
+    traces = TraceRows(source, rows, placed.model.config.view_rules, 1.0)
     mixture, questions = {"interleaved": 1.0, "reading": 1.0, "replay": 1.0}, {"interleaved": 2, "reading": 2}
     recipe = SftRecipe(tmp_path, tmp_path, tmp_path, tmp_path, OPTIMISER, mixture, questions)
     batches = TraceBatches(traces, recipe)
@@ -132,27 +134,32 @@ def test_reasoning_is_learnt_and_examined(device, bundle, pictures, tmp_path, mo
     for number in kinds.values():
         assert step(PackedObjective(placed.model, LossWeights()), batches(range(number, number + 2)), device) > 0
     assert kinds.keys() == mixture.keys()
-    assert "direct_accuracy" in AnswerExam(pictures, ("direct",), 1).figures(placed)
+    assert "direct_accuracy" in AnswerExam(exam_items(examples, 1), ("direct",)).figures(placed)
 
 
-def test_the_picture_tower_is_learnt_and_scored(device, pictures, tmp_path):
+def test_the_picture_tower_is_learnt_and_scored(device, examples, tmp_path):
     recipe = VisionRecipe(
         tmp_path, tmp_path, tmp_path, OPTIMISER, MODALITIES, SHAPE.vit, SHAPE.transforms, cells=4, eval_scenes=2
     )
-    batches = VisionBatches(pictures, build_modalities(MODALITIES), recipe)
+    batches = VisionBatches(examples, build_modalities(MODALITIES), recipe)
     objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
     assert step(objective, batches(range(2)), device) > 0
     assert vision_scores(objective, batches)
 
 
-def test_the_autoencoder_is_learnt_and_scored(device, pictures, tmp_path):
+def test_the_autoencoder_is_learnt_and_scored(device, examples, tmp_path):
     geometry = VaeGeometry(8, (1, 2), 1, 2, 1.0, 0.0, 4)
     recipe = AutoencoderRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER, MODALITIES, geometry, crop=16, eval_scenes=2)
     modalities = build_modalities(MODALITIES)
     objective = AutoencoderObjective(Autoencoder(geometry), recipe.loss, 0)
-    assert step(objective, Crops(pictures, modalities, recipe)(range(2)), device) > 0
-    assert reconstruction_scores(objective.autoencoder, pictures, modalities, 2)["miou"] >= 0
-    assert measured_geometry(objective.autoencoder, pictures, modalities).scale > 0
+    assert step(objective, Crops(examples, modalities, recipe)(range(2)), device) > 0
+    assert (
+        MapExam(examples[:2], CONVENTIONS, modalities).scores(reconstructed(objective.autoencoder, examples[:2], modalities))[
+            "miou"
+        ]
+        >= 0
+    )
+    assert measured_geometry(objective.autoencoder, examples, modalities).scale > 0
 
 
 def test_rollouts_are_sampled_and_scored(device, recipe: GrpoRecipe, start):
@@ -166,11 +173,10 @@ def test_rollouts_are_sampled_and_scored(device, recipe: GrpoRecipe, start):
         assert torch.allclose(each.logprobs.detach().cpu(), written, atol=1e-3)
 
 
-def test_the_engine_answers_in_every_mode(device, bundle, pictures):
+def test_the_engine_answers_in_every_mode(device, bundle, examples):
     placed = moved(bundle, device)
     door = Cooper.of(placed.model, placed.processor, placed.prompts)
-    exam = AnswerExam(pictures, ("direct",), 2)
-    asked = [exam._shown(question) for question in exam.questions()]
+    asked = [item.question for item in exam_items(examples, 2)]
     sampling = Sampling(temperature=1.0, top_p=0.9, max_tokens=4)
     for mode in ("direct", "text", "interleaved", "perception"):
         options: Options = door.options(mode, sampling, replace(door.defaults.drawing, text_scale=2.0, image_scale=1.5))

@@ -1,10 +1,12 @@
 """Maps as a model drew them: drawn once per scene, kept, and read by stage 2 in place of the true ones."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -12,19 +14,17 @@ from cooper.cli.main import app
 from cooper.curation.drawing import DrawSettings, draw_scenes
 from cooper.errors import CooperError
 from cooper.evaluation.runs.origin import Origin
-from cooper.perception import build_modalities
 from cooper.reasoning.cooper import Cooper
 from cooper.scenes.drawings import Drawings
+from cooper.scenes.examples import SceneExamples
+from cooper.scenes.lessons import SceneLessons
 from cooper.scenes.store import SceneSet
 from cooper.sequence.packing import Row
-from cooper.sequence.segments import TextSegment, VitSegment
+from cooper.sequence.segments import NoisedSegment, TextSegment, VitSegment, latent_tokens
 from cooper.trace.steps import Question
 from cooper.training.bundles import Bundle
-from cooper.training.stages.latents import PictureKey
 from cooper.training.stages.reasoning import TraceRows
-from cooper.training.stages.rows import MapRows
-
-from .conftest import MODALITIES
+from cooper.training.stages.rows import MapRows, PictureKey
 
 NAMES = ("depth", "segmentation")
 THESE = Origin(weights="these")
@@ -44,15 +44,14 @@ def test_what_is_kept_is_what_the_model_reads_back(drawings: Drawings, start: Pa
         asked = [Question((Image.fromarray(scenes[scene].rgb),), id=f"{name} {scene}") for scene in range(3)]
         drawn = [traces[0].maps[0] for traces in door.batch(asked, replace(door.defaults, mode="map", draws=(name,)), 0)]
         for scene, step in enumerate(drawn):
-            kept = drawings.step(scene, name)
-            assert kept.modality == name and np.array_equal(np.asarray(kept.image), np.asarray(step.image))
+            assert np.array_equal(np.asarray(drawings.image(scene, name)), np.asarray(step.image))
 
 
 def test_every_scene_begins_with_its_own_noise(start: Path, scene_folder: Path, tmp_path: Path, monkeypatch):
     one = SceneSet(scene_folder)[0]
     monkeypatch.setattr(SceneSet, "__getitem__", lambda self, index: one)
     made = draw_scenes(Cooper.from_pretrained(start), DrawSettings("tiny", scene_folder, tmp_path, limit=2, quiet=True))
-    first, second = (np.asarray(made.step(scene, "depth").image, int) for scene in (0, 1))
+    first, second = (np.asarray(made.image(scene, "depth"), int) for scene in (0, 1))
     assert np.abs(first - second).mean() > 1
 
 
@@ -76,9 +75,16 @@ def test_an_interrupted_run_draws_what_is_missing(drawings: Drawings, start: Pat
 
 
 @pytest.fixture
-def rows(map_rows: MapRows, bundle: Bundle, drawings: Drawings) -> TraceRows:
-    grey = map_rows.latents.get(PictureKey(0, "rgb"))
-    return TraceRows(map_rows, build_modalities(MODALITIES), bundle.model.config.view_rules, 0.0, grey, drawings=drawings)
+def rows(map_rows: MapRows, examples: SceneExamples, bundle: Bundle, drawings: Drawings) -> Callable[..., TraceRows]:
+    """Rows of which a share `own` reads the maps as drawn, and a share `drawn` of the maps is to be drawn."""
+
+    def made(own: float, drawn: float = 0.0) -> TraceRows:
+        source = SceneLessons(
+            examples=examples, prompts=bundle.prompts, modalities=map_rows.modalities, seed=0, drawings=drawings, own=own
+        )
+        return TraceRows(source, map_rows, bundle.model.config.view_rules, drawn)
+
+    return made
 
 
 def _words(row: Row) -> list[tuple[int, ...]]:
@@ -89,16 +95,24 @@ def _seen(row: Row) -> list[np.ndarray]:
     return [segment.pixels_CHW.numpy() for segment in row.segments if isinstance(segment, VitSegment)]
 
 
-def test_stage_2_reads_drawn_maps_and_says_what_is_true(rows: TraceRows, drawings: Drawings, bundle: Bundle):
-    true, own = (replace(rows, own=share).row(0, 1, "perception", 2) for share in (0.0, 1.0))
+def test_stage_2_reads_drawn_maps_and_says_what_is_true(rows, map_rows: MapRows, drawings: Drawings, bundle: Bundle):
+    true, own = (rows(share).row(0, 1, "perception", 2) for share in (0.0, 1.0))
     assert _words(true) == _words(own)
     assert np.array_equal(_seen(true)[0], _seen(own)[0])  # the picture
-    shown = [bundle.processor.vit_pixels(drawings.step(1, name).image).numpy() for name in NAMES]
+    shown = [bundle.processor.vit_pixels(drawings.image(1, name)).numpy() for name in NAMES]
     for place, pixels in enumerate(_seen(own)[1:]):
         assert np.array_equal(pixels, shown[place % 2]) and not np.array_equal(pixels, _seen(true)[1 + place])
-    some = [replace(rows, own=0.5).row(number, 1, "perception", 2) for number in range(8)]
+    some = [rows(0.5).row(number, 1, "perception", 2) for number in range(8)]
     hits = [np.array_equal(_seen(row)[1], shown[0]) for row in some]
     assert 0 < sum(hits) < 8
+    for row in (rows(share, 1.0).row(0, 1, "perception", 2) for share in (0.0, 1.0)):  # what is to be drawn is the truth
+        targets = [segment for segment in row.segments if isinstance(segment, NoisedSegment)]
+        assert len(targets) == 4
+        for place, target in enumerate(targets):
+            assert target.velocity_ND is not None
+            clean = target.tokens_ND - target.t * target.velocity_ND
+            latent = map_rows.latent(PictureKey(1, NAMES[place % 2]))
+            assert torch.allclose(clean, latent_tokens(latent, bundle.processor.geometry.latent_patch), atol=1e-4)
 
 
 def test_missing_drawings_are_named(drawings: Drawings, scene_folder: Path, tmp_path: Path):
@@ -107,7 +121,7 @@ def test_missing_drawings_are_named(drawings: Drawings, scene_folder: Path, tmp_
     with pytest.raises(CooperError, match="holds no drawings; make them with `cooper data draw`"):
         Drawings.opened(tmp_path, scenes)
     with pytest.raises(CooperError, match=r"depth/000009\.png is missing"):
-        drawings.step(9, "depth")
+        drawings.image(9, "depth")
     text = (drawings.folder / "run.json").read_text()
     (tmp_path / "run.json").write_text(text.replace('"scenes_seed": 11', '"scenes_seed": 12'))
     with pytest.raises(CooperError, match="shows scenes with scenes_seed 12, not 11"):

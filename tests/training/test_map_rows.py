@@ -1,25 +1,27 @@
 """Rows of stage 1, the store of latents, and the initial weights."""
 
-import os
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from cooper.data.examples import example_of
 from cooper.model.mot import MotLayer
 from cooper.model.vae import Autoencoder
 from cooper.perception import build_modalities
-from cooper.scenes.arrays import ScenePictures, to_pixels
+from cooper.scenes.examples import SceneExamples
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment, latent_tokens
 from cooper.training.bundles import Bundle
 from cooper.training.recipe import Optimiser
-from cooper.training.stages.latents import LatentStore, PictureKey
+from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.maps import AmgRecipe, MapBatches
 from cooper.training.stages.objective import LossWeights, PackedObjective
-from cooper.training.stages.rows import MapRows, Noise
+from cooper.training.stages.rows import MapRows, Noise, PictureKey, to_pixels
 from cooper.training.start.network import QUERY_KEY_LIKENESS
 
 from .conftest import MODALITIES
@@ -75,55 +77,75 @@ def test_batches_depend_on_seed_and_row_alone(map_rows: MapRows, tmp_path: Path)
     assert not torch.equal(one.vit.patches_PC, other.vit.patches_PC)
 
 
-def test_latents_are_those_of_the_autoencoder_and_are_kept(pictures: ScenePictures, bundle: Bundle, tmp_path: Path):
-    modalities = build_modalities(MODALITIES)
-    store = LatentStore(tmp_path, bundle.model.vae, pictures, modalities, 10)
+def test_latents_are_those_of_the_autoencoder_and_are_kept(
+    map_rows: MapRows, examples: SceneExamples, bundle: Bundle, monkeypatch
+):
     key = PictureKey(1, "depth")
     with torch.no_grad():
-        expected = bundle.model.vae.latents(to_pixels(pictures.picture(1, "depth", modalities))[None])[0]
-    assert torch.allclose(store.get(key), expected, atol=2e-3)
-    again = LatentStore(tmp_path, bundle.model.vae, pictures, modalities, 10)
-    assert torch.equal(again.get(key), store.get(key))
-    mirrored = store.pixels(PictureKey(1, "rgb", True))
-    assert torch.equal(mirrored, store.pixels(PictureKey(1, "rgb")).flip(-1))
+        expected = bundle.model.vae.latents(to_pixels(examples[1].drawn("depth", map_rows.modalities))[None])[0]
+    assert torch.allclose(map_rows.latent(key), expected, atol=2e-3)
+    mirrored = map_rows.pixels(PictureKey(1, "rgb", True))
+    assert torch.equal(mirrored, map_rows.pixels(PictureKey(1, "rgb")).flip(-1))
+    first = map_rows.latent(key)
+    monkeypatch.setattr(Autoencoder, "latents", _refused)
+    assert torch.equal(map_rows.latent(key), first)
 
 
-def _stored(folder: Path, autoencoder: Autoencoder, pictures: ScenePictures, capacity: int = 10) -> torch.Tensor:
-    """What a store in `folder` gives for a map, and what a fresh one would."""
-    key, modalities = PictureKey(1, "depth"), build_modalities(MODALITIES)
-    kept = LatentStore(folder, autoencoder, pictures, modalities, capacity).get(key)
+def _refused(*_: object) -> None:
+    raise AssertionError("a latent that is known is made again")
+
+
+def _kept(folder: Path, autoencoder: Autoencoder, pixels: torch.Tensor, **changes: int) -> torch.Tensor:
+    """What a store in `folder` gives for a picture, which is what the autoencoder makes of it."""
+    kept = LatentStore(folder, autoencoder, **changes).get(lambda: pixels)
     with torch.no_grad():
-        expected = autoencoder.latents(to_pixels(pictures.picture(1, "depth", modalities))[None])[0]
-    assert torch.allclose(kept, expected, atol=2e-3)
+        assert torch.allclose(kept, autoencoder.latents(pixels[None])[0], atol=2e-3)
     return kept
 
 
-def test_latents_of_other_pictures_or_weights_are_made_anew_and_said(pictures, bundle, tmp_path, capsys):
-    first = _stored(tmp_path, bundle.model.vae, pictures)
-    _stored(tmp_path, bundle.model.vae, pictures)
-    assert capsys.readouterr().err == ""
-    turned = replace(pictures, depth_m=np.ascontiguousarray(pictures.depth_m[::-1]))
-    assert not torch.equal(_stored(tmp_path, bundle.model.vae, turned), first)
-    assert capsys.readouterr().err == f"{tmp_path} holds latents of other pictures of 1 scenes: they are made anew\n"
+def test_a_latent_belongs_to_its_pixels_and_its_autoencoder(bundle: Bundle, tmp_path: Path, capsys, monkeypatch):
+    first, other = torch.rand(3, 32, 32) * 2 - 1, torch.rand(3, 48, 32) * 2 - 1
+    one = _kept(tmp_path, bundle.model.vae, first)
+    assert _kept(tmp_path, bundle.model.vae, other).shape[1:] == (24, 16)
     torch.manual_seed(9)
-    _stored(tmp_path, Autoencoder(bundle.model.vae.geometry), turned)
-    _stored(tmp_path, bundle.model.vae, turned, capacity=11)
-    said = f"{tmp_path} holds latents of another autoencoder or scene set: they are made anew\n"
-    assert capsys.readouterr().err == 2 * said
-    for damage in (
-        lambda: os.truncate(tmp_path / "latents.f16", 100),
-        lambda: (tmp_path / "latents.json").write_text("{" * 9999),
-    ):
-        damage()
-        _stored(tmp_path, bundle.model.vae, turned, capacity=11)
-        assert capsys.readouterr().err == said
+    assert not torch.allclose(_kept(tmp_path, Autoencoder(bundle.model.vae.geometry), first), one)
+    (tmp_path / "latents.sqlite").write_bytes(b"no store at all" * 999)
+    _kept(tmp_path, bundle.model.vae, first)
+    assert capsys.readouterr().err == f"{tmp_path / 'latents.sqlite'} is damaged: its latents are made anew\n"
+    monkeypatch.setattr(Autoencoder, "latents", _refused)
+    assert torch.equal(LatentStore(tmp_path, bundle.model.vae).get(lambda: first), one)
 
 
-def test_a_mirrored_segmentation_is_painted_anew(map_rows: MapRows, pictures: ScenePictures):
+def test_a_store_keeps_no_more_than_its_limit(bundle: Bundle, tmp_path: Path):
+    pictures = [torch.rand(3, 32, 32) * 2 - 1 for _ in range(5)]
+    size = 2 * _kept(tmp_path / "one", bundle.model.vae, pictures[0]).numel()
+    store = LatentStore(tmp_path / "few", bundle.model.vae, limit=3 * size)
+    store.fill([(place, lambda place=place: pictures[place]) for place in range(5)])
+    with sqlite3.connect(tmp_path / "few" / "latents.sqlite") as file:
+        assert file.execute("select count(*), sum(length(numbers)) from latents").fetchone() == (3, 3 * size)
+    for place, picture in enumerate(pictures):  # those that went are made again
+        with torch.no_grad():
+            expected = bundle.model.vae.latents(picture[None])[0]
+        assert torch.allclose(store.get(lambda picture=picture: picture, place), expected, atol=2e-3)
+
+
+def test_pictures_of_any_size_are_read_and_drawn_at_the_size_that_the_model_takes(map_rows: MapRows, bundle: Bundle):
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8))
+    depth, labels = np.full((40, 60), 2.0, np.float32), np.ones((40, 60), np.int32)
+    wide = example_of("wide", image, depth=depth, labels=labels, instances=np.zeros_like(labels))
+    rows = replace(map_rows, examples=[wide])
+    height, width = rows.pixels(PictureKey(0, "rgb")).shape[1:]
+    assert width > height and rows.pixels(PictureKey(0, "depth")).shape == (3, height, width)
+    row = rows.row(0, 0, False, MAPS)
+    assert bundle.model.losses(pack([row], bundle.processor.geometry)).mse_count == 2 * (height // 8) * (width // 8)
+
+
+def test_a_mirrored_segmentation_is_painted_anew(map_rows: MapRows, examples: SceneExamples):
     modalities = build_modalities(MODALITIES)
-    pixels = map_rows.latents.pixels(PictureKey(0, "segmentation", True)).numpy()
+    pixels = map_rows.pixels(PictureKey(0, "segmentation", True)).numpy()
     labels = modalities["segmentation"].decode(pixels.transpose(1, 2, 0) / 2 + 0.5).arrays["labels"]
-    assert np.mean(labels == pictures.labels[0][:, ::-1]) > 0.9
+    assert np.mean(labels == examples[0].labels[:, ::-1]) > 0.9
 
 
 def test_a_fresh_network_has_equal_experts_and_hands_the_noise_on(bundle: Bundle):

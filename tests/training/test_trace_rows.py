@@ -6,25 +6,29 @@ from pathlib import Path
 import pytest
 import torch
 
-from cooper.files.pictures import GREY
-from cooper.perception import build_modalities
+from cooper.files.pictures import GREY, grey_picture
+from cooper.scenes.examples import SceneExamples
+from cooper.scenes.lessons import SceneLessons
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment
 from cooper.training.bundles import Bundle
 from cooper.training.recipe import Optimiser
-from cooper.training.stages.latents import PictureKey
 from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
 from cooper.training.stages.rows import MapRows
-
-from .conftest import MODALITIES
 
 GREY_PIXEL = (GREY / 255 - 0.5) / 0.5
 
 
 @pytest.fixture
-def rows(map_rows: MapRows, bundle: Bundle) -> TraceRows:
-    grey = torch.zeros_like(map_rows.latents.get(PictureKey(0, "rgb")))
-    return TraceRows(map_rows, build_modalities(MODALITIES), bundle.model.config.view_rules, drawn=1.0, grey_latent=grey)
+def rows(map_rows: MapRows, examples: SceneExamples, bundle: Bundle) -> TraceRows:
+    source = SceneLessons(examples=examples, prompts=bundle.prompts, modalities=map_rows.modalities, seed=0)
+    return TraceRows(source, map_rows, bundle.model.config.view_rules, drawn=1.0)
+
+
+def exploring(rows: TraceRows) -> TraceRows:
+    """Rows whose interleaved traces always draw another map than the one that helps."""
+    assert isinstance(rows.source, SceneLessons)
+    return replace(rows, source=replace(rows.source, explore=1.0))
 
 
 def _learned(row: Row, bundle: Bundle) -> list[str]:
@@ -43,7 +47,7 @@ def test_only_turns_of_the_model_are_learned(rows: TraceRows, bundle: Bundle):
 
 def test_a_share_of_the_traces_draws_something_else(rows: TraceRows, bundle: Bundle):
     plain = [_learned(rows.row(number, number % 4, "interleaved", 3), bundle) for number in range(8)]
-    others = [_learned(replace(rows, explore=1.0).row(number, number % 4, "interleaved", 3), bundle) for number in range(8)]
+    others = [_learned(exploring(rows).row(number, number % 4, "interleaved", 3), bundle) for number in range(8)]
 
     def maps(learned: list[str]) -> list[str]:
         return [name for text in learned for name in ("<depth-estimation>", "<segmentation>") if name in text]
@@ -51,12 +55,12 @@ def test_a_share_of_the_traces_draws_something_else(rows: TraceRows, bundle: Bun
     assert sum(maps(one) != maps(other) for one, other in zip(plain, others, strict=True)) >= 6
     assert {name for learned in others for name in maps(learned)} == {"<depth-estimation>", "<segmentation>"}
     assert any(len(maps(learned)) < 3 for learned in others)
-    direct = replace(rows, explore=1.0).row(0, 0, "direct", 3)
+    direct = exploring(rows).row(0, 0, "direct", 3)
     assert _learned(direct, bundle) == _learned(rows.row(0, 0, "direct", 3), bundle)
 
 
 def test_lessons_in_looking_share_one_picture_that_is_read_once(rows: TraceRows, bundle: Bundle):
-    row = rows.lessons(2, 1, 4)
+    row = rows.row(2, 1, "grounding", 4)
     assert sum(isinstance(segment, VitSegment) for segment in row.segments) == 1
     assert not any(isinstance(segment, LatentSegment | NoisedSegment) for segment in row.segments)
     learned = _learned(row, bundle)
@@ -108,10 +112,15 @@ def test_a_grey_run_sees_nothing(rows: TraceRows):
             if isinstance(segment, VitSegment):
                 assert _is_grey(segment)
             if isinstance(segment, LatentSegment):
-                assert torch.equal(segment.latent_zhw, rows.grey_latent)
+                assert torch.equal(segment.latent_zhw, grey_latent(rows))
         seen = rows.row(6, scene, "interleaved", 3)
         texts, seen_texts = ([s.ids for s in r.segments if isinstance(s, TextSegment)] for r in (row, seen))
         assert texts == seen_texts
+
+
+def grey_latent(rows: TraceRows) -> torch.Tensor:
+    grey = grey_picture(rows.maps.examples[0].image)
+    return rows.maps.latents.get(lambda: rows.maps.processor.vae_pixels(grey))
 
 
 def _is_grey(segment: VitSegment) -> bool:
@@ -121,12 +130,12 @@ def _is_grey(segment: VitSegment) -> bool:
 def test_maps_are_read_with_the_picture_hidden_in_about_half_of_the_rows(rows: TraceRows, bundle: Bundle):
     hidden = []
     for number in range(16):
-        row = rows.readings(number, number % 4, 3)
+        row = rows.row(number, number % 4, "reading", 3)
         picture, *maps = [segment for segment in row.segments if isinstance(segment, VitSegment)]
         assert len(maps) == 3 and not any(_is_grey(each) for each in maps)
         hidden.append(_is_grey(picture))
         latent = next(segment.latent_zhw for segment in row.segments if isinstance(segment, LatentSegment))
-        assert torch.equal(latent, rows.grey_latent) == hidden[-1]
+        assert torch.equal(latent, grey_latent(rows)) == hidden[-1]
         assert any(isinstance(segment, NoisedSegment) for segment in row.segments) != hidden[-1]
         assert len(_learned(row, bundle)) == 6
     assert 3 <= sum(hidden) <= 13

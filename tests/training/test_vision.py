@@ -10,7 +10,7 @@ import torch
 from cooper.errors import CooperError
 from cooper.model.vit import Vit
 from cooper.perception import build_modalities
-from cooper.scenes.arrays import ScenePictures
+from cooper.scenes.examples import SceneExamples
 from cooper.scenes.room.catalogue import CLASS_NAMES, COLOURS, MATERIALS
 from cooper.training.bundles import Bundle, TrainedVision, load_autoencoder, load_vision, save_bundle, save_vision
 from cooper.training.recipe import Optimiser
@@ -23,22 +23,22 @@ from .conftest import MODALITIES, SHAPE
 
 
 @pytest.fixture
-def batches(pictures: ScenePictures, tmp_path: Path) -> VisionBatches:
+def batches(examples: SceneExamples, tmp_path: Path) -> VisionBatches:
     optimiser = Optimiser(steps=1, batch=2, learning_rate=1e-2)
     recipe = VisionRecipe(tmp_path, tmp_path, tmp_path, optimiser, MODALITIES, SHAPE.vit, SHAPE.transforms, cells=4)
-    return VisionBatches(pictures, build_modalities(MODALITIES), recipe)
+    return VisionBatches(examples, build_modalities(MODALITIES), recipe)
 
 
-def test_cells_lie_patch_by_patch_and_name_what_is_there(batches: VisionBatches, pictures: ScenePictures):
+def test_cells_lie_patch_by_patch_and_name_what_is_there(batches: VisionBatches, examples: SceneExamples):
     cells = batches.batch([Shown(1)]).cells
-    things = {thing.id: thing for thing in pictures.scenes[1].objects}
+    things = {thing.id: thing for thing in examples.record(1).scene.objects}
     step = 4  # px of 32 in one of 2 x 4 cells
     for row, column in ((0, 0), (3, 5), (6, 2), (7, 7)):
         cell = ((row // 4) * 2 + column // 4) * 16 + (row % 4) * 4 + column % 4
-        at = (1, row * step + 2, column * step + 2)
-        assert cells.classes_S[cell] == pictures.labels[at]
-        assert cells.depth_S[cell].exp() == pytest.approx(pictures.depth_m[at], rel=1e-5)
-        thing = things.get(int(pictures.instances[at]))
+        at = (row * step + 2, column * step + 2)
+        assert cells.classes_S[cell] == examples.record(1).labels[at]
+        assert cells.depth_S[cell].exp() == pytest.approx(examples.record(1).depth_m[at], rel=1e-5)
+        thing = things.get(int(examples.record(1).instances[at]))
         assert cells.colours_S[cell] == (NOT_ASKED if thing is None else list(COLOURS).index(thing.colour))
         assert cells.materials_S[cell] == (NOT_ASKED if thing is None else MATERIALS.index(thing.material))
     seen = {CLASS_NAMES[each] for each in cells.classes_S[cells.objects_S].tolist()}
@@ -49,18 +49,18 @@ def test_a_mirrored_picture_has_mirrored_cells(batches: VisionBatches):
     plain, mirrored = (batches.batch([Shown(0, mirrored=way)]) for way in (False, True))
     grid = plain.cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8)
     flipped = mirrored.cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8)
-    step = torch.tensor(batches.pictures.labels[0][2::4, ::-1][:, 2::4].astype(np.int64))
+    step = torch.tensor(batches.examples.record(0).labels[2::4, ::-1][:, 2::4].astype(np.int64))
     assert torch.equal(flipped, step) and not torch.equal(grid, flipped)
     assert not torch.equal(plain.patches_PK, mirrored.patches_PK)
 
 
-def test_a_moved_picture_has_moved_cells_without_depth(batches: VisionBatches, pictures: ScenePictures):
+def test_a_moved_picture_has_moved_cells_without_depth(batches: VisionBatches, examples: SceneExamples):
     moved = Shown(0, down=4, right=-8)
     cells = batches.batch([moved]).cells
     grid = cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8).numpy()
-    labels = pictures.labels[0][2::4, 2::4]
+    labels = examples.record(0).labels[2::4, 2::4]
     assert np.array_equal(grid[1:, :-2], labels[:-1, 2:]) and torch.isnan(cells.depth_S).all()
-    assert np.array_equal(moved.of(pictures.rgb[0])[4:, :-8], pictures.rgb[0][:-4, 8:])
+    assert np.array_equal(moved.of(examples.record(0).rgb)[4:, :-8], examples.record(0).rgb[:-4, 8:])
 
 
 def test_rows_are_shown_in_many_ways_and_always_in_the_same(batches: VisionBatches):

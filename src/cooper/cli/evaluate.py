@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cooper.errors import CooperError
+from cooper.trace.steps import MODES
 
 if TYPE_CHECKING:
     from cooper.evaluation.figures.summary import Report
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs/eval")  # where results go that have no folder of their own
 MAPS = ("depth", "segmentation")  # kinds of map that are compared with a data set
-MODES = "interleaved,perception,text,direct"
 OutOption = Annotated[
     Path | None,
     typer.Option(
@@ -47,7 +47,7 @@ def evaluate(
     names: NamesArgument,
     out: OutOption = None,
     model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
-    mode: Annotated[str, typer.Option(help="Modes, separated by commas.")] = MODES,
+    mode: Annotated[str, typer.Option(help="Modes, separated by commas.")] = ",".join(MODES),
     seed: Annotated[int, typer.Option(help="Seed of the model, and of fresh scenes.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Number of questions or pictures; scenes: 400 by default.")] = None,
     dataset: Annotated[

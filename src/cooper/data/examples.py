@@ -3,15 +3,17 @@
 H, W: height and width in pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float32, Int
 from PIL import Image, ImageOps
 
-from cooper.perception.modality import Reading
+from cooper.perception.modality import Drawn, Modality, Reading
+from cooper.trace.trace import Trace
 
 UNITS = {"depth": "m", "labels": "class id", "instances": "instance id"}
 
@@ -50,12 +52,42 @@ class Example:
     def instances(self) -> Int[np.ndarray, "H W"]:
         return self.reading.plane("instances", "whole")
 
+    def drawn(self, kind: str, modalities: Mapping[str, Modality], size: tuple[int, int] | None = None) -> Drawn:
+        """The example as a picture [H, W, 3] in [0, 1]: its colours (`rgb`), or the true map as the modality `kind` draws it.
+
+        `size`: width and height in px of the map, by default those of the picture.
+        """
+        if kind == "rgb":
+            return np.asarray(self.image, dtype=np.float32) / np.float32(255)
+        reading = self.reading
+        return modalities[kind].encode(reading if size is None else reading.resized(*size))
+
     def mirrored(self) -> "Example":
         """The same with left and right exchanged."""
         return replace(self, picture=lambda: ImageOps.mirror(self.image), truth=lambda: _mirrored(self.reading))
 
 
 Examples = Sequence[Example]
+
+
+@dataclass(frozen=True, eq=False)
+class TraceGroup:
+    """Traces about the same pictures, which share them in a row of training. `targets`: whether their maps may be learnt."""
+
+    traces: tuple[Trace, ...]
+    targets: bool = True
+
+
+class TraceSource(Protocol):
+    """Where stage 2 finds its traces."""
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        ...
+
+    def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:
+        """`count` traces about picture `index`, of a mode or a kind of lesson; row `number` of the run decides which."""
+        ...
 
 
 def _mirrored(reading: Reading) -> Reading:

@@ -42,6 +42,8 @@ class Reading:
 
     def resized(self, width: int, height: int) -> "Reading":
         """The same at another size in pixels: real numbers between their neighbours (bilinear), whole ones from the nearest."""
+        if all(array.shape == (height, width) for array in self.arrays.values()):
+            return self
         arrays = {name: _resized(array, width, height) for name, array in self.arrays.items()}
         return Reading(arrays, self.units, self.names)
 

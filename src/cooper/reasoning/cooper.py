@@ -31,11 +31,10 @@ from cooper.sequence.processor import Processor
 from cooper.trace.asked import question_of
 from cooper.trace.options import options_in
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
-from cooper.trace.steps import MapStep, Mode, Question
+from cooper.trace.steps import MODES, MapStep, Mode, Question
 from cooper.trace.trace import Trace
 
 Known = Reading | np.ndarray | torch.Tensor  # a map that comes with a question
-MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
 
 
 @dataclass(frozen=True, eq=False)

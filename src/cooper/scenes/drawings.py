@@ -4,7 +4,6 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
@@ -46,15 +45,13 @@ class Drawings:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, buffer.getvalue())
 
-    def step(self, scene: int, modality: str) -> MapStep:
-        """One map as a step of a trace that is read: `image` is all that is kept, and stands for `drawn`. CooperError: it has
-        not been drawn."""
+    def image(self, scene: int, modality: str) -> Image.Image:
+        """One map as it was drawn and rendered. CooperError: it has not been drawn."""
         path = self.path(scene, modality)
         if not path.is_file():
             raise CooperError(f"{path} is missing; `cooper data draw` with a larger --limit draws it")
         with Image.open(path) as picture:
-            image = picture.convert("RGB")
-        return MapStep(modality, np.asarray(image, dtype=np.float32) / np.float32(255), image)
+            return picture.convert("RGB")
 
 
 def scenes_of(scenes: SceneSet) -> dict[str, object]:

@@ -9,10 +9,9 @@ import numpy as np
 from PIL import Image
 
 from cooper.data.examples import Conventions, Example, ExampleSet, example_of
-from cooper.scenes.problems import scene_id
 from cooper.scenes.room.catalogue import CLASS_IDS, CLASS_NAMES, SHAPES
 from cooper.scenes.room.render import FAR, NEAR, SceneRecord
-from cooper.scenes.room.scene import Scene
+from cooper.scenes.room.scene import Scene, scene_id
 from cooper.scenes.store import SceneSet
 
 CONVENTIONS = Conventions(

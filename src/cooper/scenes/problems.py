@@ -8,9 +8,10 @@ from PIL import Image
 
 from cooper.data.item import Item
 from cooper.perception.modality import Reading
-from cooper.scenes.questions.categories import questions_of
+from cooper.scenes.examples import SceneExamples
+from cooper.scenes.questions.categories import balanced_questions, questions_of
 from cooper.scenes.questions.question import SceneQuestion
-from cooper.scenes.room.scene import Scene
+from cooper.scenes.room.scene import scene_id
 from cooper.scenes.store import SceneSet
 from cooper.trace.steps import Question
 
@@ -29,11 +30,6 @@ def item_of(question: SceneQuestion, picture: Image.Image, known: Mapping[str, R
         choices=question.choices,
         tolerance=question.tolerance,
     )
-
-
-def scene_id(scene: Scene) -> str:
-    """The name of a scene, with which the ids of its questions begin."""
-    return f"{scene.split}-{scene.seed}"
 
 
 class SceneTasks:
@@ -55,3 +51,12 @@ class SceneTasks:
     def item(self, number: int) -> Item:
         index, question = self._asked[number]
         return item_of(question, Image.fromarray(self._scenes[index].rgb))
+
+
+def exam_items(examples: SceneExamples, count: int) -> list[Item]:
+    """`count` questions about the first scenes, as even over the categories as the scenes allow; the same each time."""
+    each = -(-count // len(examples))
+    scenes = [examples.scene(index) for index in range(-(-count // each))]
+    pictures = {scene_id(scene): index for index, scene in enumerate(scenes)}
+    asked = balanced_questions(scenes, 0, each)[:count]
+    return [item_of(question, examples[pictures[question.id.rsplit("-", 2)[0]]].image) for question in asked]

@@ -24,7 +24,12 @@ FORMAT = 2
 SHARD = 100  # scenes in a whole shard
 COLUMNS = ("rgb", "depth", "labels", "instances", "scene")
 LIMITS = {"count": (1, 1 << 26), "seed": (0, (1 << 26) - 1), "size": (32, 1024), "spp": (1, 4096), "shard": (1, 1 << 16)}
-MODES = {"rgb": ("RGB",), "depth": ("I;16", "I;16B", "I"), "labels": ("L",), "instances": ("L",)}  # of the stored pictures
+PIXEL_MODES = {
+    "rgb": ("RGB",),
+    "depth": ("I;16", "I;16B", "I"),
+    "labels": ("L",),
+    "instances": ("L",),
+}  # of the stored pictures
 OPEN_SHARDS = 4  # shards a reader keeps in memory
 
 
@@ -177,7 +182,7 @@ def _encode(record: SceneRecord) -> dict[str, bytes | str]:
 
 
 def _decode(cells: dict[str, Any], source: str, size: int) -> SceneRecord:
-    pictures = {name: _pixels(cells[name], name, size, f"{source}, column {name}") for name in MODES}
+    pictures = {name: _pixels(cells[name], name, size, f"{source}, column {name}") for name in PIXEL_MODES}
     if pictures["labels"].max() >= len(CLASS_NAMES):
         raise CooperError(f"{source}, column labels: holds class {pictures['labels'].max()}; there are {len(CLASS_NAMES)}")
     return SceneRecord(
@@ -205,8 +210,8 @@ def _pixels(content: Any, name: str, size: int, source: str) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             if image.size != (size, size):
                 raise CooperError(f"{source}: is {image.width} x {image.height} px, the set has {size} x {size}")
-            if image.mode not in MODES[name]:
-                raise CooperError(f"{source}: is a picture of kind {image.mode}, not {MODES[name][0]}")
+            if image.mode not in PIXEL_MODES[name]:
+                raise CooperError(f"{source}: is a picture of kind {image.mode}, not {PIXEL_MODES[name][0]}")
             return np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CooperError(f"{source}: not a readable PNG picture ({error})") from error

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cooper.errors import CooperError
+from cooper.trace.steps import MODES
 
 FILE_NAME = "prompts.json"
-MODES = ("interleaved", "perception", "text", "direct")
 _ELEMENT = re.compile(r"<([A-Za-z][\w-]*)>(.*?)</\1>", re.DOTALL)
 _RESERVED = ("think", "answer")
 

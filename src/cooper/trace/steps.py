@@ -6,15 +6,26 @@ H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent to
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from PIL import Image
 
+from cooper.errors import CooperError
 from cooper.perception.modality import Reading
 
-Mode = Literal["interleaved", "perception", "text", "direct", "map"]
+AnswerMode = Literal["interleaved", "perception", "text", "direct"]
+Mode = Literal[AnswerMode, "map"]
+MODES: tuple[AnswerMode, ...] = get_args(AnswerMode)  # those that answer; "map" draws one map and says nothing
 Author = Literal["model", "prompt"]
+
+
+def answer_mode(name: str) -> AnswerMode:
+    """The mode of a name. CooperError: there is none, or it does not answer."""
+    for mode in MODES:
+        if name == mode:
+            return mode
+    raise CooperError(f"unknown mode {name!r}; known: {', '.join(MODES)}")
 
 
 class Undecoded(Protocol):

@@ -7,8 +7,8 @@ import pytest
 
 import cooper.reasoning.cooper as door
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS
-from cooper.evaluation.runs.answering import ANSWER_MODES
 from cooper.files.rows import read_rows
+from cooper.trace.steps import MODES
 from cooper.trace.trace import Trace
 from tests.cli.conftest import run  # noqa: F401 - a fixture
 from tests.evaluation.benchmarks.published_tables import published
@@ -16,7 +16,7 @@ from tests.judge_server import Play, completion, serving
 
 pytest.importorskip("pyarrow")
 ALIKE = [name for name in BENCHMARKS if name.startswith("sibench-") and name != "sibench-mini"]  # one reader, another file
-MODES = ",".join(ANSWER_MODES)
+ALL_MODES = ",".join(MODES)
 MAPS = ["depth", "segmentation"]
 
 
@@ -32,7 +32,7 @@ def loaded() -> Iterator[None]:
 @pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("name", [pytest.param(each, marks=pytest.mark.slow if each in ALIKE else ()) for each in BENCHMARKS])
 def test_nano_answers_and_draws(run, name, tmp_path, monkeypatch):  # noqa: F811
-    out, asked = tmp_path / "out", ["--data", published(name, tmp_path / "data"), "--mode", MODES, "--limit", "1"]
+    out, asked = tmp_path / "out", ["--data", published(name, tmp_path / "data"), "--mode", ALL_MODES, "--limit", "1"]
     if name == "mm-vet":
         with serving(monkeypatch) as server:  # a judge has to grade, and no judge is bundled
             server.script = lambda call, prompt: Play(completion("0.5"))
@@ -41,7 +41,7 @@ def test_nano_answers_and_draws(run, name, tmp_path, monkeypatch):  # noqa: F811
         ran = run("eval", name, *asked, "--out", out)
     assert ran.code == 0, ran.err
     rows = read_rows(out / "rows.jsonl")
-    drawn = {mode: [row["maps"] for row in rows if row["mode"] == mode] for mode in ANSWER_MODES}
+    drawn = {mode: [row["maps"] for row in rows if row["mode"] == mode] for mode in MODES}
     assert all(maps == MAPS for maps in drawn["perception"]) and not any(drawn["text"] + drawn["direct"])
     if any(row["type"] in ("Number", "Text") for row in rows):  # put as it stands, without an instruction about letters
         assert drawn["interleaved"] == [["depth"]], "nano wants depth for a distance"
@@ -50,7 +50,7 @@ def test_nano_answers_and_draws(run, name, tmp_path, monkeypatch):  # noqa: F811
         assert [step.modality for step in trace.maps] == row["maps"] and trace.question.images[0].size == (64, 64)
         assert (out / "traces" / row["mode"] / row["id"] / "page.html").is_file()
     report = json.loads((out / "report.json").read_text())
-    assert [mode["mode"] for mode in report["modes"]] == list(ANSWER_MODES)
+    assert [mode["mode"] for mode in report["modes"]] == list(MODES)
     assert all(mode["rows"] == len(rows) / 4 and mode["unscored"] == 0 for mode in report["modes"])
 
 

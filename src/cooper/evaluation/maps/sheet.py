@@ -23,8 +23,8 @@ def contact_sheet(
     for places in batches(best_middle_worst(errors), plan.batch):
         steps = model.draw([items[place].image for place in places], modality, seed=plan.seed)
         for place, step in zip(places, steps, strict=True):
-            lines.append(_line([items[place].image, *panels(items[place], step.drawn)]))
-    return _stacked(lines)
+            lines.append([items[place].image, *panels(items[place], step.drawn)])
+    return stacked(lines)
 
 
 def best_middle_worst(errors: Sequence[float]) -> list[int]:
@@ -38,6 +38,11 @@ def best_middle_worst(errors: Sequence[float]) -> list[int]:
     return list(dict.fromkeys([*order[:SHOWN], *order[middle : middle + SHOWN], *order[-SHOWN:]]))
 
 
+def stacked(lines: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Lines of pictures, one below the other."""
+    return _under([_line(line) for line in lines])
+
+
 def _line(pictures: Sequence[Image.Image]) -> Image.Image:
     height = round(SIDE * pictures[0].height / max(pictures[0].size))
     width = round(SIDE * pictures[0].width / max(pictures[0].size))
@@ -47,7 +52,7 @@ def _line(pictures: Sequence[Image.Image]) -> Image.Image:
     return line
 
 
-def _stacked(lines: Sequence[Image.Image]) -> Image.Image:
+def _under(lines: Sequence[Image.Image]) -> Image.Image:
     sheet = Image.new("RGB", (max(line.width for line in lines), sum(line.height for line in lines)))
     top = 0
     for line in lines:

@@ -17,11 +17,10 @@ from cooper.evaluation.runs.progress import progress
 from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
-from cooper.trace.steps import MapStep, Mode, Question
+from cooper.trace.steps import MODES, MapStep, Mode, Question, answer_mode
 from cooper.trace.trace import Trace
 
 KEY = ("mode", "id")  # what makes a row of answers one row
-ANSWER_MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
 
 
 class Reasoner(Protocol):
@@ -98,13 +97,9 @@ class RunPlan:
 
 def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
     """The modes as written, each once. CooperError names an unknown one."""
-    known: dict[str, Mode] = {mode: mode for mode in ANSWER_MODES}
-    for mode in modes:
-        if mode not in known:
-            raise CooperError(f"unknown mode {mode!r}; known: {', '.join(ANSWER_MODES)}")
     if not modes:
-        raise CooperError(f"no mode named; known: {', '.join(ANSWER_MODES)}")
-    return tuple(known[mode] for mode in dict.fromkeys(modes))
+        raise CooperError(f"no mode named; known: {', '.join(MODES)}")
+    return tuple(dict.fromkeys(answer_mode(mode) for mode in modes))
 
 
 def check_items(items: Sequence[Item]) -> None:
@@ -177,7 +172,7 @@ def read_answers(path: Path) -> list[AnswerRow]:
 def read_answer(line: Line) -> AnswerRow:
     """One stored row. CooperError names the field that is missing or cannot be what it says."""
     row = line.as_a(AnswerRow)
-    known = {"mode": ANSWER_MODES, "group": GROUPS, "type": (*QUESTION_TYPES, "Text")}
+    known = {"mode": MODES, "group": GROUPS, "type": (*QUESTION_TYPES, "Text")}
     for name, values in known.items():
         if getattr(row, name) not in values:
             raise CooperError(f"{line.place}: {name} is {getattr(row, name)!r}; known: {', '.join(values)}")

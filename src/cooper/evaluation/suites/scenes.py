@@ -30,10 +30,11 @@ from cooper.files.locks import held
 from cooper.files.pictures import grey_picture
 from cooper.perception.modality import Reading
 from cooper.scenes.examples import CONVENTIONS, scene_example
-from cooper.scenes.problems import NOTHING, item_of, scene_id
+from cooper.scenes.problems import NOTHING, item_of
 from cooper.scenes.production import RenderSettings, render_scenes
 from cooper.scenes.questions.categories import balanced_questions
 from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.room.scene import scene_id
 from cooper.scenes.store import SceneSet, shard_path
 from cooper.scenes.teacher.traces import ALL_MAPS
 from cooper.scenes.teacher.traces import truth_of as reading_of

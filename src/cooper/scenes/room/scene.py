@@ -160,3 +160,8 @@ def scene_from_json(text: Any, source: str = "scene") -> Scene:
         return build(Scene, data, source)
     except CooperError as error:
         raise CooperError(f"{source}: not a scene description ({str(error).removeprefix(f'{source}: ')})") from None
+
+
+def scene_id(scene: Scene) -> str:
+    """The name of a scene, with which the ids of its questions begin."""
+    return f"{scene.split}-{scene.seed}"

@@ -21,8 +21,8 @@ from cooper.files.values import checked
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options
-from cooper.scenes.arrays import load_pictures
-from cooper.scenes.store import SceneSet
+from cooper.scenes.examples import SceneExamples
+from cooper.scenes.problems import exam_items
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
 from cooper.training.loop.folder import MODEL_FOLDER
 from cooper.training.loop.sealing import Sealing, resume_point
@@ -60,7 +60,7 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
     tracked, every = recipe.record.tracker == "trackio", recipe.record.eval_every
     trainer.add_callback(Showing(lambda: trainer.samples(recipe.group), every, recipe.out, tracked))
     if recipe.val is not None:
-        exam = AnswerExam(load_pictures(SceneSet(recipe.val), EXAM_SCENES), (recipe.mode,), recipe.eval_questions)
+        exam = AnswerExam(exam_items(SceneExamples(recipe.val, EXAM_SCENES), recipe.eval_questions), (recipe.mode,))
         # by transformers' own log: TRL's would empty what it has gathered for the line of the step into that of the exam
         report = partial(Trainer.log, trainer)
         trainer.add_callback(Evaluating(every, lambda step: _examined(exam, bundle), report, trainer.whole))

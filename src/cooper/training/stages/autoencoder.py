@@ -8,23 +8,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
+from cooper.data.examples import Examples
 from cooper.data.mixture import Mixture
 from cooper.errors import CooperError
 from cooper.files.values import Count, Positive, Seed, Size, Weight
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
 from cooper.perception import Modality, build_modalities
-from cooper.scenes.arrays import KINDS, DrawnMaps, ScenePictures, load_pictures, map_scores, to_pixels
-from cooper.scenes.store import SceneSet
+from cooper.perception.modality import Drawn
+from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.training.bundles import TrainedAutoencoder, check_memory, save_autoencoder
 from cooper.training.loop.trainer import Measured, Objective, TrainingPlan, run_plan
 from cooper.training.recipe import Optimiser, RecordSettings, check_maps, check_mixture
+from cooper.training.stages.exam import DrawnMaps, MapExam
+from cooper.training.stages.rows import to_pixels
 
+KINDS = ("rgb", "depth", "segmentation")
 MOST_LEVELS = 8  # of the autoencoder
 
 
@@ -86,16 +89,18 @@ class CropBatch:
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """Makes batches: row r is a random crop, mirrored half of the time, of a shuffled scene; (seed, r) decides all."""
+    """Makes batches: row r is a random crop, mirrored half of the time, of a shuffled example; (seed, r) decides all."""
 
-    pictures: ScenePictures
+    examples: Examples
     modalities: Mapping[str, Modality]
     recipe: AutoencoderRecipe
 
     def __post_init__(self) -> None:
-        side = self.pictures.rgb.shape[1]
-        if self.recipe.crop > side:
-            raise CooperError(f"crop is {self.recipe.crop}; the pictures of {self.recipe.data} have sides of {side} px")
+        self._check(self.examples[0].image.size)
+
+    def _check(self, size: tuple[int, ...]) -> None:
+        if self.recipe.crop > min(size):
+            raise CooperError(f"crop is {self.recipe.crop}; the pictures of {self.recipe.data} have sides of {min(size)} px")
 
     def __call__(self, rows: range) -> CropBatch:
         kinds = [Mixture(self.recipe.mixture).pick(self.recipe.seed, row) for row in rows]
@@ -104,8 +109,9 @@ class Crops:
         return CropBatch(torch.stack(crops), weight_B, rows.start)
 
     def _crop(self, row: int, kind: str) -> Tensor:
-        index = shuffled(self.recipe.seed, row, len(self.pictures))
-        whole = self.pictures.picture(index, kind, self.modalities)
+        index = shuffled(self.recipe.seed, row, len(self.examples))
+        whole = self.examples[index].drawn(kind, self.modalities)
+        self._check(whole.shape[:2])
         rng, side = rng_of(self.recipe.seed, row, 1), self.recipe.crop
         top, left = rng.integers(0, whole.shape[0] - side + 1, size=2)
         part = whole[top : top + side, left : left + side]
@@ -146,35 +152,24 @@ def _per_picture(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def reconstructed(
-    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], count: int
-) -> DrawnMaps:
-    """The true maps of the first `count` scenes, through the autoencoder and back."""
-    drawn = {}
-    for kind in ("depth", "segmentation"):
-        parts = []
-        for index in range(min(count, len(pictures))):
-            pixels = to_pixels(pictures.picture(index, kind, modalities))[None]
-            parts.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).cpu().numpy())
-        drawn[kind] = np.stack(parts)
-    return DrawnMaps(drawn["depth"], drawn["segmentation"])
-
-
-def reconstruction_scores(
-    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], scenes: int
-) -> dict[str, float]:
-    """What the autoencoder alone loses of depth and classes of the first `scenes` scenes."""
-    return map_scores(reconstructed(autoencoder, pictures, modalities, scenes), pictures, modalities)
+def reconstructed(autoencoder: Autoencoder, examples: Examples, modalities: Mapping[str, Modality]) -> DrawnMaps:
+    """The true maps of examples, through the autoencoder and back."""
+    drawn: dict[str, list[Drawn]] = {kind: [] for kind in ("depth", "segmentation")}
+    for kind, maps in drawn.items():
+        for example in examples:
+            pixels = to_pixels(example.drawn(kind, modalities))[None]
+            maps.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).cpu().numpy())
+    return drawn
 
 
 @torch.no_grad()
 def measured_geometry(
-    autoencoder: Autoencoder, pictures: ScenePictures, modalities: Mapping[str, Modality], spread: float = 1.0, count: int = 64
+    autoencoder: Autoencoder, examples: Examples, modalities: Mapping[str, Modality], spread: float = 1.0, count: int = 64
 ) -> VaeGeometry:
     """The geometry with the shift and scale that give latents mean 0 and standard deviation `spread` over all kinds."""
     means = [
-        autoencoder.encode(to_pixels(pictures.picture(index, kind, modalities))[None]).mean
-        for index in range(min(count, len(pictures)))
+        autoencoder.encode(to_pixels(example.drawn(kind, modalities))[None]).mean
+        for example in examples[:count]
         for kind in KINDS
     ]
     values = torch.cat(means)
@@ -182,22 +177,23 @@ def measured_geometry(
 
 
 def train_autoencoder(recipe: AutoencoderRecipe) -> Path:
+    """The autoencoder as its recipe says; the folder of its weights."""
     modalities = build_modalities(recipe.modalities)
-    pictures = load_pictures(SceneSet(recipe.data), recipe.scenes)
-    held_out = load_pictures(SceneSet(recipe.val), recipe.eval_scenes)
+    examples, held_out = SceneExamples(recipe.data, recipe.scenes), SceneExamples(recipe.val, recipe.eval_scenes)
+    exam = MapExam(held_out, CONVENTIONS, modalities)
     check_memory(lambda: Autoencoder(recipe.geometry), "geometry")
     torch.manual_seed(recipe.seed)
     autoencoder = Autoencoder(recipe.geometry)
     objective = AutoencoderObjective(autoencoder, recipe.loss, recipe.seed)
     plan = TrainingPlan(
-        objective, Crops(pictures, modalities, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed
+        objective, Crops(examples, modalities, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed
     )
 
     def figures(step: int) -> Mapping[str, float]:
-        return reconstruction_scores(autoencoder, held_out, modalities, recipe.eval_scenes)
+        return exam.scores(reconstructed(autoencoder, held_out, modalities))
 
     def export(folder: Path) -> None:
-        scaled = Autoencoder(measured_geometry(autoencoder, pictures, modalities, recipe.spread))
+        scaled = Autoencoder(measured_geometry(autoencoder, examples, modalities, recipe.spread))
         scaled.load_state_dict(autoencoder.state_dict())
         save_autoencoder(TrainedAutoencoder(scaled, recipe.modalities), folder)
 

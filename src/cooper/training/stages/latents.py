@@ -1,117 +1,99 @@
-"""Latents of the frozen autoencoder, each computed once and kept in one float16 file beside the run.
+"""Latents of the frozen autoencoder, each computed once and kept beside the run in a store of bounded size.
 
-z: latent channels. h, w: latent cells.
+z: latent channels. h, w: latent cells. C, H, W: channels, height and width in pixels.
 """
 
 import hashlib
-import json
-import math
-import os
+import sqlite3
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cooper.files.rows import write_whole
+from cooper.errors import CooperError
 from cooper.model.vae import Autoencoder
-from cooper.perception import Modality
-from cooper.scenes.arrays import ScenePictures, to_pixels
 
-File = tuple[str, type, tuple[int, ...]]  # name, type and shape of an array on disk
-MAKER_FILE, VALUES_FILE, FILLED_FILE, DIGESTS_FILE = "latents.json", "latents.f16", "filled.u8", "pictures.sha256"
+FILE = "latents.sqlite"
+LIMIT = 16 << 30  # bytes of latents; beyond, those stored first go
 AT_ONCE = 16  # pictures; small batches with channels last encode more than twice as fast on a CPU as one large batch
 
-
-@dataclass(frozen=True)
-class PictureKey:
-    """One picture of a set: which scene, which kind (`rgb` or a modality), mirrored left to right or not."""
-
-    scene: int
-    kind: str
-    mirrored: bool = False
+Pixels = Callable[[], Tensor]  # makes a picture [C, H, W] in [-1, 1]
 
 
 class LatentStore:
-    """Scaled latents [z, h, w] of a set's pictures. What is not there yet is encoded when it is first asked for.
+    """Scaled latents [z, h, w] of pictures of any size, found by the digest of their pixels and of the autoencoder.
 
-    `capacity` is the number of scenes the file has room for; a set that is still being rendered may grow into it. The store
-    knows which autoencoder made it, of which pictures: what another one made, or was made of others, is made anew.
+    So a picture that has changed, or another autoencoder, has a latent of its own. `limit`: bytes that are kept. Pictures have
+    names while a run lasts, so that one whose latent is known is not made again.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        autoencoder: Autoencoder,
-        pictures: ScenePictures,
-        modalities: Mapping[str, Modality],
-        capacity: int,
-    ) -> None:
-        self._autoencoder, self._pictures, self._modalities = autoencoder, pictures, modalities
-        self._kinds = ("rgb", *modalities)
-        stride = autoencoder.geometry.downsampling
-        side = pictures.rgb.shape[1] // stride
-        shape = (capacity, 2, len(self._kinds), autoencoder.geometry.latent_channels, side, side)
-        maker = {
-            "shape": list(shape),
-            "maps": [repr(each) for each in modalities.values()],
-            "weights": fingerprint(autoencoder),
-        }
-        folder.mkdir(parents=True, exist_ok=True)
-        files = ((VALUES_FILE, np.float16, shape), (FILLED_FILE, np.uint8, shape[:3]), (DIGESTS_FILE, np.uint8, (capacity, 32)))
-        if not _is_of(folder, maker, files):
-            _begin(folder, maker, files)
-        self._values, self._filled, digests = (np.memmap(folder / name, kind, "r+", shape=size) for name, kind, size in files)
-        self._forget_others(folder, digests)
+    def __init__(self, folder: Path, autoencoder: Autoencoder, limit: int = LIMIT) -> None:
+        self._autoencoder, self._limit = autoencoder, limit
+        self._maker = fingerprint(autoencoder)
+        self._digests: dict[Hashable, bytes] = {}
+        self._file = _opened(folder / FILE)
 
-    def _forget_others(self, folder: Path, digests: np.ndarray) -> None:
-        """Latents of scenes whose pictures are others now count as missing."""
-        changed = 0
-        for scene in range(len(self._pictures)):
-            digest = np.frombuffer(_digest_of(self._pictures, scene), dtype=np.uint8)
-            if not np.array_equal(digests[scene], digest):
-                changed += bool(self._filled[scene].any())
-                self._filled[scene] = 0
-                digests[scene] = digest
-        if changed:
-            print(f"{folder} holds latents of other pictures of {changed} scenes: they are made anew", file=sys.stderr)
+    def get(self, pixels: Pixels, name: Hashable = None) -> Tensor:
+        """The latent of one picture, float32 [z, h, w]."""
+        digest = self._digests.get(name)
+        found = None if digest is None else self._find(digest)
+        if found is None:
+            (digest,) = self.fill([(name, pixels)])
+            found = self._find(digest)
+        assert found is not None, "a latent is larger than the whole store"
+        return found
 
-    def get(self, key: PictureKey) -> Tensor:
-        """One latent, float32 [z, h, w]."""
-        self.fill([key])
-        return torch.from_numpy(self._values[self._place(key)].astype(np.float32))
+    def fill(self, wanted: Sequence[tuple[Hashable, Pixels]]) -> list[bytes]:
+        """Encode those pictures that are missing, those of one size together; the digests of all. The name None is no name."""
+        digests: list[bytes] = []
+        missing: dict[bytes, Tensor] = {}
+        for name, make in wanted:
+            digest = self._digests.get(name)
+            if digest is None or not self._has(digest):
+                pixels = make()
+                digest = self._digest(pixels)
+                if name is not None:
+                    self._digests[name] = digest
+                if not self._has(digest):
+                    missing[digest] = pixels
+            digests.append(digest)
+        for shape in dict.fromkeys(each.shape for each in missing.values()):
+            same = [digest for digest, pixels in missing.items() if pixels.shape == shape]
+            for first in range(0, len(same), AT_ONCE):
+                some = same[first : first + AT_ONCE]
+                self._keep(some, self._encoded([missing[digest] for digest in some]))
+        return digests
 
     @torch.no_grad()
-    def fill(self, keys: list[PictureKey]) -> None:
-        """Encode, in one batch, those of `keys` that are missing."""
-        missing = [key for key in dict.fromkeys(keys) if not self._filled[self._place(key)]]
-        if not missing:
-            return
-        for first in range(0, len(missing), AT_ONCE):
-            some = missing[first : first + AT_ONCE]
-            pixels = torch.stack([self.pixels(key) for key in some]).contiguous(memory_format=torch.channels_last)
-            latents = self._autoencoder.latents(pixels).float().cpu().numpy().astype(np.float16)
-            for key, latent in zip(some, latents, strict=True):
-                self._values[self._place(key)] = latent
-                self._filled[self._place(key)] = 1
+    def _encoded(self, pictures: Sequence[Tensor]) -> np.ndarray:
+        pixels = torch.stack(list(pictures)).contiguous(memory_format=torch.channels_last)
+        return self._autoencoder.latents(pixels).float().cpu().numpy().astype(np.float16)
 
-    def pixels(self, key: PictureKey) -> Tensor:
-        """The picture behind a key, [3, H, W] in [-1, 1]. A mirrored map is drawn anew from the mirrored truth."""
-        pictures = mirrored_scene(self._pictures, key.scene) if key.mirrored else self._pictures
-        return to_pixels(pictures.picture(0 if key.mirrored else key.scene, key.kind, self._modalities))
+    def _digest(self, pixels: Tensor) -> bytes:
+        content = np.ascontiguousarray(pixels.numpy())
+        return hashlib.sha256(f"{self._maker} {content.shape}".encode() + content.tobytes()).digest()
 
-    def _place(self, key: PictureKey) -> tuple[int, int, int]:
-        return key.scene, int(key.mirrored), self._kinds.index(key.kind)
+    def _has(self, digest: bytes) -> bool:
+        return self._file.execute("select 1 from latents where digest = ?", (digest,)).fetchone() is not None
 
+    def _find(self, digest: bytes) -> Tensor | None:
+        row = self._file.execute("select z, h, w, numbers from latents where digest = ?", (digest,)).fetchone()
+        if row is None:
+            return None
+        return torch.from_numpy(np.frombuffer(row[3], dtype=np.float16).reshape(row[:3]).astype(np.float32))
 
-def mirrored_scene(pictures: ScenePictures, index: int) -> ScenePictures:
-    """One scene, left and right exchanged, as a set of one."""
-    fields = (pictures.rgb, pictures.depth_m, pictures.labels, pictures.instances)
-    rgb, depth, labels, instances = (np.ascontiguousarray(field[index : index + 1, :, ::-1]) for field in fields)
-    return ScenePictures(rgb, depth, labels, instances)
+    def _keep(self, digests: Sequence[bytes], latents: np.ndarray) -> None:
+        rows = [(digest, *each.shape, each.tobytes()) for digest, each in zip(digests, latents, strict=True)]
+        with self._file:
+            self._file.executemany("insert or ignore into latents values (?, ?, ?, ?, ?)", rows)
+            (held,) = self._file.execute("select coalesce(sum(length(numbers)), 0) from latents").fetchone()
+            while held > self._limit:
+                first, size = self._file.execute("select rowid, length(numbers) from latents order by rowid limit 1").fetchone()
+                self._file.execute("delete from latents where rowid = ?", (first,))
+                held -= size
 
 
 def fingerprint(autoencoder: Autoencoder) -> str:
@@ -122,33 +104,21 @@ def fingerprint(autoencoder: Autoencoder) -> str:
     return digest.hexdigest()
 
 
-def _digest_of(pictures: ScenePictures, scene: int) -> bytes:
-    digest = hashlib.sha256()
-    for field in (pictures.rgb, pictures.depth_m, pictures.labels, pictures.instances):
-        digest.update(np.ascontiguousarray(field[scene]).tobytes())
-    return digest.digest()
-
-
-def _is_of(folder: Path, maker: Mapping[str, object], files: Sequence[File]) -> bool:
-    """Whether a store is whole, and made by this autoencoder of these kinds of maps. What was made otherwise is said."""
-    path = folder / MAKER_FILE
-    if not path.exists():
-        return False
-    try:
-        same = json.loads(path.read_text(encoding="utf-8")) == maker
-    except (ValueError, RecursionError):
-        same = False
-    sizes = [(folder / name, np.dtype(kind).itemsize * math.prod(size)) for name, kind, size in files]
-    same = same and all(file.is_file() and file.stat().st_size == size for file, size in sizes)
-    if not same:
-        print(f"{folder} holds latents of another autoencoder or scene set: they are made anew", file=sys.stderr)
-    return same
-
-
-def _begin(folder: Path, maker: Mapping[str, object], files: Sequence[File]) -> None:
-    """An empty store; who made it is written last. Another process keeps the files that it has open."""
-    for name, kind, size in files:
-        draft = folder / f".{name}.{os.getpid()}"
-        np.memmap(draft, kind, "w+", shape=size)
-        draft.replace(folder / name)
-    write_whole(folder / MAKER_FILE, json.dumps(maker) + "\n")
+def _opened(path: Path) -> sqlite3.Connection:
+    """The file of a store, begun anew where it is damaged: what it holds can be made again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for _ in range(2):
+        file = sqlite3.connect(path, timeout=600)  # another process of the run may be writing
+        try:
+            file.execute("pragma synchronous = off")
+            with file:
+                columns = "digest blob primary key, z integer, h integer, w integer, numbers blob"
+                file.execute(f"create table if not exists latents ({columns})")
+            file.execute("select count(*) from latents").fetchone()
+        except sqlite3.DatabaseError:
+            file.close()
+            print(f"{path} is damaged: its latents are made anew", file=sys.stderr)
+            path.unlink(missing_ok=True)
+        else:
+            return file
+    raise CooperError(f"{path} cannot be made")

@@ -12,6 +12,7 @@ from cooper.data.batches import rng_of, shuffled
 from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed
 from cooper.perception import build_modalities
+from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.scenes.store import SceneSet
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import pack
@@ -19,10 +20,9 @@ from cooper.trace.prompts import DEFAULT
 from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_bundle, save_tokenizer
 from cooper.training.loop.trainer import Measured, TrainingPlan, run_plan
 from cooper.training.recipe import Optimiser, RecordSettings, check_map_names
-from cooper.training.stages.exam import exam_sheet, map_exam
-from cooper.training.stages.latents import PictureKey
+from cooper.training.stages.exam import MapExam
 from cooper.training.stages.objective import Draws, LossWeights, PackedObjective
-from cooper.training.stages.rows import MapRows, map_rows, room_modalities
+from cooper.training.stages.rows import MapRows, PictureKey, map_rows, warn_of_size
 from cooper.training.start.corpus import corpus
 from cooper.training.start.network import NetworkShape, new_model, with_vision
 from cooper.training.start.tokenizer import train_tokenizer
@@ -73,10 +73,10 @@ class MapBatches:
     recipe: AmgRecipe
 
     def __call__(self, numbers: range) -> PackedSequence:
-        seed, count = self.recipe.seed, len(self.rows.pictures)
+        seed, count = self.recipe.seed, len(self.rows.examples)
         scenes = [shuffled(seed, number, count) for number in numbers]
         mirrored = [self.recipe.mirror and rng_of(seed, number, 3).random() < 0.5 for number in numbers]
-        self.rows.latents.fill(
+        self.rows.fill(
             [
                 PictureKey(scene, kind, mirror)
                 for scene, mirror in zip(scenes, mirrored, strict=True)
@@ -91,20 +91,21 @@ class MapBatches:
 
 
 def train_maps(recipe: AmgRecipe) -> Path:
+    """Stage 1 as its recipe says; the folder of the model."""
     bundle = _new_bundle(recipe) if recipe.init is None else load_bundle(recipe.init, recipe.base)
     if recipe.vision is not None:
         seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
         bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
-    rows = map_rows(bundle, recipe.data, recipe.latents or recipe.out / "latents-train", recipe)
-    exam_rows = map_rows(bundle, recipe.val, recipe.out / "latents-val", recipe)
+    examples, held_out = SceneExamples(recipe.data, recipe.scenes), SceneExamples(recipe.val, recipe.eval_scenes)
+    warn_of_size(bundle, examples)
+    rows = map_rows(bundle, examples, recipe.latents or recipe.out / "latents-train", recipe)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
     plan = TrainingPlan(objective, MapBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
-    modalities = room_modalities(bundle.model)
-    exam = map_exam(bundle, exam_rows, recipe.eval_scenes)
+    exam = MapExam(held_out, CONVENTIONS, rows.modalities)
 
     def figures(step: int) -> Mapping[str, float]:
         drawn = exam.drawn(bundle)
-        exam_sheet(exam_rows.pictures, drawn, modalities).save(recipe.out / f"maps-{step:06d}.png")
+        exam.sheet(drawn).save(recipe.out / f"maps-{step:06d}.png")
         return exam.scores(drawn)
 
     return run_plan(plan, "amg", recipe, Measured(figures, lambda folder: save_bundle(bundle, folder)))

@@ -1,29 +1,33 @@
-"""What stages 1 and 2 share around a checkpoint: rows of a scene set, the maps it draws of rooms, and the exam of maps."""
+"""Rows of pictures and their maps, which stages 1 and 2 share.
+
+H, W: height and width in pixels. z, h, w: channels and cells of a latent.
+"""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
+from jaxtyping import Float32
 from torch import Tensor
 
 from cooper.data.batches import rng_of
-from cooper.files.pictures import grey_picture
+from cooper.data.examples import Example, Examples
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import shifted
 from cooper.perception import Modality, build_modalities
 from cooper.perception.depth import DepthModality
-from cooper.scenes.arrays import ScenePictures, load_pictures
-from cooper.scenes.store import SceneSet
+from cooper.scenes.examples import SceneExamples
 from cooper.sequence.packing import Row
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
 from cooper.trace.prompts import Prompts
 from cooper.training.bundles import Bundle
-from cooper.training.stages.latents import LatentStore, PictureKey
+from cooper.training.stages.latents import LatentStore
 
 ROOM_M = (0.3, 8.0)  # depth of rendered rooms
 
@@ -44,50 +48,80 @@ class Noise:
         return noised(latent_zhw, torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), t, patch)
 
 
+def to_pixels(picture: Float32[np.ndarray, "H W 3"]) -> Float32[Tensor, "3 H W"]:
+    """[0, 1] to the [-1, 1] that networks read, channels first."""
+    return torch.from_numpy(np.ascontiguousarray((picture * 2 - 1).transpose(2, 0, 1)))
+
+
+@dataclass(frozen=True)
+class PictureKey:
+    """One picture of a run: of which example, of which kind (`rgb` or a modality), mirrored left to right or not."""
+
+    example: int
+    kind: str
+    mirrored: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class MapRows:
     """Rows of stage 1: a picture read once, then for each map its request and its noised targets as branches.
 
-    `draws`: noised copies of each target, every one with its own time and noise.
+    Pictures may have any size: a map is drawn at the size to which the model brings its picture. `draws`: noised copies of
+    each target, every one with its own time and noise.
     """
 
-    pictures: ScenePictures
+    examples: Examples
+    modalities: Mapping[str, Modality]
     latents: LatentStore
     processor: Processor
     prompts: Prompts
     noise: Noise
     draws: int = 1
 
-    def row(self, number: int, scene: int, mirrored: bool, names: tuple[str, ...]) -> Row:
-        """Row `number` of the run: the maps `names` of one scene."""
-        segments: list[Segment] = [*self.read(scene, mirrored)]
+    def row(self, number: int, index: int, mirrored: bool, names: tuple[str, ...]) -> Row:
+        """Row `number` of the run: the maps `names` of one example."""
+        segments: list[Segment] = [*self.read(index, mirrored)]
         parents = [-1, 0]
         for place, name in enumerate(names):
             request = len(segments)
             segments.append(TextSegment(self.processor.encode(self.prompts.requests[name])))
             parents.append(1)
-            target = self.latents.get(PictureKey(scene, name, mirrored))
+            target = self.latent(PictureKey(index, name, mirrored))
             for draw in range(self.draws):
                 number_of = place * self.draws + draw
                 segments.append(self.noise.of(target, self.processor.geometry.latent_patch, number, number_of))
                 parents.append(request)
         return Row(tuple(segments), tuple(parents))
 
-    def read(self, scene: int, mirrored: bool) -> tuple[LatentSegment, VitSegment]:
-        """The picture of a scene as the model reads it."""
-        rgb = self.pictures.rgb[scene]
-        image = Image.fromarray(np.ascontiguousarray(rgb[:, ::-1]) if mirrored else rgb)
-        return (
-            LatentSegment(self.latents.get(PictureKey(scene, "rgb", mirrored))),
-            VitSegment(self.processor.vit_pixels(image)),
-        )
+    def read(self, index: int, mirrored: bool) -> tuple[LatentSegment, VitSegment]:
+        """The picture of an example as the model reads it."""
+        image = self._example(index, mirrored).image
+        return LatentSegment(self.latent(PictureKey(index, "rgb", mirrored))), VitSegment(self.processor.vit_pixels(image))
+
+    def latent(self, key: PictureKey) -> Tensor:
+        """The latent of one picture, float32 [z, h, w]."""
+        return self.latents.get(partial(self.pixels, key), key)
+
+    def fill(self, keys: Sequence[PictureKey]) -> None:
+        """Encode those of `keys` that are missing, which is much faster together than one by one."""
+        self.latents.fill([(key, partial(self.pixels, key)) for key in dict.fromkeys(keys)])
+
+    def pixels(self, key: PictureKey) -> Float32[Tensor, "3 H W"]:
+        """The picture behind a key, in [-1, 1]. A mirrored map is drawn anew from the mirrored truth."""
+        example = self._example(key.example, key.mirrored)
+        if key.kind == "rgb":
+            return self.processor.vae_pixels(example.image)
+        size = self.processor.vae.size(*example.image.size)
+        return to_pixels(example.drawn(key.kind, self.modalities, size))
+
+    def _example(self, index: int, mirrored: bool) -> Example:
+        example = self.examples[index]
+        return example.mirrored() if mirrored else example
 
 
 class RowSettings(Protocol):
     """What a recipe says of its rows; `draws`: noised copies of each target."""
 
-    @property
-    def scenes(self) -> int: ...
     @property
     def timestep_shift(self) -> float: ...
     @property
@@ -105,28 +139,21 @@ def room_modalities(model: CooperModel) -> dict[str, Modality]:
     return modalities
 
 
-def map_rows(bundle: Bundle, data: Path, latents: Path, recipe: RowSettings) -> MapRows:
-    """The rows of a scene set, with its latents kept in the folder `latents`."""
-    scenes = SceneSet(data)
-    pictures = load_pictures(scenes, recipe.scenes)
-    _warn_of_size(bundle, pictures.rgb[0], data)
-    store = LatentStore(latents, bundle.model.vae, pictures, room_modalities(bundle.model), scenes.info.count)
+def map_rows(bundle: Bundle, examples: Examples, latents: Path, recipe: RowSettings) -> MapRows:
+    """The rows of examples, with their latents kept in the folder `latents`."""
+    store = LatentStore(latents, bundle.model.vae)
     noise = Noise(recipe.timestep_shift, recipe.seed)
-    return MapRows(pictures, store, bundle.processor, bundle.prompts, noise, recipe.draws)
+    modalities = room_modalities(bundle.model)
+    return MapRows(examples, modalities, store, bundle.processor, bundle.prompts, noise, recipe.draws)
 
 
-def _warn_of_size(bundle: Bundle, rgb: np.ndarray, data: Path) -> None:
-    wanted = bundle.processor.canvas(Image.fromarray(rgb)).width
-    if wanted != rgb.shape[1]:
+def warn_of_size(bundle: Bundle, examples: SceneExamples) -> None:
+    """Say it where rendered scenes are of another size than the one at which the checkpoint reads them."""
+    side = examples.scenes.info.size
+    wanted = bundle.processor.vae.size(side, side).width
+    if wanted != side:
         warnings.warn(
-            f"pictures of {data} are {rgb.shape[1]} px wide, but this checkpoint reads them at {wanted} px when it answers; "
-            f"render a set with --size {wanted}",
+            f"pictures of {examples.scenes.folder} are {side} px wide, but this checkpoint reads them at {wanted} px; "
+            f"render a set with --size {wanted} for sharper ones",
             stacklevel=3,
         )
-
-
-@torch.no_grad()
-def grey_latent(bundle: Bundle, rgb: np.ndarray) -> Tensor:
-    """The latent of a grey picture of this size."""
-    pixels = bundle.processor.vae_pixels(grey_picture(Image.fromarray(rgb)))
-    return bundle.model.vae.latents(pixels[None])[0].float().cpu()

@@ -28,15 +28,15 @@ from cooper.model.latents import Waves, sincos_table
 from cooper.model.vit import Vit
 from cooper.perception import Modality, build_modalities
 from cooper.perception.metrics import confusion, mean_iou
-from cooper.scenes.arrays import KINDS, ScenePictures, load_pictures
+from cooper.scenes.examples import SceneExamples
 from cooper.scenes.room.catalogue import COLOURS, MATERIALS
-from cooper.scenes.store import SceneSet
 from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.bundles import TrainedVision, check_memory, load_bundle, save_vision
 from cooper.training.loop.trainer import Measured, Objective, TrainingPlan, run_plan
 from cooper.training.recipe import Optimiser, RecordSettings, check_maps, check_mixture
+from cooper.training.stages.autoencoder import KINDS
 from cooper.training.stages.cells import ANSWERS, NOT_ASKED, Cells, Shown, VisionBatch
 
 
@@ -96,7 +96,7 @@ class VisionRecipe:
 class VisionBatches:
     """Makes batches: row r shows a shuffled scene in a way that (seed, r) decides."""
 
-    pictures: ScenePictures
+    examples: SceneExamples
     modalities: Mapping[str, Modality]
     recipe: VisionRecipe
 
@@ -110,7 +110,7 @@ class VisionBatches:
         down, right = rng.integers(-recipe.move, recipe.move + 1, size=2) * moved
         brightness = 1 + recipe.jitter * rng.uniform(-1, 1)
         kind = Mixture(recipe.mixture).pick(recipe.seed, row)
-        return Shown(shuffled(recipe.seed, row, len(self.pictures)), kind, mirrored, int(down), int(right), brightness)
+        return Shown(shuffled(recipe.seed, row, len(self.examples)), kind, mirrored, int(down), int(right), brightness)
 
     def batch(self, shown: list[Shown]) -> VisionBatch:
         """These pictures and what is true of them."""
@@ -124,9 +124,9 @@ class VisionBatches:
         return VisionBatch(patches, position_P, (grid * grid,) * len(shown), cells)
 
     def _pixels(self, shown: Shown) -> Tensor:
-        picture = self.pictures.rgb[shown.scene]
+        picture = self.examples.record(shown.scene).rgb
         if shown.kind != "rgb":
-            drawn = self.pictures.picture(shown.scene, shown.kind, self.modalities)
+            drawn = self.examples[shown.scene].drawn(shown.kind, self.modalities)
             picture = np.asarray(self.modalities[shown.kind].render(drawn))
         elif shown.brightness != 1:
             picture = (picture * shown.brightness).clip(0, 255).astype(np.uint8)
@@ -137,19 +137,19 @@ class VisionBatches:
 
     def _truth(self, shown: Shown, grid: int) -> tuple[np.ndarray, ...]:
         """Class, colour, material and log metres of the cells of one picture, patch by patch."""
-        pictures, scene = self.pictures, shown.scene
-        side, cells = pictures.rgb.shape[1], self.recipe.cells
+        record, cells = self.examples.record(shown.scene), self.recipe.cells
+        side = len(record.rgb)
         step = side // (grid * cells)
         if step < 1 or side % (grid * cells):
             raise CooperError(f"recipe: {grid} patches of {cells} cells do not divide a picture of {side} px")
         colours, materials = (np.full(256, NOT_ASKED, dtype=np.int64) for _ in range(2))
-        for thing in pictures.scenes[scene].objects if shown.kind == "rgb" else ():
+        for thing in record.scene.objects if shown.kind == "rgb" else ():
             colours[thing.id] = list(COLOURS).index(thing.colour)
             materials[thing.id] = MATERIALS.index(thing.material)
-        instances, depth_m = pictures.instances[scene], pictures.depth_m[scene]
+        instances, depth_m = record.instances, record.depth_m
         if shown.kind == "segmentation" or shown.down or shown.right:
             depth_m = np.full_like(depth_m, np.nan)
-        maps = (pictures.labels[scene].astype(np.int64), colours[instances], materials[instances], np.log(depth_m))
+        maps = (record.labels.astype(np.int64), colours[instances], materials[instances], np.log(depth_m))
         few = (shown.of(each)[step // 2 :: step, step // 2 :: step] for each in maps)
         return tuple(rearrange(each, "(g c) (h d) -> (g h c d)", g=grid, h=grid) for each in few)
 
@@ -217,8 +217,8 @@ def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[st
     """How well the head reads colour pictures of held-out scenes: mean IoU of classes over cells, shares of object cells
     with the right shape, colour and material, and AbsRel in metres."""
     counts, right, errors = np.zeros((ANSWERS[0],) * 2, dtype=np.int64), [], []
-    for first in range(0, min(batches.recipe.eval_scenes, len(batches.pictures)), 20):
-        scenes = range(first, min(first + 20, batches.recipe.eval_scenes, len(batches.pictures)))
+    for first in range(0, min(batches.recipe.eval_scenes, len(batches.examples)), 20):
+        scenes = range(first, min(first + 20, batches.recipe.eval_scenes, len(batches.examples)))
         batch = batches.batch([Shown(scene) for scene in scenes])
         cells = batch.cells
         *logits, depth = (each.cpu() for each in objective.answers(batch.to(objective.head.weight.device)))
@@ -234,9 +234,10 @@ def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[st
 
 
 def train_vision(recipe: VisionRecipe) -> Path:
+    """The picture tower as its recipe says; the folder of its weights."""
     modalities = build_modalities(recipe.modalities)
-    batches = VisionBatches(load_pictures(SceneSet(recipe.data), recipe.scenes), modalities, recipe)
-    held_out = VisionBatches(load_pictures(SceneSet(recipe.val), recipe.eval_scenes), modalities, recipe)
+    batches = VisionBatches(SceneExamples(recipe.data, recipe.scenes), modalities, recipe)
+    held_out = VisionBatches(SceneExamples(recipe.val, recipe.eval_scenes), modalities, recipe)
     check_memory(lambda: Vit(recipe.vit), "vit")
     torch.manual_seed(recipe.seed)
     objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)

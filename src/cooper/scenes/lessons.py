@@ -1,0 +1,80 @@
+"""What stage 2 learns from rendered scenes: teacher traces of questions, lessons in looking, and lessons in reading maps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cooper.data.batches import rng_of
+from cooper.data.examples import TraceGroup
+from cooper.files.pictures import grey_picture
+from cooper.perception import Modality
+from cooper.scenes.drawings import Drawings
+from cooper.scenes.examples import SceneExamples
+from cooper.scenes.questions.categories import questions_of
+from cooper.scenes.teacher.looking import grounding_traces
+from cooper.scenes.teacher.reading import reading_traces
+from cooper.scenes.teacher.traces import another_map, teacher_trace
+from cooper.trace.prompts import Prompts
+from cooper.trace.steps import MapStep, Mode, answer_mode
+from cooper.trace.trace import Trace
+
+GROUNDING = "grounding"  # lessons in looking, in words
+READING = "reading"  # lessons in reading maps; the picture is hidden in half of them
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SceneLessons:
+    """Traces about rendered scenes; `seed` and the number of a row decide which.
+
+    `explore`: the share of interleaved traces that draw another map than the one that helps, or none. `own`: the share of
+    traces that read the maps of `drawings` in place of the true ones; their words stay true.
+    """
+
+    examples: SceneExamples
+    prompts: Prompts
+    modalities: Mapping[str, Modality]
+    seed: int
+    explore: float = 0.0
+    drawings: Drawings | None = None
+    own: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:
+        """`count` traces about one scene: of a mode, of `grounding` or of `reading`."""
+        record = self.examples.record(index)
+        if kind == GROUNDING:
+            return TraceGroup(tuple(grounding_traces(record, number, count, self.prompts)))
+        if kind == READING:
+            traces = reading_traces(record, number, count, self.prompts, self.modalities)
+            hidden = bool(rng_of(self.seed, number, 31).random() < 0.5)
+            return TraceGroup(tuple(hiding(each) if hidden else each for each in traces), targets=not hidden)
+        return TraceGroup(tuple(self._traces(number, index, answer_mode(kind), count)))
+
+    def _traces(self, number: int, index: int, mode: Mode, count: int) -> list[Trace]:
+        record = self.examples.record(index)
+        seed = int(rng_of(self.seed, number, 5).integers(2**31))
+        asked = questions_of(record.scene, seed, count)
+        rng = rng_of(self.seed, number, 19)
+        wanted = [another_map(question, rng) if rng.random() < self.explore else None for question in asked]
+        traces = [
+            teacher_trace(question, record, mode, self.prompts, self.modalities, other)
+            for question, other in zip(asked, wanted, strict=True)
+        ]
+        if self.drawings is None:
+            return traces
+        return [as_drawn(trace, self.drawings, index) if rng.random() < self.own else trace for trace in traces]
+
+
+def hiding(trace: Trace) -> Trace:
+    """A trace whose question shows mid grey; its maps and words stay."""
+    parts = tuple(part if isinstance(part, str) else grey_picture(part) for part in trace.question.shown)
+    return replace(trace, question=replace(trace.question, parts=parts))
+
+
+def as_drawn(trace: Trace, drawings: Drawings, scene: int) -> Trace:
+    """A trace that reads maps as a model drew them. What is to be drawn, and the words, stay true."""
+    steps = [
+        replace(step, image=drawings.image(scene, step.modality)) if isinstance(step, MapStep) else step for step in trace.steps
+    ]
+    return replace(trace, steps=tuple(steps))
