@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cooper.errors import CooperError
+from cooper.files.plain import read_plain
 
 if TYPE_CHECKING:
     from cooper.evaluation.jobs import Job
@@ -71,12 +72,11 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
     """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality. Under torchrun, shared."""
-    from cooper.evaluation.jobs import Wanted, is_run, job_of, rescore_folder
-    from cooper.reasoning.options import read_inference
+    from cooper.evaluation.jobs import Wanted, are_runs, job_of, rescore_folder
     from cooper.reasoning.origin import Origin
 
     asked = _judge(judge, judge_model, judge_key, out or RUNS)
-    if rescore and all(map(is_run, names)):
+    if rescore and are_runs(names):
         _rescored({name: partial(rescore_folder, Path(name), asked, skip_bad, as_json) for name in names}, as_json)
         return
     modes = tuple(part.strip() for part in mode.split(",") if part.strip())
@@ -88,7 +88,7 @@ def evaluate(
     _check_judge(names, asked)
     for name in names:
         job_of(name, Path(), places.get(name, ""), wanted, rescore)  # mistakes in any of them show before files are read
-    changed = None if inference is None else read_inference(inference)
+    changed = None if inference is None else _inference(inference)
     wanted = replace(wanted, origin=Origin.of(model, base, changed))
     folders = _folders(names, out, model, dataset)
     jobs = [job_of(name, folder, places.get(name, ""), wanted, rescore) for name, folder in folders.items()]
@@ -168,6 +168,14 @@ def _folders(names: list[str], out: Path | None, model: str, dataset: str) -> di
     if Share.here().first:
         typer.echo(f"Results go to {', '.join(map(str, folders.values()))}", err=True)
     return folders
+
+
+def _inference(path: Path) -> "Inference":
+    """The settings in a file. What is wrong with the file itself is told before anything heavy is imported."""
+    read_plain(path)
+    from cooper.reasoning.options import read_inference
+
+    return read_inference(path)
 
 
 def folder_name(model: str) -> str:
