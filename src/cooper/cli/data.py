@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cooper.cli.interruptions import goes_on, told_when_interrupted
 from cooper.cli.once import OnceCommand
 from cooper.curation.counts import By
 from cooper.errors import CooperError
@@ -44,7 +45,7 @@ def flags(
         raise CooperError(f"per_scene must be at least 1, got {per_scene}")
     settings = FlagSettings(model, source, out, samples, margin, by, limit, batch, temperature, seed=seed)
     questions = source_of(source, seed, per_scene)
-    with held(out, "cooper data flags"):
+    with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data flags"):
         open_flags(settings)
         flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
     if by == "category":
@@ -78,7 +79,7 @@ def draw(
     modalities = tuple(part.strip() for part in maps.split(",") if part.strip())
     settings = DrawSettings(model, source, out, modalities, limit, batch, seed, Origin.of(model))
     SceneSet(source)  # what cannot be read shows before a folder is made
-    with held(out, "cooper data draw"):
+    with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data draw"):
         open_drawings(settings)
         draw_scenes(Cooper.from_pretrained(model), settings)
     typer.echo(str(out))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cooper.cli.interruptions import goes_on, told_when_interrupted
 from cooper.errors import CooperError
 from cooper.files.plain import read_plain
 
@@ -104,7 +105,7 @@ def _run(jobs: "Sequence[Job]", load: "Callable[[], Cooper]", as_json: bool) -> 
 
     read = [job.read() for job in jobs]
     reports = {}
-    with ExitStack() as stack:
+    with told_when_interrupted(lambda: goes_on(*(job.folder for job in jobs))), ExitStack() as stack:
         for job in jobs:
             stack.enter_context(held(job.folder, f"cooper eval {job.name}"))
         opened = [job.open(asked) for job, asked in zip(jobs, read, strict=True)]
