@@ -9,6 +9,7 @@ from cooper.cli.interruptions import goes_on, told_when_interrupted
 from cooper.cli.once import OnceCommand
 from cooper.curation.counts import By
 from cooper.errors import CooperError
+from cooper.files.folders import run_folder
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 
@@ -43,6 +44,7 @@ def flags(
 
     if per_scene < 1:
         raise CooperError(f"per_scene must be at least 1, got {per_scene}")
+    run_folder(out)
     settings = FlagSettings(model, source, out, samples, margin, by, limit, batch, temperature, seed=seed)
     questions = source_of(source, seed, per_scene)
     with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data flags"):
@@ -77,6 +79,7 @@ def draw(
     from cooper.reasoning.origin import Origin
 
     modalities = tuple(part.strip() for part in maps.split(",") if part.strip())
+    run_folder(out)
     settings = DrawSettings(model, source, out, modalities, limit, batch, seed, Origin.of(model))
     SceneSet(source)  # what cannot be read shows before a folder is made
     with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data draw"):

@@ -14,6 +14,7 @@ import typer
 
 from cooper.cli.interruptions import goes_on, told_when_interrupted
 from cooper.errors import CooperError
+from cooper.files.folders import run_folder
 from cooper.files.plain import read_plain
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def _run(jobs: "Sequence[Job]", load: "Callable[[], Cooper]", as_json: bool) -> 
     """Read all data, take all folders, and only then load the model and run: what can go wrong shows at once."""
     from cooper.files.locks import held
 
+    for job in jobs:
+        run_folder(job.folder)
     read = [job.read() for job in jobs]
     reports = {}
     with told_when_interrupted(lambda: goes_on(*(job.folder for job in jobs))), ExitStack() as stack:

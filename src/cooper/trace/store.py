@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.files.folders import draft_beside, output_folder, put_in_place, whole_folder
+from cooper.files.folders import draft_beside, own_folder, put_in_place, whole_folder
 from cooper.files.pictures import stored_picture
 from cooper.perception.modality import Reading
 from cooper.trace.fields import Fields, read_fields
@@ -94,11 +94,7 @@ def load_record(folder: str | Path, kind: type[_Record]) -> _Record:
 
 def trace_folder(folder: str | Path) -> Path:
     """A place where a trace can be saved: new, empty, or an earlier trace. CooperError names what keeps it from being one."""
-    target = output_folder(folder)
-    if Path.cwd().is_relative_to(target):
-        raise CooperError(
-            f"cannot save the trace in {target}: it is the working directory or holds it; name a folder of its own"
-        )
+    target = own_folder(folder)
     if target.is_dir():
         for path in target.iterdir():
             if not (_PARTS.fullmatch(path.name) or _BESIDE.fullmatch(path.name)):
