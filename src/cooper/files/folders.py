@@ -79,6 +79,16 @@ def run_folder(path: str | Path) -> Path:
     return folder
 
 
+def is_cut_short(error: OSError) -> bool:
+    """Whether NumPy could not write all of an array: the disk is full, which it says in words of its own."""
+    return re.search(r"\d+ requested and \d+ written|problem writing element \d+ to file", str(error)) is not None
+
+
+def why(error: OSError) -> str:
+    """What the system said, in a word or two."""
+    return error.strerror or ("the disk is full" if is_cut_short(error) else str(error))
+
+
 def draft_beside(target: Path) -> Path:
     """A new folder beside `target`, to be filled and then put there. Drafts that killed processes left are removed."""
     target.parent.mkdir(parents=True, exist_ok=True)
