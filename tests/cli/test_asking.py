@@ -140,4 +140,5 @@ def test_interruption_ends_with_130(run, picture, loaded, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(FakeCooper, "ask", stop)
-    assert run("ask", picture, "Which?", "--json").code == 130
+    ran = run("ask", picture, "Which?", "--json")
+    assert ran.code == 130 and ran.err == "cooper: interrupted\n" and ran.out == ""

@@ -1,5 +1,8 @@
 """`cooper eval` finds mistakes in all that it is asked for before it loads a model."""
 
+import subprocess
+import sys
+
 import pytest
 
 import cooper.reasoning.cooper as door
@@ -51,3 +54,31 @@ def test_a_judge_that_nothing_would_ask_is_an_error(run, tmp_path, names):
     data = ("--dataset", "scenes", "--data", f"depth={tmp_path}") if "depth" in names else ()
     ran = run("eval", *names, *data, *JUDGE, "--out", tmp_path / "x")
     assert ran.code == 1 and f"a judge scores published benchmarks, and {', '.join(names)} needs none" in ran.err
+
+
+REFUSED = [
+    (("scenes", "--mode", "foo"), "unknown mode 'foo'"),
+    (("scenes", "--seed", "-1"), "seed is -1"),
+    (("sibenhc",), "unknown benchmark 'sibenhc'"),
+    (("depth", "--dataset", "nyu"), "needs the folder of the data set"),
+    (("depth", "--dataset", "scenes"), "makes one, then --data depth=data/scenes/val"),
+    (("mmvp", "--data", "gone"), "gone"),
+    (("scenes", "--model", "nowhere"), "nowhere"),
+    (("scenes", "--inference", "gone.yaml"), "cannot read gone.yaml"),
+    (("scenes", "--out", "file"), "is a file"),
+    (("--rescore", "nope"), "nope is no folder"),
+]
+
+
+@pytest.mark.parametrize(("more", "said"), REFUSED)
+def test_what_cannot_be_is_refused_before_torch_is_imported(tmp_path, more, said):
+    (tmp_path / "file").touch()
+    code = (
+        f"import sys; sys.argv = ['cooper', 'eval', *{more}]\n"
+        "from cooper.cli.main import main\n"
+        "try: main()\n"
+        "finally: print([name for name in ('torch', 'transformers', 'diffusers') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1 and said in " ".join(ran.stderr.split()) and ran.stdout.strip() == "[]", ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

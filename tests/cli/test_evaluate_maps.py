@@ -34,7 +34,11 @@ def test_mistakes_are_one_sentence_before_a_model_is_loaded(run, loaded, tmp_pat
     for arguments, words in [
         (["segmentation"], "no data set of segmentation is named (--dataset); known: ade20k, scenes"),
         (["depth", "--dataset", "ade20k"], "unknown data set 'ade20k' of depth; known: nyu, kitti, hypersim, vkitti, scenes"),
-        (["segmentation", "--dataset", "ade20k"], "segmentation on ade20k needs the folder of the data set (--data)"),
+        (["segmentation", "--dataset", "ade20k"], "on ade20k needs the folder of the data set: --data segmentation=FOLDER"),
+        (
+            ["depth", "--dataset", "scenes"],
+            "`cooper scenes render --count 100 --split val --out data/scenes/val` makes one, then",
+        ),
         (["depth", "--dataset", "nyu", "--data", tmp_path / "gone"], "gone is no folder; --data must name that of"),
     ]:
         ran = run("eval", *arguments, "--out", tmp_path / "x")

@@ -182,7 +182,12 @@ def test_other_rules_read_the_kept_replies_again(run, tmp_path, mmvp, monkeypatc
 def test_what_cannot_be_read_again_is_one_sentence(run, tmp_path):
     (tmp_path / "run.json").write_text('{"benchmark": "depth on nyu"}')
     assert "has no replies to read again" in " ".join(run("eval", tmp_path, "--rescore").err.split())
-    assert "unknown benchmark" in run("eval", tmp_path / "none", "--rescore", "--out", tmp_path / "x").err
+    (tmp_path / "bare").mkdir()
+    for name, said in (("none", "none is no folder, and no benchmark has that name"), ("bare", "bare holds no run (run.json")):
+        ran = run("eval", tmp_path / name, "--rescore", "--out", tmp_path / "x")
+        assert ran.code == 1 and said in " ".join(ran.err.split()) and "sibench" not in ran.err
+    ran = run("eval", tmp_path, "mmvp", "--rescore")
+    assert ran.code == 1 and "is a folder, mmvp is none" in " ".join(ran.err.split())
 
 
 @pytest.mark.usefixtures("says")

@@ -8,6 +8,8 @@ import pytest
 from cooper.errors import CooperError
 from cooper.evaluation.figures.comparison import compare_runs
 from cooper.evaluation.figures.study import Model, study
+from cooper.evaluation.figures.summary import summarise
+from cooper.evaluation.report.report import html, markdown, report_json
 from cooper.files.rows import append_rows
 from tests.evaluation.test_figures import row
 
@@ -47,3 +49,18 @@ def test_one_id_for_two_questions_is_an_error(tmp_path):
         compare_runs(first, second)
     with pytest.raises(CooperError, match="a and b did not answer the same questions"):
         study([Model("a", (same,)), Model("b", (other,))])
+
+
+def test_rows_that_are_not_compared_are_counted(tmp_path):
+    first = stored(tmp_path / "a", row(0, 1.0), row(1, 1.0), row(2, 1.0), row(3, 0.0, unscored=True))
+    [found] = compare_runs(first, stored(tmp_path / "b", row(0, 1.0), row(9, 1.0)))
+    assert (found.first_alone, found.second_alone) == (3, 1)
+    [found] = compare_runs(first, stored(tmp_path / "c", row(0, 1.0), row(1, 1.0), row(2, 1.0), row(3, 0.0, unscored=True)))
+    assert (found.first_alone, found.second_alone) == (1, 1)
+
+
+def test_reports_say_how_many_rows_have_no_partner():
+    report = summarise([row(0, 1.0), row(1, 1.0), row(0, 1.0, "direct")], {})
+    told = "Not compared: 1 rows of text and 0 of direct"
+    assert told in markdown(report) and told in html(report) and report_json(report)["comparisons"][0]["first_alone"] == 1
+    assert "Not compared" not in markdown(summarise([row(0, 1.0), row(0, 1.0, "direct")], {}))

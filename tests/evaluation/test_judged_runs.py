@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_what_is_kept_says_who_judged_and_why_not(mm_vet, tmp_path, server):
     assert faults.startswith("1 rows without a reply, 5 with one that could not be read; the first: the judge's reply could")
     assert f"big-judge, prompts of version {PROMPT_VERSION}: 6 asked" in report.settings["judge"]
     with pytest.raises(CooperError, match="no question in common that is scored"):
-        compare_runs(str(tmp_path / "a"), str(tmp_path / "a"))
+        compare_runs(str(tmp_path / "a"), str(shutil.copytree(tmp_path / "a", tmp_path / "b")))
 
 
 def test_choices_that_a_judge_read_count_in_a_comparison(mmvp, tmp_path, server):  # noqa: F811

@@ -38,9 +38,15 @@ def row(id, **changes) -> AnswerRow:
     return replace(AnswerRow(id, **fields, **values, turns=1, seconds=0.1), **changes)
 
 
-def test_every_row_has_a_page(mmvp, tmp_path):  # noqa: F811
-    evaluate_published(Says("A"), settings(tmp_path, mmvp))
-    pages = links(tmp_path)
+@pytest.fixture
+def out(tmp_path):
+    """Where the run goes, beside its data."""
+    return tmp_path / "run"
+
+
+def test_every_row_has_a_page(mmvp, out):  # noqa: F811
+    evaluate_published(Says("A"), settings(out, mmvp))
+    pages = links(out)
     assert len(set(pages)) == 16 and all(page.is_file() for page in pages)
     assert {page.parent.parent.name for page in pages} == {"interleaved", "direct"}
     kept = [Trace.load(page.parent) for page in pages]
@@ -49,28 +55,28 @@ def test_every_row_has_a_page(mmvp, tmp_path):  # noqa: F811
     assert pages[0].read_text().count("data:image/png") == 3  # the picture, and beside it the map
 
 
-def test_a_resumed_run_has_all_pages(mmvp, tmp_path):  # noqa: F811
+def test_a_resumed_run_has_all_pages(mmvp, out):  # noqa: F811
     for stop in (1, 2, 1):
         with pytest.raises(KeyboardInterrupt):
-            evaluate_published(Says("A", stop_after=stop), settings(tmp_path, mmvp))
-    path = tmp_path / "rows.jsonl"
+            evaluate_published(Says("A", stop_after=stop), settings(out, mmvp))
+    path = out / "rows.jsonl"
     path.write_bytes(path.read_bytes()[:-10])  # its trace is there already, and is written again
-    evaluate_published(Says("A"), settings(tmp_path, mmvp))
-    assert len(links(tmp_path)) == 16 and all(page.is_file() for page in links(tmp_path))
+    evaluate_published(Says("A"), settings(out, mmvp))
+    assert len(links(out)) == 16 and all(page.is_file() for page in links(out))
 
 
-def test_a_shared_run_has_all_pages(mmvp, tmp_path, monkeypatch):  # noqa: F811
+def test_a_shared_run_has_all_pages(mmvp, out, monkeypatch):  # noqa: F811
     monkeypatch.setattr("cooper.evaluation.runs.processes.PAUSE", 0.01)
-    together(2, lambda share: evaluate_published(Says("A"), settings(tmp_path, mmvp, share=share)))
-    assert len(links(tmp_path)) == 16 and all(page.is_file() for page in links(tmp_path))
+    together(2, lambda share: evaluate_published(Says("A"), settings(out, mmvp, share=share)))
+    assert len(links(out)) == 16 and all(page.is_file() for page in links(out))
 
 
-def test_rows_without_a_trace_have_no_link(mmvp, tmp_path):  # noqa: F811
-    evaluate_published(Says("A"), settings(tmp_path, mmvp, traces=2, share=Share()))
-    assert len(links(tmp_path)) == 4
-    evaluate_published(Says("A"), settings(tmp_path / "none", mmvp, traces=0))
-    page = (tmp_path / "none" / "report.html").read_text()
-    assert links(tmp_path / "none") == [] and page.count('<tr class="wrong"') == 4
+def test_rows_without_a_trace_have_no_link(mmvp, out):  # noqa: F811
+    evaluate_published(Says("A"), settings(out, mmvp, traces=2, share=Share()))
+    assert len(links(out)) == 4
+    evaluate_published(Says("A"), settings(out.with_name("none"), mmvp, traces=0))
+    page = (out.with_name("none") / "report.html").read_text()
+    assert links(out.with_name("none")) == [] and page.count('<tr class="wrong"') == 4
 
 
 def test_wrong_rows_come_first_and_say_what_they_are(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cooper.errors import CooperError
+from cooper.files.plain import parse_plain
 from cooper.files.values import Above, AtLeast, AtMost, Seed, check_fields, checked, read_recipe
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options, read_inference
@@ -242,3 +243,14 @@ def test_inference_settings_are_named(tmp_path: Path, text: str, said: str):
         read_inference(tmp_path / "i.yaml")
     assert said in str(refused.value)
     assert str(tmp_path / "i.yaml") in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["{interleaved:1}", "mixture: {text: 1, interleaved:1}", "a:\n  b: {interleaved:1}"])
+def test_a_space_that_is_missing_after_a_colon_is_named(text):
+    with pytest.raises(CooperError, match=r"line \d+: the value of '.*interleaved:1' is missing: put a space after its colon"):
+        parse_plain(text, "recipe.yaml")
+
+
+def test_a_colon_in_a_key_may_be_meant():
+    assert parse_plain("{'a:1': }", "x") == {"a:1": None} and parse_plain("{a:1: 2, b: }", "x") == {"a:1": 2, "b": None}
+    assert parse_plain('{"a":1, "b":2}', "x") == {"a": 1, "b": 2} and parse_plain("{a:1: ~}", "x") == {"a:1": None}

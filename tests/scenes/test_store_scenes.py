@@ -10,7 +10,7 @@ from cooper.scenes import production
 from cooper.scenes.production import RenderSettings, render_scenes
 from cooper.scenes.room.render import SceneRecord, Staged
 from cooper.scenes.room.sampling import SceneKey
-from cooper.scenes.store import SceneSet, shard_path
+from cooper.scenes.store import SceneSet, shard_path, write_shard
 
 
 @pytest.fixture
@@ -62,6 +62,48 @@ def test_a_broken_run_goes_on_with_the_missing_shards_only(tmp_path: Path, quick
     assert quick == [3, 4, 5, 6]
     assert [shard_path(tmp_path, number).read_bytes() for number in range(3)] == before
     assert not list(tmp_path.glob("*.tmp")) and not list(tmp_path.glob(".*.tmp"))
+
+
+def test_an_interrupted_run_keeps_what_it_has_rendered(tmp_path: Path, quick: list[int], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(production, "PIECE", 2)
+    monkeypatch.setattr(production, "SHARD", 5)
+    render_scenes(_settings(tmp_path / "whole"))
+    record = production.render_record
+    write_shard(tmp_path / "at-once", [record(SceneKey("test", 0, index), 64, 16) for index in range(5)])
+    quick.clear()
+
+    def stop(key: SceneKey, size: int, spp: int) -> SceneRecord:
+        if key.index == 3:
+            raise KeyboardInterrupt
+        return record(key, size, spp)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(production, "render_record", stop)
+        render_scenes(_settings(tmp_path / "broken"))
+    assert quick == [0, 1, 2]
+    told: list[int] = []
+    assert render_scenes(_settings(tmp_path / "broken"), lambda done, count: told.append(done)) == 5
+    assert told == [2, 4, 5, 7] and quick == [0, 1, 2, 2, 3, 4, 5, 6]
+    files = {path.name: path.read_bytes() for path in (tmp_path / "broken").iterdir()}
+    assert files == {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
+    assert files["shard-00000.parquet"] == (tmp_path / "at-once").read_bytes()
+
+
+def test_a_set_that_grows_after_an_interruption_is_the_same(tmp_path: Path, quick: list[int], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(production, "PIECE", 2)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(production, "join_shard", stop)
+        render_scenes(_settings(tmp_path / "broken", count=1))
+    render_scenes(_settings(tmp_path / "broken", count=1))
+    assert quick == [0] and len(SceneSet(tmp_path / "broken")) == 1
+    for folder in ("broken", "whole"):
+        render_scenes(_settings(tmp_path / folder))
+    files = {path.name: path.read_bytes() for path in (tmp_path / "broken").iterdir()}
+    assert files == {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
 
 
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path, quick: list[int]):

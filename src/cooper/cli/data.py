@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from cooper.cli.interruptions import goes_on, told_when_interrupted
 from cooper.cli.once import OnceCommand
 from cooper.curation.counts import By
 from cooper.errors import CooperError
+from cooper.files.folders import run_folder
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 
@@ -41,9 +43,10 @@ def flags(
 
     if per_scene < 1:
         raise CooperError(f"per_scene must be at least 1, got {per_scene}")
+    run_folder(out)
     settings = FlagSettings(model, source, out, samples, margin, by, limit, batch, temperature, seed=seed)
     questions = source_of(source, seed, per_scene)
-    with held(out, "cooper data flags"):
+    with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data flags"):
         open_flags(settings)
         flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
     if by == "category":
@@ -75,9 +78,10 @@ def draw(
     from cooper.scenes.store import SceneSet
 
     modalities = tuple(part.strip() for part in maps.split(",") if part.strip())
+    run_folder(out)
     settings = DrawSettings(model, source, out, modalities, limit, batch, seed, Origin.of(model))
     SceneSet(source)  # what cannot be read shows before a folder is made
-    with held(out, "cooper data draw"):
+    with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data draw"):
         open_drawings(settings)
         draw_scenes(Cooper.from_pretrained(model), settings)
     typer.echo(str(out))

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cooper.cli.interruptions import goes_on, told_when_interrupted
 from cooper.errors import CooperError
+from cooper.files.folders import run_folder
+from cooper.files.plain import read_plain
 from cooper.trace.steps import MODES
 
 if TYPE_CHECKING:
@@ -72,11 +75,10 @@ def evaluate(
 ) -> None:
     """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality. Under torchrun, shared."""
     from cooper.evaluation.runs.origin import Origin
-    from cooper.evaluation.suites.jobs import EvaluationRequest, is_run, job_of, rescore_folder
-    from cooper.reasoning.options import read_inference
+    from cooper.evaluation.suites.jobs import EvaluationRequest, are_runs, job_of, rescore_folder
 
     asked = _judge(judge, judge_model, judge_key, out or RUNS)
-    if rescore and all(map(is_run, names)):
+    if rescore and are_runs(names):
         _rescored({name: partial(rescore_folder, Path(name), asked, skip_bad, as_json) for name in names}, as_json)
         return
     modes = tuple(part.strip() for part in mode.split(",") if part.strip())
@@ -88,7 +90,7 @@ def evaluate(
     _check_judge(names, asked)
     for name in names:
         job_of(name, Path(), places.get(name, ""), wanted, rescore)  # mistakes in any of them show before files are read
-    changed = None if inference is None else read_inference(inference)
+    changed = None if inference is None else _inference(inference)
     wanted = replace(wanted, origin=Origin.of(model, base, changed))
     folders = _folders(names, out, model, dataset)
     jobs = [job_of(name, folder, places.get(name, ""), wanted, rescore) for name, folder in folders.items()]
@@ -102,9 +104,11 @@ def _run(jobs: "Sequence[Job]", load: "Callable[[], Cooper]", as_json: bool) -> 
     """Read all data, take all folders, and only then load the model and run: what can go wrong shows at once."""
     from cooper.files.locks import held
 
+    for job in jobs:
+        run_folder(job.folder)
     read = [job.read() for job in jobs]
     reports = {}
-    with ExitStack() as stack:
+    with told_when_interrupted(lambda: goes_on(*(job.folder for job in jobs))), ExitStack() as stack:
         for job in jobs:
             stack.enter_context(held(job.folder, f"cooper eval {job.name}"))
         opened = [job.open(asked) for job, asked in zip(jobs, read, strict=True)]
@@ -168,6 +172,14 @@ def _folders(names: list[str], out: Path | None, model: str, dataset: str) -> di
     if Share.here().first:
         typer.echo(f"Results go to {', '.join(map(str, folders.values()))}", err=True)
     return folders
+
+
+def _inference(path: Path) -> "Inference":
+    """The settings in a file. What is wrong with the file itself is told before anything heavy is imported."""
+    read_plain(path)
+    from cooper.reasoning.options import read_inference
+
+    return read_inference(path)
 
 
 def folder_name(model: str) -> str:

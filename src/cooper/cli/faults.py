@@ -7,6 +7,7 @@ import sys
 import typer
 
 from cooper.errors import CooperError
+from cooper.files.folders import is_cut_short
 from cooper.files.text import visible
 
 LONGEST_SENTENCE = 2000  # characters
@@ -19,9 +20,21 @@ def sentence_of(fault: BaseException) -> str | None:
     if isinstance(fault, OSError) and fault.errno is not None:
         where = f"{fault.filename}: " if fault.filename else ""
         return f"{where}{fault.strerror or os.strerror(fault.errno)}"
+    if is_full_disk(fault):
+        return f"a file cannot be written, as the disk is full or may hold no larger one ({' '.join(str(fault).split())[:200]})"
     if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":
         return f"the memory does not suffice ({' '.join(str(fault).split())[:200] or 'no further word'})"
     return None
+
+
+def is_full_disk(fault: BaseException) -> bool:
+    """Whether the system took no more bytes, as it says itself, or as NumPy, safetensors and torch say in their own words."""
+    text, kind = str(fault), type(fault).__name__
+    if isinstance(fault, OSError):
+        return fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or is_cut_short(fault)
+    if kind == "SafetensorError":
+        return "I/O error" in text
+    return kind == "RuntimeError" and ("PytorchStreamWriter" in text or "unexpected pos" in text)
 
 
 def tell(fault: BaseException) -> bool:

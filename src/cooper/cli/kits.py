@@ -9,6 +9,7 @@ import typer
 
 from cooper.cli.evaluate import folder_name
 from cooper.errors import CooperError
+from cooper.files.folders import run_folder
 
 
 def vlmeval(
@@ -26,6 +27,8 @@ def vlmeval(
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, in the last line.")] = False,
 ) -> None:
     """Run VLMEvalKit on one data set with our model, and fail if any row failed inside the kit."""
+    if out is not None:
+        run_folder(out)
     try:
         from cooper.evaluation.kits.answering import KitModel
         from cooper.evaluation.kits.vlmevalkit import run_vlmeval

@@ -7,9 +7,12 @@ import typer
 
 from cooper.cli import asking, checkpoints, data, evaluate, example, kits, reading, scenes, studying, training
 from cooper.cli.faults import flush_or_tell, tell, write_what_the_console_can
+from cooper.cli.interruptions import Commands, StoppedError
 from cooper.cli.once import OnceCommand
+from cooper.files.text import visible
 
 app = typer.Typer(
+    cls=Commands,
     help="Answers spatial questions about pictures by drawing depth and segmentation maps while it reasons.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -55,8 +58,8 @@ def main() -> None:
         app()
     except SystemExit as stop:
         code = stop.code
-    except KeyboardInterrupt:
-        typer.echo("cooper: interrupted", err=True)
+    except (StoppedError, KeyboardInterrupt) as stop:
+        typer.echo(": ".join(filter(None, ("cooper: interrupted", visible(str(stop))))), err=True)
         code = 130
     except Exception as fault:
         if not tell(fault):

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cooper.errors import CooperError
 from cooper.perception.depth import PointCloud, write_ply
-from cooper.trace.page import write_page
+from cooper.trace.page import trace_page
 from cooper.trace.steps import MapStep, Step, TextStep
+from cooper.trace.store import save_record
 from cooper.trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -18,22 +18,27 @@ JsonObject = dict[str, object]
 
 
 def save_trace(trace: Trace, folder: Path) -> None:
-    """Write `folder` with `trace.json`, its pictures and arrays, and `page.html`. Raises CooperError naming the folder."""
-    trace.save(folder)
-    write_page(trace, folder / "page.html")
+    """Write `folder` with `trace.json`, its pictures and arrays, and `page.html`: all or nothing. Raises CooperError naming the
+    folder; an earlier trace there stays."""
+    save_record(trace, folder, beside=lambda draft: _write_page(trace, draft))
 
 
 def save_map(drawn: "DrawnMap", folder: Path, cloud: PointCloud | None) -> None:
     """As `save_trace`, with the map as `map.png`, its arrays as `map_NAME.npy`, and the points as `points.ply`."""
-    save_trace(drawn.trace, folder)
-    try:
-        drawn.picture.save(folder / "map.png")
+
+    def beside(draft: Path) -> None:
+        _write_page(drawn.trace, draft)
+        drawn.picture.save(draft / "map.png")
         for name, array in drawn.reading.arrays.items():
-            np.save(folder / f"map_{name}.npy", array, allow_pickle=False)
+            np.save(draft / f"map_{name}.npy", array, allow_pickle=False)
         if cloud is not None:
-            write_ply(folder / "points.ply", cloud)
-    except OSError as error:
-        raise CooperError(f"cannot save the map in {folder}: {error.strerror or error}") from None
+            write_ply(draft / "points.ply", cloud)
+
+    save_record(drawn.trace, folder, beside=beside)
+
+
+def _write_page(trace: Trace, folder: Path) -> None:
+    (folder / "page.html").write_text(trace_page(trace), encoding="utf-8")
 
 
 def trace_json(trace: Trace, folder: Path | None) -> JsonObject:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cooper.cli.interruptions import told_when_interrupted
+
 app = typer.Typer(help="Rendered rooms with exact truth.", no_args_is_help=True)
 
 
@@ -37,10 +39,14 @@ def render(
     from rich.console import Console
     from rich.progress import Progress
 
-    from cooper.scenes.production import RenderSettings, render_scenes
+    from cooper.scenes.production import RenderSettings, render_scenes, scenes_kept
 
     settings = RenderSettings(count, seed, split.value, out, size, spp, workers)
-    with Progress(console=Console(stderr=True)) as bar:
+
+    def told() -> str:
+        return f"{scenes_kept(settings)} of {count} scenes are kept in {out}; the same command goes on from there"
+
+    with told_when_interrupted(told), Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("scenes", total=count)
         rendered = render_scenes(settings, lambda done, wanted: bar.update(task, completed=done, total=wanted))
     typer.echo(f"{rendered} scenes rendered now, {count} in {out}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cooper.cli.faults import is_full_disk, sentence_of
+from cooper.errors import CooperError
 from cooper.files.plain import read_plain
 
 
@@ -46,5 +48,11 @@ def train(
     except Interrupted as stopped:
         typer.echo(str(stopped), err=True)
         raise typer.Exit(130) from None
+    except Exception as fault:
+        if not is_full_disk(fault):
+            raise
+        raise CooperError(
+            f"{sentence_of(fault)}: make room, and the same command goes on from the last whole checkpoint"
+        ) from None
     if Share.here().first:
         typer.echo(f"Model: {model}")

@@ -1,6 +1,7 @@
 """Folders for results: checked before hours of work go there, and replaced whole or not at all."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -42,6 +43,50 @@ def output_folder(path: str | Path) -> Path:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CooperError(f"{brief(path)} cannot be a folder for results: {reason}") from None
     return folder
+
+
+def own_folder(path: str | Path) -> Path:
+    """As `output_folder`, for results that need a folder of their own. CooperError: it is the working directory, the home
+    directory or a folder that holds one of them, or a git checkout."""
+    folder = output_folder(path)
+    for name, place in (("working", Path.cwd), ("home", Path.home)):
+        try:
+            is_above = place().resolve().is_relative_to(folder)
+        except (OSError, RuntimeError):  # it is gone, or nobody's
+            continue
+        if is_above:
+            raise CooperError(
+                f"{brief(path)} cannot be a folder for results: it is the {name} directory or holds it; name another"
+            )
+    if (folder / ".git").exists():
+        raise CooperError(f"{brief(path)} cannot be a folder for results: it is a git checkout; name a folder of its own")
+    return folder
+
+
+_OF_A_RUN = re.compile(
+    r"(run|dataset|study)\.json|recipe\.yaml|model|checkpoint-\d+|(rows|depth|segmentation)(-\d+)?\.jsonl|scenes|judge|kit"
+)
+
+
+def run_folder(path: str | Path) -> Path:
+    """As `own_folder`, for a run that begins there or goes on. CooperError: the folder holds other things, and no run."""
+    folder = own_folder(path)
+    names = sorted(place.name for place in folder.iterdir() if place.name[0] != ".") if folder.is_dir() else []
+    if names and not any(map(_OF_A_RUN.fullmatch, names)):
+        raise CooperError(
+            f"{brief(path)} cannot be a folder for results: it holds {names[0]!r} and no run of a command; name a new folder"
+        )
+    return folder
+
+
+def is_cut_short(error: OSError) -> bool:
+    """Whether NumPy could not write all of an array: the disk is full, which it says in words of its own."""
+    return re.search(r"\d+ requested and \d+ written|problem writing element \d+ to file", str(error)) is not None
+
+
+def why(error: OSError) -> str:
+    """What the system said, in a word or two."""
+    return error.strerror or ("the disk is full" if is_cut_short(error) else str(error))
 
 
 def draft_beside(target: Path) -> Path:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cooper.errors import CooperError
-from cooper.files.folders import output_folder
+from cooper.files.folders import output_folder, run_folder
 
 try:
     import fcntl
@@ -54,8 +54,11 @@ def held(folder: str | Path, what: str) -> Iterator[None]:
 
 
 def _made(folder: str | Path) -> Path:
-    """The folder by its real path, made where it is missing. CooperError: it cannot be made or written."""
+    """The folder by its real path, made where it is missing. CooperError: it cannot be made or written, or holds other things
+    than a run; what this process holds is not looked at again."""
     place = output_folder(folder)
+    if place / FILE not in _held:
+        run_folder(folder)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -95,6 +95,11 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(_CORE + _tag, _pattern, list(_first))
 
 
+def _is_left_out(node: Node) -> bool:
+    """Whether nothing is written where a value may stand."""
+    return isinstance(node, ScalarNode) and not node.value and not node.style
+
+
 class _Reader:
     """Plain values of nodes; faults are said with their line and key."""
 
@@ -122,6 +127,8 @@ class _Reader:
             inner = f"{key}.{name}" if key else name
             if name in found:
                 raise self._fault(name_node, "", f"of {inner!r} stands twice, first in line {lines[name]}")
+            if node.flow_style and ":" in name and _is_left_out(item) and not name_node.style:  # {a:1} is the key "a:1" alone
+                raise self._fault(name_node, "", f"of {inner!r} is missing: put a space after its colon")
             lines[name] = name_node.start_mark.line + 1
             found[name] = self.value(item, inner)
         return found

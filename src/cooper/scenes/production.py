@@ -1,10 +1,12 @@
-"""Renders a whole set: shards in parallel processes, finished shards kept, so that a broken run goes on."""
+"""Renders a whole set: pieces of shards in parallel processes, finished ones kept, so that a broken run goes on."""
 
 import multiprocessing
 import os
+import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +14,18 @@ from cooper.errors import CooperError
 from cooper.files.locks import held
 from cooper.scenes.room.render import render_record
 from cooper.scenes.room.sampling import SceneKey
-from cooper.scenes.store import SHARD, SetInfo, read_info, shard_is_whole, shard_path, write_info, write_shard
+from cooper.scenes.store import (
+    SHARD,
+    SetInfo,
+    join_shard,
+    read_info,
+    shard_is_whole,
+    shard_path,
+    write_info,
+    write_shard,
+)
 
+PIECE = 5  # scenes that are rendered and kept together until their shard is whole
 Progress = Callable[[int, int], None]  # scenes done, scenes wanted
 
 
@@ -56,47 +68,112 @@ class _Shard:
     def path(self) -> Path:
         return shard_path(self.settings.out, self.number)
 
+    @property
+    def is_whole(self) -> bool:
+        return shard_is_whole(self.path, len(self.scenes))
+
+    @property
+    def parts(self) -> Path:
+        """The folder of its pieces while they are rendered."""
+        return self.path.with_suffix(".parts")
+
+    @property
+    def pieces(self) -> "list[_Piece]":
+        starts = range(self.scenes.start, self.scenes.stop, PIECE)
+        return [_Piece(self, range(start, min(start + PIECE, self.scenes.stop))) for start in starts]
+
+    def join(self) -> None:
+        """Make its finished pieces the shard."""
+        join_shard(self.path, [piece.path for piece in self.pieces])
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    shard: _Shard
+    scenes: range
+
+    @property
+    def path(self) -> Path:
+        return self.shard.parts / f"{self.scenes.start:08d}.parquet"
+
+    @property
+    def is_whole(self) -> bool:
+        return shard_is_whole(self.path, len(self.scenes))
+
 
 def render_scenes(settings: RenderSettings, progress: Progress | None = None) -> int:
     """Render what is missing of a set and return how many scenes were rendered now.
 
-    `progress` is called with (done, count), once at the start and after each shard. CooperError when `out` holds a
+    `progress` is called with (done, count), once at the start and after each piece of a shard. CooperError when `out` holds a
     set of other settings. More scenes of the same settings may be added by a larger `count`.
     """
     with held(settings.out, "cooper scenes render"):
-        return _render_missing(settings, progress)
+        return _render_missing(settings, progress or (lambda done, count: None))
 
 
-def _render_missing(settings: RenderSettings, progress: Progress | None) -> int:
+def _render_missing(settings: RenderSettings, report: Progress) -> int:
     _prepare(settings)
-    report = progress or (lambda done, count: None)
-    shards = [_Shard(settings, number) for number in range(-(-settings.count // SHARD))]
-    missing = [shard for shard in shards if not shard_is_whole(shard.path, len(shard.scenes))]
-    todo = sum(len(shard.scenes) for shard in missing)
+    shards = _shards(settings)
+    missing = [shard for shard in shards if not shard.is_whole]
+    left = {shard.number: [piece for piece in shard.pieces if not piece.is_whole] for shard in missing}
+    todo = sum(len(piece.scenes) for pieces in left.values() for piece in pieces)
     done = settings.count - todo
     report(done, settings.count)
-    if settings.workers == 1 or len(missing) < 2:
-        for shard in missing:
-            done += _render_shard(shard)
+    for shard in missing:
+        if not left[shard.number]:  # a run was broken off before it joined them
+            shard.join()
+    with closing(_rendered([piece for pieces in left.values() for piece in pieces], settings.workers)) as rendered:
+        for piece in rendered:
+            left[piece.shard.number].remove(piece)
+            if not left[piece.shard.number]:
+                piece.shard.join()
+            done += len(piece.scenes)
             report(done, settings.count)
-        return todo
-    # fresh processes: the renderer's threads do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(settings.workers, len(missing)), context, _end_with_parent) as pool:
-        waiting: set[Future[int]] = {pool.submit(_render_shard, shard) for shard in missing}
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                done += sum(future.result() for future in finished)
-                report(done, settings.count)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for shard in shards:  # what a run left that was broken off after it had joined them
+        shutil.rmtree(shard.parts, ignore_errors=True)
     return todo
 
 
+def scenes_kept(settings: RenderSettings) -> int:
+    """How many scenes of a set lie in `out`, in whole shards and in pieces."""
+    shards = _shards(settings)
+    missing = [shard for shard in shards if not shard.is_whole]
+    return settings.count - sum(len(piece.scenes) for shard in missing for piece in shard.pieces if not piece.is_whole)
+
+
+def _shards(settings: RenderSettings) -> list[_Shard]:
+    return [_Shard(settings, number) for number in range(-(-settings.count // SHARD))]
+
+
+def _rendered(pieces: Sequence[_Piece], workers: int) -> Generator[_Piece, None, None]:
+    """Render each piece; they come as they are finished."""
+    if workers == 1 or len(pieces) < 2:
+        yield from map(_render_piece, pieces)
+        return
+    # fresh processes: the renderer's threads do not survive a fork
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(pieces)), context, _end_with_parent)
+    left, waiting = list(reversed(pieces)), set[Future[_Piece]]()
+    try:
+        while left or waiting:
+            while left and len(waiting) < workers:  # one each, as those that are handed over cannot be taken back
+                waiting.add(pool.submit(_render_piece, left.pop()))
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # waits for the pieces at hand, which are kept
+
+
 def _end_with_parent() -> None:
-    """A worker must not go on when the command that started it is gone. Shards are written whole, so none is spoilt."""
+    """A worker must not go on when the command that started it is gone. Pieces are written whole, so none is spoilt.
+
+    Ctrl-C reaches the group of the command, and the renderer would break off a picture and give it back unfinished. In a group
+    of their own the workers finish the piece at hand.
+    """
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -122,8 +199,9 @@ def _prepare(settings: RenderSettings) -> None:
     write_info(settings.out, settings.info)
 
 
-def _render_shard(shard: _Shard) -> int:
-    settings = shard.settings
-    keys = [SceneKey(settings.split, settings.seed, index) for index in shard.scenes]
-    write_shard(shard.path, [render_record(key, settings.size, settings.spp) for key in keys])
-    return len(keys)
+def _render_piece(piece: _Piece) -> _Piece:
+    settings = piece.shard.settings
+    keys = [SceneKey(settings.split, settings.seed, index) for index in piece.scenes]
+    piece.path.parent.mkdir(exist_ok=True)
+    write_shard(piece.path, [render_record(key, settings.size, settings.spp) for key in keys])
+    return piece

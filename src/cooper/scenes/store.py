@@ -56,7 +56,16 @@ def write_shard(path: Path, records: Sequence[SceneRecord]) -> None:
     rows = [_encode(record) for record in records]
     columns = {name: [row[name] for row in rows] for name in COLUMNS}
     kinds = [(name, pyarrow.string() if name == "scene" else pyarrow.binary()) for name in COLUMNS]
-    table = pyarrow.table(columns, schema=pyarrow.schema(kinds))
+    _write_table(path, pyarrow.table(columns, schema=pyarrow.schema(kinds)), parquet)
+
+
+def join_shard(path: Path, pieces: Sequence[Path]) -> None:
+    """Write the shard that holds the scenes of `pieces` one after another: the same bytes as if it had been written at once."""
+    pyarrow, parquet = _arrow()
+    _write_table(path, pyarrow.concat_tables(_read_shard(piece) for piece in pieces).combine_chunks(), parquet)
+
+
+def _write_table(path: Path, table: Any, parquet: ModuleType) -> None:
     buffer = io.BytesIO()
     parquet.write_table(table, buffer, compression="none", use_dictionary=False)
     write_whole(path, buffer.getvalue())

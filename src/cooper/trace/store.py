@@ -16,7 +16,7 @@ import re
 import shutil
 import tokenize
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.files.folders import draft_beside, output_folder, put_in_place, whole_folder
+from cooper.files.folders import draft_beside, own_folder, put_in_place, whole_folder, why
 from cooper.files.pictures import stored_picture
 from cooper.perception.modality import Reading
 from cooper.trace.fields import Fields, read_fields
@@ -50,10 +50,11 @@ _BROKEN_ARRAY = (  # what NumPy raises for files that are no arrays
 _Record = TypeVar("_Record", bound=Record)
 
 
-def save_record(record: Record, folder: str | Path, arrays: bool = True) -> None:
+def save_record(record: Record, folder: str | Path, arrays: bool = True, beside: Callable[[Path], None] | None = None) -> None:
     """Write a record as `folder`, which must be new, empty, or an earlier trace (which it replaces).
 
-    Without `arrays` maps are kept as pictures only.
+    Without `arrays` maps are kept as pictures only. `beside` writes further files into the folder that it is given, before
+    that takes its place.
 
     Raises CooperError naming the folder when it holds anything else, or when the disk is full or read-only; nothing is
     left half-written then.
@@ -63,9 +64,11 @@ def save_record(record: Record, folder: str | Path, arrays: bool = True) -> None
     try:
         draft = draft_beside(target)
         _write(record, draft, arrays)
+        if beside is not None:
+            beside(draft)
         put_in_place(draft, target)
     except OSError as error:
-        raise CooperError(f"cannot save the trace in {target}: {error.strerror or error}") from None
+        raise CooperError(f"cannot save the trace in {target}: {why(error)}") from None
     finally:
         if draft is not None:
             shutil.rmtree(draft, ignore_errors=True)
@@ -94,11 +97,7 @@ def load_record(folder: str | Path, kind: type[_Record]) -> _Record:
 
 def trace_folder(folder: str | Path) -> Path:
     """A place where a trace can be saved: new, empty, or an earlier trace. CooperError names what keeps it from being one."""
-    target = output_folder(folder)
-    if Path.cwd().is_relative_to(target):
-        raise CooperError(
-            f"cannot save the trace in {target}: it is the working directory or holds it; name a folder of its own"
-        )
+    target = own_folder(folder)
     if target.is_dir():
         for path in target.iterdir():
             if not (_PARTS.fullmatch(path.name) or _BESIDE.fullmatch(path.name)):

@@ -14,18 +14,25 @@ from cooper.evaluation.runs.answering import AnswerRow, read_answers
 from cooper.evaluation.runs.folder import check_rules
 from cooper.trace.steps import Mode
 
+ROWS = "rows.jsonl"
+
 
 def compare_runs(first: str, second: str) -> list[Comparison]:
     """`first` minus `second`, each a run's folder or FOLDER:MODE: those modes, or every mode that both runs have.
 
-    CooperError: no run there, no such mode, no row in common, or one id for two questions.
+    CooperError: no run there, no such mode, no row in common, one id for two questions, or the same rows twice.
     """
     one, other = rows_by_mode(first), rows_by_mode(second)
     single = (":" in first and len(one) == 1) or (":" in second and len(other) == 1)
     pairs = [(a, b) for a in one for b in other if single or a == b]
     if not pairs:
         raise CooperError(f"{first} and {second} have no mode in common; name one of each as FOLDER:MODE")
-    names = _names(_place_of(first).folder, _place_of(second).folder)
+    folders = _place_of(first).folder, _place_of(second).folder
+    if folders[0].resolve() == folders[1].resolve():
+        pairs = [(a, b) for a, b in pairs if a != b]
+        if not pairs:
+            raise CooperError(f"{first} and {second} are the same rows; name two runs, or two modes of one as FOLDER:MODE")
+    names = _names(*folders)
     for a, b in pairs:
         check_truths(first, one[a], second, other[b])
     found = [compare(_named(one[a], f"{names[0]}:{a}"), _named(other[b], f"{names[1]}:{b}")) for a, b in pairs]
@@ -38,17 +45,15 @@ def rows_by_mode(place: str) -> dict[str, list[AnswerRow]]:
     """The rows of a run, given as its folder or FOLDER:MODE, by mode, as its report counts them. CooperError: no run, or no
     such mode."""
     folder, mode = astuple(_place_of(place))
-    path = folder / "rows.jsonl"
+    path = folder / ROWS
     check_rules(folder)
     rows = laid_over(read_answers(path), read_judged(path.parent))
     if not rows:
         raise CooperError(f"{path} holds no answers of a run")
-    modes = [mode] if mode else list(dict.fromkeys(row.mode for row in rows))
-    parts = {name: [row for row in rows if row.mode == name] for name in modes}
-    for name, part in parts.items():
-        if not part:
-            raise CooperError(f"{path} has no answers in the mode {name!r}")
-    return parts
+    there = list(dict.fromkeys(row.mode for row in rows))
+    if mode and mode not in there:
+        raise CooperError(f"{path} has no answers in the mode {mode!r}; it has: {', '.join(there)}")
+    return {name: [row for row in rows if row.mode == name] for name in ([mode] if mode else there)}
 
 
 def check_truths(first: str, rows: Sequence[AnswerRow], second: str, others: Sequence[AnswerRow]) -> None:
@@ -72,7 +77,8 @@ class _Place:
 
 def _place_of(place: str) -> _Place:
     folder, _, mode = place.rpartition(":")
-    return _Place(Path(folder), mode) if mode in get_args(Mode) and folder else _Place(Path(place), "")
+    is_mode = mode in get_args(Mode) or ((Path(folder) / ROWS).is_file() and not Path(place).exists())
+    return _Place(Path(folder), mode) if folder and is_mode else _Place(Path(place), "")
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:

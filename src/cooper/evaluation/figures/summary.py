@@ -66,15 +66,28 @@ class ModeFigures:
 @dataclass(frozen=True)
 class Comparison:
     """Accuracy of `first` minus `second` over the same rows: all of them, means over categories as in `MEANS`, and each
-    category. `value` and `values`: the same of what rows earned, over all and by category."""
+    category. `value` and `values`: the same of what rows earned, over all and by category. `first_alone` and `second_alone`:
+    rows that are not compared, because the other has no such row or one of the two is not scored."""
 
     first: str
     second: str
+    first_alone: int
+    second_alone: int
     all_rows: Difference
     means: Mapping[str, Difference]
     categories: Mapping[str, Difference]
     value: Estimate
     values: Mapping[str, Estimate]
+
+    @property
+    def note(self) -> str:
+        """How many rows are not compared, "" if all are."""
+        if not self.first_alone and not self.second_alone:
+            return ""
+        return (
+            f"Not compared: {self.first_alone} rows of {self.first} and {self.second_alone} of {self.second}, which have no "
+            "scored row of the same question in the other."
+        )
 
 
 @dataclass(frozen=True)
@@ -190,6 +203,8 @@ def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow]) -> Comparis
     return Comparison(
         first=first[0].mode,
         second=second[0].mode,
+        first_alone=len(first) - len(pairs),
+        second_alone=len(second) - len(pairs),
         all_rows=_difference(pairs),
         means={name: _difference(kept, [row.category for row, _ in kept]) for name, kept in grouped.items()},
         categories={name: _difference(part) for name, part in parts.items()},

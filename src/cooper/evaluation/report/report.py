@@ -46,18 +46,20 @@ USAGE_HEAD = ("no map", "maps per row", "right with a map", "right without")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a head. For the page, `about` says what the figures are, `meanings` what rows are by their names."""
+    """Rows of cells under a head. For the page, `about` says what the figures are, `meanings` what rows are by their names.
+    `note` stands below the rows, "" for none."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     about: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def markdown(self) -> str:
         lines = [self.head, ["---"] + ["---:"] * (len(self.head) - 1), *self.rows]
         body = "\n".join("| " + " | ".join(map(markdown_text, line)) + " |" for line in lines)
-        return f"## {markdown_text(self.title)}\n\n{body}\n"
+        return f"## {markdown_text(self.title)}\n\n{body}\n" + (f"\n{markdown_text(self.note)}\n" if self.note else "")
 
 
 @dataclass(frozen=True)
@@ -226,9 +228,8 @@ def comparison_table(comparison: Comparison) -> Table:
     for name, right, earned in pairs:
         if abs(earned.mean - right.estimate.mean) > 1e-9:
             rows.append([f"{name}, earned", *points(earned), str(earned.rows), "-", "-", "-"])
-    return Table(
-        f"{comparison.first} minus {comparison.second}, paired", ["category", *DIFFERENCE_HEAD], rows, meanings.COMPARISON
-    )
+    title, note = f"{comparison.first} minus {comparison.second}, paired", comparison.note
+    return Table(title, ["category", *DIFFERENCE_HEAD], rows, meanings.COMPARISON, note=note)
 
 
 def _difference(difference: Difference) -> list[str]:

@@ -5,10 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cooper.files.hub import resolve
-from cooper.reasoning.options import Inference
+
+if TYPE_CHECKING:  # it loads torch, and a command that only checks what it is asked for needs none
+    from cooper.reasoning.options import Inference
 
 PIECES, PIECE = 64, 4096  # bytes of a file that are looked at: weights move everywhere, so samples tell two trainings apart
 
@@ -23,7 +25,7 @@ class Origin:
     inference: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, model: str, base: str | Path | None = None, inference: Inference | None = None) -> "Origin":
+    def of(cls, model: str, base: str | Path | None = None, inference: "Inference | None" = None) -> "Origin":
         """Of a model as `Cooper.from_pretrained` finds it. CooperError: there is none."""
         directories = [resolve(name) for name in (model, base) if name]
         settings = None if inference is None else json.loads(json.dumps(asdict(inference)))

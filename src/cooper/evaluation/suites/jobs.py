@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.catalogue import benchmark_of
+from cooper.evaluation.benchmarks.catalogue import BENCHMARKS, benchmark_of
 from cooper.evaluation.figures.summary import Report
 from cooper.evaluation.judge.endpoint import JudgeSettings
 from cooper.evaluation.runs.answering import Reasoner
@@ -83,7 +83,7 @@ def job_of(name: str, folder: Path, place: str, wanted: EvaluationRequest, resco
         kind, evaluate = MAPS[name]
         found = kind(dataset=wanted.dataset, data=Path(place), limit=wanted.limit, **shared)
         if not place:
-            raise CooperError(f"{name} on {wanted.dataset} needs the folder of the data set (--data)")
+            raise CooperError(_without_data(name, wanted.dataset))
         return Job(name, folder, found, found.read, found.open, lambda model, asked: evaluate(model, found, asked))
     shared |= {"modes": wanted.modes, "traces": wanted.traces}
     if name == SCENES:
@@ -104,6 +104,14 @@ def job_of(name: str, folder: Path, place: str, wanted: EvaluationRequest, resco
     return Job(name, folder, settings, read, opened, lambda model, asked: published.evaluate_published(model, settings, asked))
 
 
+def _without_data(name: str, dataset: str) -> str:
+    """What to do where the data of a kind of map are not named."""
+    if dataset != SCENES:
+        return f"{name} on {dataset} needs the folder of the data set: --data {name}=FOLDER"
+    made = "cooper scenes render --count 100 --split val --out data/scenes/val"
+    return f"{name} on scenes needs a rendered set: `{made}` makes one, then --data {name}=data/scenes/val"
+
+
 def _scenes(settings: scenes.ScenesSettings) -> scenes.AskedScenes | None:
     """A set that is there is read; one that must be rendered first waits until the folder is taken."""
     return None if settings.data is None else scenes.read_scenes(settings)
@@ -117,9 +125,22 @@ def _evaluate_scenes(settings: scenes.ScenesSettings, model: Reasoner, asked: sc
     return scenes.evaluate_scenes(model, settings, asked)
 
 
-def is_run(name: str) -> bool:
-    """Whether a name given to `--rescore` is a folder that holds a run."""
-    return (Path(name) / FILE).is_file()
+def are_runs(names: Sequence[str]) -> bool:
+    """Whether the names given to `--rescore` are folders of runs, and not benchmarks. CooperError: one is neither, or some of
+    them are the one and some the other."""
+    others = [name for name in names if not (Path(name) / FILE).is_file()]
+    if not others:
+        return True
+    strange = [name for name in names if name not in (*BENCHMARKS, *MAPS, SCENES)]
+    for name in strange:
+        if name in others:
+            what = f"holds no run ({FILE} is missing)" if Path(name).is_dir() else "is no folder"
+            raise CooperError(f"--rescore: {name} {what}, and no benchmark has that name")
+    if strange:
+        raise CooperError(
+            f"--rescore takes folders of runs or names of benchmarks: {strange[0]} is a folder, {others[0]} is none"
+        )
+    return False
 
 
 def rescore_folder(folder: Path, judge: JudgeSettings | None, skip_bad: bool, quiet: bool) -> Report:

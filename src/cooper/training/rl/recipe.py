@@ -7,7 +7,22 @@ from typing import Annotated, Any, Literal
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import JudgeSettings
-from cooper.files.values import Above, AtLeast, AtMost, Below, Count, Positive, Rate, Seed, Size, Weight, check_fields, checked
+from cooper.files.rows import read_object
+from cooper.files.values import (
+    Above,
+    AtLeast,
+    AtMost,
+    Below,
+    Count,
+    Positive,
+    Rate,
+    Seed,
+    Size,
+    Weight,
+    check_fields,
+    checked,
+    shown,
+)
 from cooper.reasoning.options import Turns
 from cooper.training.recipe import Batch, RecordSettings
 
@@ -147,6 +162,7 @@ class GrpoRecipe:
                 checked(RANGES[name], value, f"trl.{name}")
             if name in OWNED:
                 raise CooperError(f"trl.{name} follows from {OWNED[name]}; set that instead")
+        _check_sharding(self.trl.get("fsdp_config"))
         if float(self.trl.get("beta", 0)) > 0 and self.lora is None:
             raise CooperError("trl.beta is above 0, which needs lora: TRL then takes the weights below it as the reference")
         for name, steps in (("steps", self.steps), ("record.save_every", self.record.save_every)):
@@ -170,3 +186,14 @@ class GrpoRecipe:
                 f"{self.rows} rows a pass"
             )
         return rollouts // (self.rows * world)
+
+
+def _check_sharding(config: Any) -> None:
+    """CooperError: `trl.fsdp_config` is neither a group nor a file that holds one; TRL itself reads it only with `fsdp`."""
+    if isinstance(config, str):
+        try:
+            read_object(Path(config))
+        except CooperError as error:
+            raise CooperError(f"trl.fsdp_config: {error}") from None
+    elif config is not None and not isinstance(config, Mapping):
+        raise CooperError(f"trl.fsdp_config is {shown(config)}; it must be a group of keys, or a JSON file that holds one")

@@ -1,0 +1,37 @@
+"""Ctrl-C: what a command says when it is interrupted, and whether the same command goes on from there."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperGroup
+
+
+class StoppedError(Exception):
+    """The user stopped the command; the text says what is kept, and is empty where nothing is."""
+
+
+class Commands(TyperGroup):
+    """As any group, but an interruption reaches `main`, which says so; typer by itself ends without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise StoppedError from None
+
+
+@contextmanager
+def told_when_interrupted(kept: Callable[[], str]) -> Iterator[None]:
+    """On Ctrl-C in the block, end the command with what `kept` says."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise StoppedError(kept()) from None
+
+
+def goes_on(*folders: Path) -> str:
+    """What to say where rows are kept as they come: which folders hold some, and that the same command goes on with them."""
+    there = [str(folder) for folder in folders if folder.is_dir() and any(folder.iterdir())]
+    return f"what is done is kept in {', '.join(there)}; the same command goes on from there" if there else ""
