@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cooper.data.scenes.store import SceneSet, write_whole
+from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
-from cooper.files.rows import read_object
+from cooper.files.rows import read_object, write_whole
 from cooper.trace.steps import MapStep
 
 SETTINGS = "run.json"  # which scenes were drawn, by which model

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from cooper.data.scenes.catalogue import CLASS_NAMES, SPLITS
 from cooper.data.scenes.render import SceneRecord
 from cooper.data.scenes.scene import Scene, scene_from_json
 from cooper.errors import CooperError
-from cooper.files.rows import read_object
+from cooper.files.rows import read_object, write_whole
 from cooper.files.values import build
 
 FORMAT = 2
@@ -57,20 +56,9 @@ def write_shard(path: Path, records: Sequence[SceneRecord]) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or none of it."""
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        waiting.write_bytes(content)
-        os.replace(waiting, path)
-    except OSError as error:
-        waiting.unlink(missing_ok=True)
-        raise CooperError(f"{path}: could not be written ({error.strerror})") from error
-
-
 def write_info(folder: Path, info: SetInfo) -> None:
     text = json.dumps(asdict(info), indent=2, sort_keys=True) + "\n"
-    write_whole(folder / "dataset.json", text.encode())
+    write_whole(folder / "dataset.json", text)
 
 
 def read_info(folder: Path) -> SetInfo:
