@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.files.arguments import seed_of, shown, whole, words
+from cooper.files.arguments import brief, seed_of, short, shown, whole, words
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
 from cooper.model.checkpoint import is_published_layout
@@ -18,8 +18,8 @@ from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.devices import Device
 from cooper.model.published import Places
-from cooper.perception.depth import PointCloud, intrinsics_of, point_cloud
 from cooper.perception.modality import Modality, Reading, build_modalities
+from cooper.reasoning.drawn_map import DrawnMap
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
 from cooper.reasoning.familiarity import notes_on
@@ -38,36 +38,19 @@ Known = Reading | np.ndarray | torch.Tensor  # a map that comes with a question
 MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
 
 
-@dataclass(frozen=True, eq=False)
-class DrawnMap:
-    """A map of a picture: what it means (`reading`), how it looks (`picture`), and the picture it was drawn of.
-
-    `reading.arrays["depth"]` is float32 [H, W] with `reading.units["depth"]` "m" or "relative"; segmentation has int32 arrays
-    "labels" and "instances" [H, W], and `reading.names` says what a label means. H and W are those of `source`: the picture
-    as it was given, or the smaller one that the model drew on, if the map was asked for with `native`. `trace` records how it
-    was drawn and keeps the map as drawn. `aspect` is the given picture's width over its height.
-    """
-
-    reading: Reading
-    picture: Image.Image
-    source: Image.Image
-    trace: Trace
-    aspect: float | None = None
-
-    def point_cloud(self, field_of_view: float = 60.0) -> PointCloud:
-        """The coloured points of a depth map for a horizontal field of view in degrees. Units are those of the depth."""
-        if "depth" not in self.reading.arrays:
-            raise CooperError("a point cloud needs a depth map, and this map is none")
-        camera = intrinsics_of(field_of_view, *self.source.size, self.aspect)
-        return point_cloud(self.reading.arrays["depth"], np.asarray(self.source), camera)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cooper:
     """A loaded model with everything it needs to answer. Make one with `Cooper.from_pretrained`."""
 
     engine: Engine
     defaults: Options
+
+    def __repr__(self) -> str:
+        model, maps = self.engine.parts.model, ", ".join(self.modalities) or "no maps"
+        size = sum(weight.numel() for weight in model.parameters())
+        return short(
+            f"<Cooper {brief(self.engine.name)}: {size / 1e6:,.1f} million parameters on {model.device}, draws {maps}>"
+        )
 
     @classmethod
     def from_pretrained(
