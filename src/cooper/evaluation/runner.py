@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from PIL import Image
 
@@ -16,11 +16,11 @@ from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, NumberR
 from cooper.evaluation.rows import gather_rows, read_part_lines
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
-from cooper.trace.trace import MapStep, Mode, Question, Trace
+from cooper.trace.trace import AnswerMode, MapStep, Mode, Question, Trace
 
 GROUPS = ("spatial", "distance_size", "general")
 KEY = ("mode", "id")  # what makes a row of answers one row
-ANSWER_MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
+ANSWER_MODES: tuple[AnswerMode, ...] = get_args(AnswerMode)
 Scoring = NumberRule | Literal["judge"]
 
 
@@ -32,7 +32,7 @@ class Reasoner(Protocol):
         """The maps it can draw, by name."""
         ...
 
-    def options(self, mode: Mode) -> Any:
+    def options(self, mode: AnswerMode) -> Any:
         """How it answers in a mode; handed back to `batch` as it is."""
         ...
 
@@ -102,7 +102,7 @@ class Plan:
     `share`: this process's part of the work, by default what its launcher says.
     """
 
-    modes: tuple[Mode, ...]
+    modes: tuple[AnswerMode, ...]
     seed: int
     batch: int
     out: Path
@@ -116,9 +116,9 @@ class Plan:
         return self.quiet or not self.share.first
 
 
-def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
+def check_modes(modes: Sequence[str]) -> tuple[AnswerMode, ...]:
     """The modes as written, each once. CooperError names an unknown one."""
-    known: dict[str, Mode] = {mode: mode for mode in ANSWER_MODES}
+    known: dict[str, AnswerMode] = {mode: mode for mode in ANSWER_MODES}
     for mode in modes:
         if mode not in known:
             raise CooperError(f"unknown mode {mode!r}; known: {', '.join(ANSWER_MODES)}")
@@ -152,7 +152,7 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
     path = plan.out / "rows.jsonl"
     done, mine = read_part_lines(path, *KEY).keys(), plan.share.of(items)
     kept = {item.id for item in items[: plan.traces]}
-    left: dict[Mode, list[Item]] = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
+    left: dict[AnswerMode, list[Item]] = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
     total = len(mine) * len(plan.modes)
     with progress(total, plan.share.told("questions"), plan.silent) as advance:
         advance(total - sum(map(len, left.values())))

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -32,10 +33,10 @@ from cooper.sequence.processor import Processor
 from cooper.trace.asked import question_of
 from cooper.trace.options import options_in
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
-from cooper.trace.trace import MapStep, Mode, Question, Trace
+from cooper.trace.trace import AnswerMode, MapStep, Question, Trace
 
 Known = Reading | np.ndarray | torch.Tensor  # a map that comes with a question
-MODES: tuple[Mode, ...] = ("interleaved", "perception", "text", "direct")
+MODES: tuple[AnswerMode, ...] = get_args(AnswerMode)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,7 +103,7 @@ class Cooper:
 
     def options(
         self,
-        mode: Mode = "interleaved",
+        mode: AnswerMode = "interleaved",
         sampling: Sampling | None = None,
         drawing: DrawingDefaults | None = None,
         max_turns: int | None = None,
@@ -126,7 +127,7 @@ class Cooper:
         self,
         image: Picture | Sequence[Picture] | Question,
         question: str | None = None,
-        mode: Mode = "interleaved",
+        mode: AnswerMode = "interleaved",
         seed: int = 0,
         subject: int = -1,
         known: Mapping[str, Known] | None = None,
@@ -148,7 +149,7 @@ class Cooper:
         self,
         image: Picture | Sequence[Picture] | Question,
         question: str | None = None,
-        mode: Mode = "interleaved",
+        mode: AnswerMode = "interleaved",
         seed: int = 0,
         subject: int = -1,
         known: Mapping[str, Known] | None = None,

@@ -15,7 +15,8 @@ from cooper.files.arguments import short, shown
 from cooper.files.equality import same_arrays, same_pictures
 from cooper.perception.modality import Reading
 
-Mode = Literal["interleaved", "perception", "text", "direct", "map"]
+AnswerMode = Literal["interleaved", "perception", "text", "direct"]  # how a question can be answered
+Mode = Literal[AnswerMode, "map"]  # what a trace may be: answers, or one map without a question
 Author = Literal["model", "prompt"]
 
 

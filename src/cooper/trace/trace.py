@@ -7,10 +7,10 @@ from pathlib import Path
 from cooper.files.arguments import brief, short, shown
 from cooper.files.equality import same_settings
 from cooper.trace.grammar import ANSWER, answer_in, is_well_formed, unbox
-from cooper.trace.steps import Author, MapStep, Mode, Question, Record, Step, TextStep
+from cooper.trace.steps import AnswerMode, Author, MapStep, Mode, Question, Record, Step, TextStep
 from cooper.trace.store import load_record, save_record
 
-__all__ = ["Author", "MapStep", "Mode", "Question", "Step", "TextStep", "Trace"]
+__all__ = ["AnswerMode", "Author", "MapStep", "Mode", "Question", "Step", "TextStep", "Trace"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -13,7 +13,7 @@ from cooper.evaluation.replies.answers import score
 from cooper.files.pictures import grey_picture
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.text import Sampling
-from cooper.trace.trace import Mode, Question
+from cooper.trace.trace import AnswerMode, Question
 from cooper.training.checkpoints import Bundle
 from cooper.training.pictures import ScenePictures
 
@@ -25,7 +25,7 @@ class AnswerExam:
     """The same questions each time. With `grey`, the model is shown a grey picture."""
 
     pictures: ScenePictures
-    modes: tuple[Mode, ...]
+    modes: tuple[AnswerMode, ...]
     count: int
     grey: bool = False
 

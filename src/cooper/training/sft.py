@@ -7,7 +7,7 @@ from the truth; a share of them is also a flow target, so that drawing inside a 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import numpy as np
 from torch import Tensor
@@ -28,7 +28,7 @@ from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import Segment
 from cooper.trace.prompts import MODES
-from cooper.trace.trace import MapStep, Mode, Question, Trace
+from cooper.trace.trace import AnswerMode, MapStep, Question, Trace
 from cooper.training.latents import PictureKey
 from cooper.training.packed import Draws, LossWeights, MapRows
 from cooper.training.recipe import Optimiser, Record, check_map_names, check_mixture
@@ -95,7 +95,7 @@ class SftRecipe:
         return tuple(name for name in MODES if self.mixture.get(name, 0) > 0)
 
     @property
-    def exam_modes(self) -> tuple[Mode, ...]:
+    def exam_modes(self) -> tuple[AnswerMode, ...]:
         """The same, as the engine names them."""
         return tuple(_mode(name) for name in self.modes)
 
@@ -116,7 +116,7 @@ class TraceRows:
     drawings: Drawings | None = None
     own: float = 0.0
 
-    def row(self, number: int, scene: int, mode: Mode, count: int) -> Row:
+    def row(self, number: int, scene: int, mode: AnswerMode, count: int) -> Row:
         """Row `number` of the run: `count` questions about one scene in one mode."""
         record = self.maps.pictures.record(scene)
         seed = int(rng_of(self.maps.noise.seed, number, 5).integers(2**31))
@@ -258,6 +258,6 @@ class TraceBatches:
         return self.rows.row(number, scene, _mode(kind), self.recipe.questions[kind])
 
 
-def _mode(name: str) -> Mode:
-    modes: dict[str, Mode] = {"interleaved": "interleaved", "perception": "perception", "text": "text", "direct": "direct"}
+def _mode(name: str) -> AnswerMode:
+    modes: dict[str, AnswerMode] = {mode: mode for mode in get_args(AnswerMode)}
     return modes[name]
