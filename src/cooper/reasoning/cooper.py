@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from cooper.files.pictures import Picture, opened
 from cooper.model.checkpoint import is_published_layout
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
-from cooper.model.devices import Device
+from cooper.model.devices import Device, renamed
 from cooper.model.published import Places
 from cooper.perception.modality import Modality, Reading, build_modalities
 from cooper.reasoning.drawn_map import DrawnMap
@@ -61,15 +61,20 @@ class Cooper:
         dtype: torch.dtype | str | None = None,
         device_map: Device | dict[str, Device] | None = None,
         prompts: Prompts | str | Path | None = None,
+        **synonyms: Any,
     ) -> "Cooper":
         """Load "nano" (bundled), a directory or a hub id, in our layout or the published one.
 
         `base` names the directory that holds configuration and tokenizer of bare published weights. `dtype` None means
-        float32 on a CPU, else the stored type. `prompts` replaces the checkpoint's own. Raises CooperError.
+        float32 on a CPU, else the stored type. `prompts` replaces the checkpoint's own. `device` and `torch_dtype` are other
+        names of `device_map` and `dtype`. Raises CooperError, also for an argument that there is not.
         """
+        given = {"name_or_path": name_or_path, "base": base, "dtype": dtype, "device_map": device_map, "prompts": prompts}
+        named = renamed(given, synonyms)
+        dtype, device_map = named["dtype"], named["device_map"]
         directory = resolve(name_or_path)
         base_directory = resolve(base) if base is not None else None
-        on_cpu = device_map is None or device_map == "cpu"
+        on_cpu = device_map is None or str(device_map) == "cpu"
         model = CooperModel.from_pretrained(
             directory,
             base=base_directory,
@@ -246,7 +251,8 @@ class Cooper:
             length = len(encode(question.text))
             if length > MOST_TOKENS:
                 raise CooperError(f"question {place} has {length} tokens; at most {MOST_TOKENS} are read")
-        return [replace(question, known=known_maps(question.known, self.modalities)) for question in asked]
+        modalities, grid = self.modalities, self.engine.parts.layout.processor.vae
+        return [replace(question, known=known_maps(question, modalities, grid)) for question in asked]
 
     def _map(self, image: Picture, modality: str, seed: int, native: bool) -> DrawnMap:
         source = opened(image)
