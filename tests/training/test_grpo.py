@@ -53,6 +53,14 @@ def test_a_resumed_run_takes_the_same_steps(recipe, lora):
     assert [line["step"] for line in lines(broken) if "reward" in line] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("lora", [None, LoraSettings(rank=2, alpha=4)], ids=["all weights", "adapters"])
+@pytest.mark.usefixtures("rewarded")
+def test_no_library_leaves_its_model_card(recipe, lora):
+    reinforce(replace(recipe, steps=1, lora=lora, record=Record(log_every=1, save_every=1)), {})
+    assert (recipe.out / "checkpoint-1").is_dir() and last_whole(recipe.out) == recipe.out / "checkpoint-1"
+    assert not list(recipe.out.rglob("README.md")) and not list(recipe.out.rglob("*.md"))
+
+
 @pytest.mark.usefixtures("rewarded")
 def test_second_iterations_are_compared_with_the_samplers_log_probs(recipe):
     run = replace(recipe, steps=4, learning_rate=3e-2, trl={"num_iterations": 2}, record=Record(log_every=1, save_every=2))
