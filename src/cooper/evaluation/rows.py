@@ -1,7 +1,8 @@
 """The folder of a run: which run it holds, over which data, and the rows that its processes wrote there."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,18 @@ def _check_questions(folder: Path, run: Row, wanted: Mapping[str, str]) -> None:
 def _answered(folder: Path) -> set[str]:
     """The questions and pictures that the folder holds rows of."""
     return {values[0] for name in ROWS for values in read_part_lines(folder / f"{name}.jsonl", "id")}
+
+
+@contextmanager
+def telling_how_to_go_on() -> Iterator[None]:
+    """For reading pictures in the middle of a run. CooperError: one cannot be read; it says what to do about it."""
+    try:
+        yield
+    except CooperError as error:
+        raise CooperError(
+            f"{error} (all rows before it are kept: mend the file and run the same command again, or add --skip-bad, which "
+            "leaves out what cannot be read)"
+        ) from None
 
 
 def left_out_notes(faults: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from cooper.evaluation.kept import keep_trace, trace_folder
 from cooper.evaluation.processes import Share
 from cooper.evaluation.progress import progress
 from cooper.evaluation.replies.answers import QUESTION_TYPES, TOLERANCE, NumberRule, QuestionType, Scored, score
-from cooper.evaluation.rows import gather_rows, read_part_lines
+from cooper.evaluation.rows import gather_rows, read_part_lines, telling_how_to_go_on
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
 from cooper.trace.trace import AnswerMode, MapStep, Mode, Question, Trace
@@ -159,7 +159,9 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: Plan) -> list[Answe
         for mode, open_items in left.items():
             options = model.options(mode)
             for chunk in batches(open_items, plan.batch):
-                traces = model.batch([item.question.opened() for item in chunk], options, plan.seed)
+                with telling_how_to_go_on():
+                    asked = [item.question.opened() for item in chunk]
+                traces = model.batch(asked, options, plan.seed)
                 for item, samples in zip(chunk, traces, strict=True):
                     if item.id in kept:
                         keep_trace(samples[0], trace_folder(plan.out, mode, item.id))

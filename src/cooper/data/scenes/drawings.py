@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
+from cooper.files.pictures import stored_picture
 from cooper.files.rows import read_object, write_whole
 from cooper.trace.steps import MapStep
 
@@ -52,8 +52,7 @@ class Drawings:
         path = self.path(scene, modality)
         if not path.is_file():
             raise CooperError(f"{path} is missing; `cooper data draw` with a larger --limit draws it")
-        with Image.open(path) as picture:
-            image = picture.convert("RGB")
+        image = stored_picture(path).convert("RGB")
         return MapStep(modality, np.asarray(image, dtype=np.float32) / np.float32(255), image)
 
 
