@@ -139,6 +139,12 @@ def test_flags_must_be_those_of_the_questions(recipe, start, tmp_path):
     path.write_text(json.dumps({"id": known, "flag": "negative"}) + "\n")
     run = assemble(replace(recipe, flags=path), load_bundle(start))
     assert run.tasks.flags == {known: "negative"} == run.rewards[2].flags  # pyright: ignore
+    digests = {name: run.tasks.source.digest(number) for number, name in enumerate(run.tasks.source.ids())}
+    (tmp_path / "run.json").write_text(json.dumps({"questions": digests}))  # as `cooper data flags` leaves it
+    assert assemble(replace(recipe, flags=path), load_bundle(start)).tasks.flags
+    (tmp_path / "run.json").write_text(json.dumps({"questions": {**digests, known: "of other words"}}))
+    with pytest.raises(CooperError, match=f"the question {known} has changed since its flag was made"):
+        assemble(replace(recipe, flags=path), load_bundle(start))
 
 
 @pytest.mark.usefixtures("rewarded")

@@ -13,6 +13,7 @@ from cooper.files.rows import Line, Row, read_lines, read_object, write_whole
 
 FILE = "run.json"
 RULES, QUESTIONS = "rules", "questions"  # fields of run.json beside the settings: version of the rules; digests by question
+PICTURES = "pictures"  # of a run over pictures alone: digests by picture
 ROWS = ("rows", "depth", "segmentation")  # files of rows that belong to one run
 NO_DIGESTS = (
     "the folder was begun by an earlier version, which did not write down its questions and the rules that read replies: rows "
@@ -99,7 +100,7 @@ def _check_settings(folder: Path, known: Row, wanted: Row) -> None:
             f"{folder} holds a run of an earlier version, which did not write down its weights and settings, so its rows "
             "may be another model's: choose another folder"
         )
-    changed = sorted(name for name in {*known, *wanted} - {RULES, QUESTIONS} if known.get(name) != wanted.get(name))
+    changed = sorted(name for name in {*known, *wanted} - {RULES, QUESTIONS, PICTURES} if known.get(name) != wanted.get(name))
     if changed:
         name = changed[0]
         raise CooperError(

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import GRPOConfig
 
-from cooper.curation.flags import Flag, read_flags
+from cooper.curation.flags import Flag, check_flags, read_flags
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
 from cooper.evaluation.judge import Judge
@@ -127,6 +127,7 @@ def _flags(recipe: GrpoRecipe, source: Source) -> dict[str, Flag]:
     flags = read_flags(recipe.flags)
     if not flags.keys() & set(source.ids()):
         raise CooperError(f"{recipe.flags} flags none of these {len(source)} questions; use the same --seed and --per-scene")
+    check_flags(recipe.flags, source)
     return flags
 
 

@@ -13,7 +13,9 @@ from cooper.data.scenes.question import SceneQuestion
 from cooper.data.scenes.questions import questions_of
 from cooper.data.scenes.store import SceneSet
 from cooper.errors import CooperError
+from cooper.evaluation.benchmarks.pictures import Picture
 from cooper.evaluation.benchmarks.scenes import item_of
+from cooper.evaluation.digests import item_digest
 from cooper.evaluation.question_file import read_question_file
 from cooper.evaluation.runner import Item
 from cooper.training.rollouts import Rollout
@@ -21,13 +23,16 @@ from cooper.training.sampler import Sampler
 
 
 class Source(Protocol):
-    """Where questions come from. `item` raises CooperError for one whose picture cannot be read."""
+    """Where questions come from. `item` raises CooperError for one whose picture cannot be read, and so does `digest`, which
+    tells one question from another without decoding pictures."""
 
     def __len__(self) -> int: ...
 
     def ids(self) -> list[str]: ...
 
     def item(self, number: int) -> Item: ...
+
+    def digest(self, number: int) -> str: ...
 
 
 @dataclass(eq=False)
@@ -89,6 +94,10 @@ class SceneTasks:
         index, question = self._asked[number]
         return item_of(question, Image.fromarray(self._scenes[index].rgb))
 
+    def digest(self, number: int) -> str:
+        index, question = self._asked[number]
+        return item_digest(item_of(question, Picture(f"scene {index}", self._scenes.picture_file(index))))
+
 
 class FileTasks:
     """Questions of a JSON Lines file (`cooper.evaluation.question_file`)."""
@@ -105,6 +114,9 @@ class FileTasks:
     def item(self, number: int) -> Item:
         item = self._items[number]
         return replace(item, question=item.question.opened())
+
+    def digest(self, number: int) -> str:
+        return item_digest(self._items[number])
 
 
 def source_of(data: Path, seed: int, per_scene: int, scenes: int = 100_000) -> Source:

@@ -116,6 +116,13 @@ class SceneSet:
         """What stands where in one scene, without its pictures."""
         return scene_from_json(self._cell(index, "scene"), self._place(index))
 
+    def picture_file(self, index: int) -> bytes:
+        """The PNG file of one scene's picture, as it is stored. CooperError: there is none."""
+        content = self._cell(index, "rgb")
+        if not isinstance(content, bytes):
+            raise CooperError(f"{self._place(index)}, column rgb: no PNG picture is there")
+        return content
+
     def _cell(self, index: int, name: str) -> Any:
         if not 0 <= index < self._length:
             raise IndexError(f"{self.folder}: scene {index} is not in 0..{self._length - 1}")

@@ -40,6 +40,7 @@ from cooper.files.locks import held
 from cooper.files.pictures import grey_picture
 from cooper.perception.modality import Reading
 from cooper.reasoning.origin import Origin
+from cooper.trace.steps import Part
 from cooper.trace.trace import Question
 
 QUESTIONS_PER_SCENE = 4
@@ -189,7 +190,7 @@ def items_of(records: Sequence[SceneRecord], settings: ScenesSettings) -> list[I
     return [item_of(question, shown[scenes[question.id]], known[scenes[question.id]]) for question in found]
 
 
-def item_of(question: SceneQuestion, picture: Image.Image, known: Mapping[str, Reading] = NOTHING) -> Item:
+def item_of(question: SceneQuestion, picture: Part, known: Mapping[str, Reading] = NOTHING) -> Item:
     """A question about a scene as evaluation and reinforcement learning put it; `known`: maps it comes with."""
     return Item(
         id=question.id,
