@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cooper.reasoning.events import Event
     from cooper.reasoning.options import Options
     from cooper.trace.example import example
-    from cooper.trace.steps import Mode, Question
+    from cooper.trace.steps import AnswerMode, Question
     from cooper.trace.trace import Trace
 
     __version__: str
@@ -36,7 +36,7 @@ _PLACES = {
 
 
 def stream(
-    image: "Picture | Sequence[Picture]", question: str, model: str = "nano", mode: "Mode" = "interleaved", seed: int = 0
+    image: "Picture | Sequence[Picture]", question: str, model: str = "nano", mode: "AnswerMode" = "interleaved", seed: int = 0
 ) -> "Iterator[Event]":
     """Load a model and yield its text, maps and steps as they come; see `Cooper.stream` for a model that stays loaded."""
     from cooper.reasoning.cooper import Cooper

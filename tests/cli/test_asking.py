@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cooper.reasoning import cooper as door
-from cooper.reasoning.cooper import DrawnMap
+from cooper.reasoning.drawn_map import DrawnMap
 from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace

@@ -60,6 +60,9 @@ def test_flags_of_either_kind_follow_from_the_same_answers(tmp_path):
         def item(self, number: int):
             raise AssertionError("all were answered before")
 
+        def digest(self, number: int) -> str:
+            return f"digest {number}"
+
     def flagged(by) -> dict[str, str]:
         settings = FlagSettings("tiny", tmp_path, out, samples=8, by=by, quiet=True)
         path = out / "flags.jsonl"

@@ -50,6 +50,9 @@ class Questions:
     def item(self, number: int):
         return item(number)
 
+    def digest(self, number: int) -> str:
+        return f"digest {number}"
+
 
 def test_flags_are_made_once_and_can_be_read(tmp_path, monkeypatch):
     door = tiny_door(tmp_path)

@@ -1,6 +1,8 @@
 """`export` writes whole files or says why not."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,17 @@ def test_an_export_has_the_files_of_a_slow_tokenizer(tmp_path):
     slow = Qwen2Tokenizer(str(tmp_path / "out" / "vocab.json"), str(tmp_path / "out" / "merges.txt"))
     fast = Tokenizer.from_file(str(resolve("nano") / "tokenizer.json"))
     assert vocabulary["a"] == fast.token_to_id("a") and slow("cube").input_ids == fast.encode("cube").ids
+
+
+def test_a_full_disk_leaves_no_half_settings(tiny_model: CooperModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = os.replace
+
+    def full(draft: Path, path: Path) -> None:  # stands for a disk that fills between the weights and their settings
+        if Path(path).suffix == ".json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        honest(draft, path)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(CooperError, match=r"cannot write .*llm_config.json: No space left"):
+        export(tiny_model, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ae.safetensors", "ema.safetensors"]

@@ -1,6 +1,8 @@
 """The engine on a tiny random network: what was sampled is what is kept, whatever else is in the batch."""
 
 from dataclasses import replace
+from inspect import signature
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -188,6 +190,15 @@ def test_maps_carry_their_meaning(cooper):
     assert parts.reading.arrays["labels"].shape == (32, 32)
     with pytest.raises(CooperError, match="point cloud"):
         parts.point_cloud()
+
+
+@pytest.mark.parametrize("door", [Cooper.ask, Cooper.stream, Cooper.options])
+def test_the_type_of_a_mode_names_what_can_be_asked(cooper, door):
+    named = get_args(signature(door).parameters["mode"].annotation)
+    assert set(named) == {"interleaved", "perception", "text", "direct"}
+    assert [cooper.options(mode).mode for mode in named] == list(named)
+    with pytest.raises(CooperError, match="unknown mode 'map'; modes: interleaved, perception, text, direct"):
+        list(door(cooper, mode="map", **({} if door is Cooper.options else {"image": picture(), "question": "Where?"})))
 
 
 def test_unknown_modes_and_maps_are_refused(cooper):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from cooper.errors import CooperError
+from cooper.model.cooper import CooperModel
 from cooper.perception.modality import Reading
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
@@ -236,6 +237,32 @@ def test_known_depth_is_read_and_not_drawn(nano, metres):
     assert streamed.maps[0].latents is None
 
 
+WIDE = Image.fromarray(RNG.integers(0, 256, (270, 480, 3), dtype=np.uint8))  # drawn at 128 x 80: another aspect
+
+
+@pytest.mark.parametrize("size", [(270, 480), (540, 960), (80, 128), (9, 16), (5, 9), (3, 5), (392, 686)])
+@pytest.mark.parametrize("name", ["depth", "segmentation"])
+def test_a_known_map_may_have_any_size(nano, size, name):
+    given = np.full(size, 2.0, np.float32) if name == "depth" else np.ones(size, np.int64)
+    read = [
+        step.modality for step in nano.ask(WIDE, "How far?", "perception", known={name: given}).maps if step.latents is None
+    ]
+    assert read == [name]
+
+
+@pytest.mark.parametrize("size", [(480, 270), (480, 480), (480, 640), (270, 700)])
+def test_a_known_map_of_another_shape_is_refused(nano, size):
+    said = f"the known depth map has {size[1]} x {size[0]} px and its picture 480 x 270 px"
+    for known in (np.full(size, 2.0, np.float32), Reading({"depth": np.full(size, 2.0, np.float32)}, {"depth": "m"})):
+        with pytest.raises(CooperError, match=said):
+            nano.ask(WIDE, "How far?", "perception", known={"depth": known})
+        with pytest.raises(CooperError, match=said):
+            nano.batch([Question((PIXELS, WIDE, "How far?"), known={"depth": known})], nano.options("perception"))
+    tall = WIDE.transpose(Image.Transpose.ROTATE_90)
+    asked = Question((tall, WIDE, "How far?"), subject=0, known={"depth": np.full((480, 270), 2.0, np.float32)})
+    assert nano.ask(asked, mode="perception").maps[0].latents is None  # it belongs to the first picture
+
+
 @pytest.mark.parametrize("turns", [0, -1, 1.5, "3"])
 def test_turns_are_whole_numbers_above_zero(nano, turns):
     for call in (
@@ -291,6 +318,16 @@ def test_names_and_pictures_go_together(nano, maps):
         ({"device_map": "meta"}, "device 'meta'"),
         ({"device_map": {"": "foo"}}, "the device of ''"),
         ({"prompts": 5}, "prompts must be"),
+        ({"device": "foo"}, "device 'foo'"),
+        ({"torch_dtype": "int8"}, "dtype must be"),
+        ({"device": "cpu", "device_map": "cpu"}, "device is another name of device_map, and both are given"),
+        ({"dtype": "float32", "torch_dtype": "float32"}, "torch_dtype is another name of dtype, and both are given"),
+        ({"divice": "cpu"}, "no argument 'divice'; did you mean 'device'?"),
+        ({"promts": 5}, "no argument 'promts'; did you mean 'prompts'?"),
+        (
+            {"load_in_8bit": True},
+            "no argument 'load_in_8bit'; there are: name_or_path, base, dtype, device_map, prompts",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_one_sentence(arguments, said):
@@ -299,15 +336,36 @@ def test_what_cannot_be_loaded_is_one_sentence(arguments, said):
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "dtype"),
+    [
+        ({"device": "cpu"}, torch.float32),
+        ({"device": torch.device("cpu")}, torch.float32),
+        ({"device_map": torch.device("cpu")}, torch.float32),
+        ({"device": None, "torch_dtype": None}, torch.float32),
+        ({"device": "cpu", "torch_dtype": torch.bfloat16}, torch.bfloat16),
+        ({"torch_dtype": "float16"}, torch.float16),
+        ({"dtype": "bfloat16"}, torch.bfloat16),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("door", [Cooper, CooperModel])
+def test_devices_and_types_have_the_names_of_other_libraries_too(arguments, dtype, door):
+    loaded = door.from_pretrained("nano", **arguments)
+    model = loaded.engine.parts.model if door is Cooper else loaded
+    stored = torch.bfloat16  # of the bundled weights, which the network keeps by itself and the door for people does not
+    keeps = door is CooperModel and not {arguments.get("dtype"), arguments.get("torch_dtype")} - {None}
+    assert model.device.type == "cpu" and next(model.layers.parameters()).dtype == (stored if keeps else dtype)
+
+
 def test_maps_come_back_at_the_size_of_the_picture(nano):
-    wide = Image.fromarray(RNG.integers(0, 256, (270, 480, 3), dtype=np.uint8))  # drawn at 128 x 80: another aspect
-    depth, native = nano.depth(wide), nano.depth(wide, native=True)
+    depth, native = nano.depth(WIDE), nano.depth(WIDE, native=True)
     assert depth.reading.arrays["depth"].shape == (270, 480) and depth.picture.size == depth.source.size == (480, 270)
     assert native.reading.arrays["depth"].shape == native.picture.size[::-1] == native.source.size[::-1] != (270, 480)
     assert depth.trace.maps[0].reading.arrays["depth"].shape == native.reading.arrays["depth"].shape
     drawn = native.reading.arrays["depth"]
     assert drawn.min() <= depth.reading.arrays["depth"].min() <= depth.reading.arrays["depth"].max() <= drawn.max()
-    parts = nano.segment(wide).reading
+    parts = nano.segment(WIDE).reading
     assert parts.arrays["labels"].shape == (270, 480) and parts.arrays["labels"].dtype == np.int32
 
 

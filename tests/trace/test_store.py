@@ -343,3 +343,28 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path):
     path.write_bytes(content)
     with pytest.raises(CooperError, match=r"input_0\.png unpacks to more"):
         Trace.load(tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("absent", "absent does not exist"),
+        ("file", "file is a file"),
+        ("empty", "empty holds no trace.json"),
+        ("other", "other holds no trace.json"),
+        ("a\0b", "cannot be looked into|does not exist"),
+        ("a" * 5000, "cannot be looked into|does not exist"),
+        (None, "must be a path, not None"),
+        (5, "must be a path, not 5"),
+    ],
+)
+def test_what_is_no_trace_is_one_sentence(tmp_path, monkeypatch, place, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").touch()
+    with pytest.raises(CooperError, match=said) as refused:
+        Trace.load(place)
+    told = str(refused.value)
+    assert len(told) < 400 and ("a trace is a folder with trace.json" in told or not isinstance(place, str))

@@ -115,6 +115,15 @@ def test_stage_2_reads_drawn_maps_and_says_what_is_true(rows, map_rows: MapRows,
             assert torch.allclose(clean, latent_tokens(latent, bundle.processor.geometry.latent_patch), atol=1e-4)
 
 
+def test_a_torn_drawing_is_named(drawings: Drawings, tmp_path: Path):
+    torn = Drawings(tmp_path).path(0, "depth")
+    torn.parent.mkdir()
+    whole = drawings.path(0, "depth").read_bytes()
+    torn.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CooperError, match=r"000000\.png is a truncated or damaged picture"):
+        Drawings(tmp_path).step(0, "depth")
+
+
 def test_missing_drawings_are_named(drawings: Drawings, scene_folder: Path, tmp_path: Path):
     scenes = SceneSet(scene_folder)
     assert Drawings.opened(drawings.folder, scenes) == drawings

@@ -10,6 +10,7 @@ from trl import GRPOTrainer
 
 from cooper.errors import CooperError
 from cooper.reasoning.cooper import Cooper
+from cooper.trace.steps import Record
 from cooper.training.bundles import load_bundle
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.stopping import Interrupted
@@ -51,6 +52,14 @@ def test_a_resumed_run_takes_the_same_steps(recipe, lora):
     for name, weight in whole.items():
         torch.testing.assert_close(resumed[name], weight, atol=1e-7, rtol=0, msg=name)
     assert [line["step"] for line in lines(broken) if "reward" in line] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("lora", [None, LoraSettings(rank=2, alpha=4)], ids=["all weights", "adapters"])
+@pytest.mark.usefixtures("rewarded")
+def test_no_library_leaves_its_model_card(recipe, lora):
+    reinforce(replace(recipe, steps=1, lora=lora, record=Record(log_every=1, save_every=1)), {})
+    assert (recipe.out / "checkpoint-1").is_dir() and last_whole(recipe.out) == recipe.out / "checkpoint-1"
+    assert not list(recipe.out.rglob("README.md")) and not list(recipe.out.rglob("*.md"))
 
 
 @pytest.mark.usefixtures("rewarded")
@@ -133,6 +142,12 @@ def test_flags_must_be_those_of_the_questions(recipe, start, tmp_path):
     path.write_text(json.dumps({"id": known, "flag": "negative"}) + "\n")
     run = assemble(replace(recipe, flags=path), load_bundle(start))
     assert run.tasks.flags == {known: "negative"} == run.rewards[2].flags  # pyright: ignore
+    digests = {name: run.tasks.source.digest(number) for number, name in enumerate(run.tasks.source.ids())}
+    (tmp_path / "run.json").write_text(json.dumps({"questions": digests}))  # as `cooper data flags` leaves it
+    assert assemble(replace(recipe, flags=path), load_bundle(start)).tasks.flags
+    (tmp_path / "run.json").write_text(json.dumps({"questions": {**digests, known: "of other words"}}))
+    with pytest.raises(CooperError, match=f"the question {known} has changed since its flag was made"):
+        assemble(replace(recipe, flags=path), load_bundle(start))
 
 
 @pytest.mark.usefixtures("rewarded")

@@ -13,7 +13,8 @@ from cooper.files.arguments import seed_of
 from cooper.files.hub import resolve
 
 if TYPE_CHECKING:
-    from cooper.reasoning.cooper import Cooper, DrawnMap
+    from cooper.reasoning.cooper import Cooper
+    from cooper.reasoning.drawn_map import DrawnMap
     from cooper.trace.steps import Question
     from cooper.trace.trace import Trace
 

@@ -46,8 +46,8 @@ def flags(
     run_folder(out)
     settings = FlagSettings(model, source, out, samples, margin, by, limit, batch, temperature, seed=seed)
     questions = source_of(source, seed, per_scene)
-    with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data flags"):
-        open_flags(settings)
+    with held(out, "cooper data flags"):
+        open_flags(settings, questions)
         flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
     if by == "category":
         gains = category_gains(read_flag_rows(flagged.path))

@@ -12,7 +12,7 @@ from cooper.trace.store import save_record
 from cooper.trace.trace import Trace
 
 if TYPE_CHECKING:
-    from cooper.reasoning.cooper import DrawnMap
+    from cooper.reasoning.drawn_map import DrawnMap
 
 JsonObject = dict[str, object]
 

@@ -14,10 +14,11 @@ from cooper.evaluation.runs.folder import open_run
 from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.runs.progress import progress
 from cooper.files.arguments import seed_of
+from cooper.files.digests import keep_digests
 from cooper.files.locks import held
 from cooper.files.rows import batches
 from cooper.reasoning.cooper import Cooper
-from cooper.scenes.drawings import Drawings, scenes_of
+from cooper.scenes.drawings import PICTURES, SETTINGS, Drawings, picture_digests, scenes_of
 from cooper.scenes.store import SceneSet
 
 
@@ -46,10 +47,15 @@ class DrawSettings:
 
 
 def open_drawings(settings: DrawSettings) -> SceneSet:
-    """The scenes, and the folder made the place of their maps. CooperError: no scenes there, or `out` holds others' maps."""
+    """The scenes, and the folder made the place of their maps. CooperError: no scenes there, or `out` holds others' maps, also
+    of scenes whose pictures have changed since."""
     scenes = SceneSet(settings.data)
     kept = {"model": settings.model, "seed": settings.seed, **settings.origin.record}
     open_run(settings.out, {**kept, **scenes_of(scenes)})
+    drawings, indices = Drawings(settings.out), range(len(scenes))
+    drawn = [index for index in indices if any(drawings.path(index, name).is_file() for name in ("depth", "segmentation"))]
+    wanted = picture_digests(scenes, sorted({*drawn, *indices[: settings.limit]}))
+    keep_digests(settings.out / SETTINGS, PICTURES, wanted, list(map(str, drawn)))
     return scenes
 
 

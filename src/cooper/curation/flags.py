@@ -8,7 +8,7 @@ counts are kept beside it.
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +19,11 @@ from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.report.charts import share_chart
 from cooper.evaluation.runs.answering import answer_row
-from cooper.evaluation.runs.folder import open_run
+from cooper.evaluation.runs.folder import FILE as RUN
+from cooper.evaluation.runs.folder import QUESTIONS, open_run
 from cooper.evaluation.runs.progress import progress
 from cooper.files.arguments import seed_of
+from cooper.files.digests import digests_in, first_changed, keep_digests
 from cooper.files.locks import held
 from cooper.files.rows import Row, append_rows, batches, read_rows, write_whole
 from cooper.reasoning.cooper import Cooper
@@ -32,13 +34,16 @@ FILE = "flags.jsonl"
 
 
 class Questions(Protocol):
-    """Where questions come from. `item` raises CooperError for one whose picture cannot be read."""
+    """Where questions come from. `item` raises CooperError for one whose picture cannot be read, and so does `digest`, which
+    tells one question from another without decoding pictures."""
 
     def __len__(self) -> int: ...
 
     def ids(self) -> list[str]: ...
 
     def item(self, number: int) -> Item: ...
+
+    def digest(self, number: int) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -96,15 +101,40 @@ def flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -
 
     CooperError: not one of them can be read.
     """
-    open_flags(settings)
+    open_flags(settings, questions)
     with held(settings.out, "cooper data flags"):
         return _flag_questions(door, questions, settings)
 
 
-def open_flags(settings: FlagSettings) -> None:
-    """Make the folder the place of these flags, or go on with those there. CooperError: it holds others."""
+def open_flags(settings: FlagSettings, questions: Questions) -> None:
+    """Make the folder the place of these flags, or go on with those there. CooperError: it holds others, also of questions that
+    have changed since."""
     record = {name: str(value) for name, value in asdict(settings).items() if name not in ("by", "limit", "batch", "quiet")}
     open_run(settings.out, record)
+    done = [row["id"] for row in read_flag_rows(settings.out / FILE)]
+    wanted = digests_of(questions, {*done, *questions.ids()[: settings.limit]})
+    keep_digests(settings.out / RUN, QUESTIONS, wanted, done)
+
+
+def digests_of(questions: Questions, names: Collection[str]) -> dict[str, str]:
+    """The digests of some questions by their ids; "" for one that cannot be read."""
+    found = {}
+    for number, name in enumerate(questions.ids()):
+        if name in names:
+            try:
+                found[name] = questions.digest(number)
+            except CooperError:
+                found[name] = ""
+    return found
+
+
+def check_flags(path: Path, questions: Questions) -> None:
+    """CooperError: one of these questions is another than it was when its flag was made."""
+    known = digests_in(path.parent / RUN, QUESTIONS)
+    found = digests_of(questions, known.keys())
+    changed = first_changed(known, found, found)
+    if changed is not None:
+        raise CooperError(f"{path}: the question {changed} has changed since its flag was made: flag these questions anew")
 
 
 def _flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -> Flagged:

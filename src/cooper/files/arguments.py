@@ -64,6 +64,12 @@ def shown(value: Any) -> str:
     return f"a {type(value).__module__}.{type(value).__qualname__}".replace("a builtins.", "a ")
 
 
+def short(line: str, most: int = 160) -> str:
+    """One line of at most `most` characters, as a Python prompt shows a value; a longer one ends in dots."""
+    line = " ".join(line.split())
+    return line if len(line) <= most else f"{line[: most - 4]}...>"
+
+
 def brief(path: object) -> str:
     """A path as messages show it: the middle of a very long one is left out."""
     text = str(path)

@@ -1,5 +1,7 @@
 """Where a model goes: a device that torch can use here, or one sentence that says why not."""
 
+import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,6 +10,7 @@ from cooper.errors import CooperError
 from cooper.files.arguments import shown
 
 Device = str | int | torch.device
+SYNONYMS = {"device": "device_map", "torch_dtype": "dtype"}  # as other libraries call them
 SHARED_OUT = ("auto", "balanced", "balanced_low_0", "sequential")  # accelerate deals the layers out
 
 
@@ -48,6 +51,27 @@ def checked_dtype(asked: Any) -> torch.dtype | str:
     if dtype not in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
         raise CooperError(f"dtype must be auto, float32, bfloat16 or float16, not {shown(asked)}")
     return dtype
+
+
+def renamed(given: Mapping[str, Any], synonyms: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments `given`, with those of `synonyms` under the names that they stand for: `device`, `torch_dtype`.
+
+    CooperError: an argument that is no synonym, with the name that comes nearest, or one that is given under both names.
+    """
+    found = dict(given)
+    for name, value in synonyms.items():
+        meant = SYNONYMS.get(name)
+        if meant is None:
+            known = [*given, *SYNONYMS]
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+            raise CooperError(f"from_pretrained knows no argument {name!r}; {hint}")
+        if value is None:
+            continue
+        if found.get(meant) is not None:
+            raise CooperError(f"{name} is another name of {meant}, and both are given; give one of them")
+        found[meant] = value
+    return found
 
 
 def _found() -> str:

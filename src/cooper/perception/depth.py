@@ -179,12 +179,15 @@ def intrinsics_of(field_of_view: float, width: int, height: int, aspect: float |
     return Intrinsics(float(focal), float(focal * stretch), width / 2, height / 2)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PointCloud:
     """Coloured points in the camera's frame, in metres: x to the right, y down, z forward."""
 
     points: Float32[np.ndarray, "N 3"]
     colours: UInt8[np.ndarray, "N 3"]
+
+    def __repr__(self) -> str:
+        return f"<PointCloud: {len(self.points):,} points>"
 
 
 def point_cloud(

@@ -12,11 +12,13 @@ from jaxtyping import Float32
 from PIL import Image
 
 from cooper.errors import CooperError
+from cooper.files.arguments import short
+from cooper.files.equality import same_arrays
 
 Drawn = Float32[np.ndarray, "H W 3"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reading:
     """What a drawn map means: named arrays of the picture's size, with their units.
 
@@ -27,6 +29,21 @@ class Reading:
     arrays: Mapping[str, np.ndarray]
     units: Mapping[str, str]
     names: Mapping[int, str] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold the same arrays, units and names."""
+        if not isinstance(other, Reading):
+            return NotImplemented
+        told = dict(self.units) == dict(other.units) and dict(self.names) == dict(other.names)
+        alike = self.arrays.keys() == other.arrays.keys()
+        return told and alike and all(same_arrays(array, other.arrays[name]) for name, array in self.arrays.items())
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self.arrays)))
+
+    def __repr__(self) -> str:
+        told = [f"{name} {array.dtype} {list(array.shape)} {self.units.get(name, '')}" for name, array in self.arrays.items()]
+        return short(f"<Reading: {', '.join(text.rstrip() for text in told) or 'no arrays'}>")
 
     def plane(self, name: str, numbers: Literal["real", "whole"]) -> np.ndarray:
         """The array of a name, a non-empty [H, W] of real or whole numbers. CooperError says what it is instead."""

@@ -4,23 +4,24 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.files.arguments import seed_of, shown, whole, words
+from cooper.files.arguments import brief, seed_of, short, shown, whole, words
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
 from cooper.model.checkpoints.opening import is_published_layout
 from cooper.model.checkpoints.published import Places
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
-from cooper.model.devices import Device
-from cooper.perception.depth import PointCloud, intrinsics_of, point_cloud
+from cooper.model.devices import Device, renamed
 from cooper.perception.modality import Modality, Reading, build_modalities
 from cooper.reasoning.decoding import Sampling
+from cooper.reasoning.drawn_map import DrawnMap
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
 from cooper.reasoning.options import Inference, Options
@@ -31,42 +32,25 @@ from cooper.sequence.processor import Processor
 from cooper.trace.asked import question_of
 from cooper.trace.options import options_in
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
-from cooper.trace.steps import MODES, MapStep, Mode, Question
+from cooper.trace.steps import AnswerMode, MapStep, Question, answer_mode
 from cooper.trace.trace import Trace
 
 Known = Reading | np.ndarray | torch.Tensor  # a map that comes with a question
 
 
-@dataclass(frozen=True, eq=False)
-class DrawnMap:
-    """A map of a picture: what it means (`reading`), how it looks (`picture`), and the picture it was drawn of.
-
-    `reading.arrays["depth"]` is float32 [H, W] with `reading.units["depth"]` "m" or "relative"; segmentation has int32 arrays
-    "labels" and "instances" [H, W], and `reading.names` says what a label means. H and W are those of `source`: the picture
-    as it was given, or the smaller one that the model drew on, if the map was asked for with `native`. `trace` records how it
-    was drawn and keeps the map as drawn. `aspect` is the given picture's width over its height.
-    """
-
-    reading: Reading
-    picture: Image.Image
-    source: Image.Image
-    trace: Trace
-    aspect: float | None = None
-
-    def point_cloud(self, field_of_view: float = 60.0) -> PointCloud:
-        """The coloured points of a depth map for a horizontal field of view in degrees. Units are those of the depth."""
-        if "depth" not in self.reading.arrays:
-            raise CooperError("a point cloud needs a depth map, and this map is none")
-        camera = intrinsics_of(field_of_view, *self.source.size, self.aspect)
-        return point_cloud(self.reading.arrays["depth"], np.asarray(self.source), camera)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cooper:
     """A loaded model with everything it needs to answer. Make one with `Cooper.from_pretrained`."""
 
     engine: Engine
     defaults: Options
+
+    def __repr__(self) -> str:
+        model, maps = self.engine.parts.model, ", ".join(self.modalities) or "no maps"
+        size = sum(weight.numel() for weight in model.parameters())
+        return short(
+            f"<Cooper {brief(self.engine.name)}: {size / 1e6:,.1f} million parameters on {model.device}, draws {maps}>"
+        )
 
     @classmethod
     def from_pretrained(
@@ -76,15 +60,20 @@ class Cooper:
         dtype: torch.dtype | str | None = None,
         device_map: Device | dict[str, Device] | None = None,
         prompts: Prompts | str | Path | None = None,
+        **synonyms: Any,
     ) -> "Cooper":
         """Load "nano" (bundled), a directory or a hub id, in our layout or the published one.
 
         `base` names the directory that holds configuration and tokenizer of bare published weights. `dtype` None means
-        float32 on a CPU, else the stored type. `prompts` replaces the checkpoint's own. Raises CooperError.
+        float32 on a CPU, else the stored type. `prompts` replaces the checkpoint's own. `device` and `torch_dtype` are other
+        names of `device_map` and `dtype`. Raises CooperError, also for an argument that there is not.
         """
+        given = {"name_or_path": name_or_path, "base": base, "dtype": dtype, "device_map": device_map, "prompts": prompts}
+        named = renamed(given, synonyms)
+        dtype, device_map = named["dtype"], named["device_map"]
         directory = resolve(name_or_path)
         base_directory = resolve(base) if base is not None else None
-        on_cpu = device_map is None or device_map == "cpu"
+        on_cpu = device_map is None or str(device_map) == "cpu"
         model = CooperModel.from_pretrained(
             directory,
             base=base_directory,
@@ -118,15 +107,13 @@ class Cooper:
 
     def options(
         self,
-        mode: Mode = "interleaved",
+        mode: AnswerMode = "interleaved",
         sampling: Sampling | None = None,
         drawing: DrawingDefaults | None = None,
         max_turns: int | None = None,
     ) -> Options:
         """This model's defaults, with what is given in their place. An unknown mode raises CooperError."""
-        if mode not in MODES:
-            raise CooperError(f"unknown mode {mode!r}; modes: {', '.join(MODES)}")
-        chosen = replace(self.defaults, mode=mode)
+        chosen = replace(self.defaults, mode=answer_mode(mode))
         chosen = replace(chosen, sampling=sampling) if sampling else chosen
         chosen = replace(chosen, drawing=drawing) if drawing else chosen
         return replace(chosen, max_turns=whole(max_turns, "max_turns", 1)) if max_turns is not None else chosen
@@ -142,7 +129,7 @@ class Cooper:
         self,
         image: Picture | Sequence[Picture] | Question,
         question: str | None = None,
-        mode: Mode = "interleaved",
+        mode: AnswerMode = "interleaved",
         seed: int = 0,
         subject: int = -1,
         known: Mapping[str, Known] | None = None,
@@ -164,7 +151,7 @@ class Cooper:
         self,
         image: Picture | Sequence[Picture] | Question,
         question: str | None = None,
-        mode: Mode = "interleaved",
+        mode: AnswerMode = "interleaved",
         seed: int = 0,
         subject: int = -1,
         known: Mapping[str, Known] | None = None,
@@ -261,7 +248,8 @@ class Cooper:
             length = len(encode(question.text))
             if length > MOST_TOKENS:
                 raise CooperError(f"question {place} has {length} tokens; at most {MOST_TOKENS} are read")
-        return [replace(question, known=known_maps(question.known, self.modalities)) for question in asked]
+        modalities, grid = self.modalities, self.engine.parts.layout.processor.vae
+        return [replace(question, known=known_maps(question, modalities, grid)) for question in asked]
 
     def _map(self, image: Picture, modality: str, seed: int, native: bool) -> DrawnMap:
         source = opened(image)

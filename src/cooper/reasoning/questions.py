@@ -16,6 +16,7 @@ from cooper.model.cooper import CooperModel
 from cooper.perception.modality import Modality, Reading
 from cooper.reasoning.options import Options, Request
 from cooper.reasoning.randomness import Seeded
+from cooper.sequence.images import ImageTransform, Size
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import said_text, subject_of
 from cooper.trace.steps import Part, Question
@@ -31,11 +32,13 @@ def checked_questions(questions: Sequence[Question], options: Options) -> list[Q
     return [_checked(question, f"question {place}", options) for place, question in enumerate(questions)]
 
 
-def known_maps(known: Mapping[str, Any] | None, modalities: Mapping[str, Modality]) -> dict[str, Reading]:
+def known_maps(question: Question, modalities: Mapping[str, Modality], grid: ImageTransform) -> dict[str, Reading]:
     """Maps that come with a question, checked: a `Reading` each, or the bare array [H, W] of depth in metres or of class ids.
 
-    CooperError: a map that the model does not draw, or one that it could not have drawn.
+    A map may have any size, but the shape of the picture that it belongs to. `grid`: brings a picture to the size that maps
+    of it are drawn at. CooperError: a map that the model does not draw, or one that it could not have drawn.
     """
+    known: Any = question.known
     if known is None:
         return {}
     if not isinstance(known, Mapping):
@@ -51,7 +54,27 @@ def known_maps(known: Mapping[str, Any] | None, modalities: Mapping[str, Modalit
                 _check_metres(reading.arrays["depth"])
         except CooperError as error:
             raise CooperError(f"the known {name} map: {error}") from None
+    pictures = [part for part in question.parts if not isinstance(part, str)] if readings else []
+    if pictures:
+        subject = pictures[question.subject]
+        size = subject.size if isinstance(subject, Image.Image) else subject.open().size
+        for name, reading in readings.items():
+            _check_shape(name, reading, Size(*size), grid)
     return readings
+
+
+def _check_shape(name: str, reading: Reading, picture: Size, grid: ImageTransform) -> None:
+    """CooperError: the map is wider or higher for its size than the picture, by more than rounding to a grid makes it."""
+    drawn, half = grid.size(*picture), grid.stride / 2
+    shapes = [picture.width / picture.height, (drawn.width - half) / (drawn.height + half)]
+    shapes.append((drawn.width + half) / (drawn.height - half))
+    for array in reading.arrays.values():
+        height, width = array.shape[:2]
+        if (width + 0.5) / (height - 0.5) < min(shapes) or (width - 0.5) / (height + 0.5) > max(shapes):
+            raise CooperError(
+                f"the known {name} map has {width} x {height} px and its picture {picture.width} x {picture.height} px, "
+                "which is another shape: give the map of the whole picture, at any size"
+            )
 
 
 def _check_metres(depth_HW: np.ndarray) -> None:

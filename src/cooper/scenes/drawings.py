@@ -1,17 +1,20 @@
 """Maps of a scene set as a model drew them, mistakes and all: `OUT/depth/000012.png` is the depth of scene 12."""
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.files.rows import read_object
-from cooper.scenes.store import SceneSet, write_whole
+from cooper.files.digests import bytes_digest, digests_in, first_changed
+from cooper.files.pictures import stored_picture
+from cooper.files.rows import read_object, write_whole
+from cooper.scenes.store import SceneSet
 from cooper.trace.steps import MapStep
 
-SETTINGS = "run.json"  # which scenes were drawn, by which model
+SETTINGS, PICTURES = "run.json", "pictures"  # which scenes were drawn, by which model; digests of their pictures
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,14 @@ class Drawings:
                 raise CooperError(
                     f"{folder} shows scenes with {name} {known.get(name)!r}, not {value!r}: draw these scenes, too"
                 )
+        kept = digests_in(path, PICTURES)
+        here = [index for index in range(len(scenes)) if str(index) in kept]
+        changed = first_changed(kept, picture_digests(scenes, here), map(str, here))
+        if changed is not None:
+            raise CooperError(
+                f"{folder} shows other scenes than {scenes.folder}: scene {changed} has another picture since its maps were "
+                "drawn: draw these scenes, too"
+            )
         return cls(folder)
 
     def path(self, scene: int, modality: str) -> Path:
@@ -50,8 +61,18 @@ class Drawings:
         path = self.path(scene, modality)
         if not path.is_file():
             raise CooperError(f"{path} is missing; `cooper data draw` with a larger --limit draws it")
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
+        return stored_picture(path).convert("RGB")
+
+
+def picture_digests(scenes: SceneSet, indices: Iterable[int]) -> dict[str, str]:
+    """Of the pictures of some scenes, by their numbers; "" for one that is not there."""
+    found = {}
+    for index in indices:
+        try:
+            found[str(index)] = bytes_digest(scenes.picture_file(index))
+        except CooperError:
+            found[str(index)] = ""
+    return found
 
 
 def scenes_of(scenes: SceneSet) -> dict[str, object]:

@@ -6,19 +6,21 @@ from types import MappingProxyType
 
 from PIL import Image
 
+from cooper.data.digests import item_digest
 from cooper.data.item import Item
+from cooper.files.pictures import LazyPicture
 from cooper.perception.modality import Reading
 from cooper.scenes.examples import SceneExamples
 from cooper.scenes.questions.categories import balanced_questions, questions_of
 from cooper.scenes.questions.question import SceneQuestion
 from cooper.scenes.room.scene import scene_id
 from cooper.scenes.store import SceneSet
-from cooper.trace.steps import Question
+from cooper.trace.steps import Part, Question
 
 NOTHING: Mapping[str, Reading] = MappingProxyType({})
 
 
-def item_of(question: SceneQuestion, picture: Image.Image, known: Mapping[str, Reading] = NOTHING) -> Item:
+def item_of(question: SceneQuestion, picture: Part, known: Mapping[str, Reading] = NOTHING) -> Item:
     """A question about a scene as evaluation and reinforcement learning put it; `known`: maps it comes with."""
     return Item(
         id=question.id,
@@ -51,6 +53,10 @@ class SceneTasks:
     def item(self, number: int) -> Item:
         index, question = self._asked[number]
         return item_of(question, Image.fromarray(self._scenes[index].rgb))
+
+    def digest(self, number: int) -> str:
+        index, question = self._asked[number]
+        return item_digest(item_of(question, LazyPicture(f"scene {index}", self._scenes.picture_file(index))))
 
 
 def exam_items(examples: SceneExamples, count: int) -> list[Item]:

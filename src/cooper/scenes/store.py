@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.files.rows import read_object
+from cooper.files.rows import read_object, write_whole
 from cooper.files.values import build
 from cooper.scenes.room.catalogue import CLASS_NAMES, SPLITS
 from cooper.scenes.room.render import SceneRecord
@@ -71,20 +70,9 @@ def _write_table(path: Path, table: Any, parquet: ModuleType) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or none of it."""
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        waiting.write_bytes(content)
-        os.replace(waiting, path)
-    except OSError as error:
-        waiting.unlink(missing_ok=True)
-        raise CooperError(f"{path}: could not be written ({error.strerror})") from error
-
-
 def write_info(folder: Path, info: SetInfo) -> None:
     text = json.dumps(asdict(info), indent=2, sort_keys=True) + "\n"
-    write_whole(folder / "dataset.json", text.encode())
+    write_whole(folder / "dataset.json", text)
 
 
 def read_info(folder: Path) -> SetInfo:
@@ -141,6 +129,13 @@ class SceneSet:
     def scene(self, index: int) -> Scene:
         """What stands where in one scene, without its pictures."""
         return scene_from_json(self._cell(index, "scene"), self._place(index))
+
+    def picture_file(self, index: int) -> bytes:
+        """The PNG file of one scene's picture, as it is stored. CooperError: there is none."""
+        content = self._cell(index, "rgb")
+        if not isinstance(content, bytes):
+            raise CooperError(f"{self._place(index)}, column rgb: no PNG picture is there")
+        return content
 
     def _cell(self, index: int, name: str) -> Any:
         if not 0 <= index < self._length:

@@ -12,11 +12,13 @@ import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
+from cooper.files.arguments import short, shown
+from cooper.files.equality import same_arrays, same_pictures
 from cooper.perception.modality import Reading
 
-AnswerMode = Literal["interleaved", "perception", "text", "direct"]
-Mode = Literal[AnswerMode, "map"]
-MODES: tuple[AnswerMode, ...] = get_args(AnswerMode)  # those that answer; "map" draws one map and says nothing
+AnswerMode = Literal["interleaved", "perception", "text", "direct"]  # how a question can be answered
+Mode = Literal[AnswerMode, "map"]  # what a trace may be: answers, or one map without a question
+MODES: tuple[AnswerMode, ...] = get_args(AnswerMode)
 Author = Literal["model", "prompt"]
 
 
@@ -44,7 +46,7 @@ class Undecoded(Protocol):
 Part = Image.Image | Undecoded | str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Question:
     """Pictures and texts in the order the model reads them, and the picture a map is drawn of.
 
@@ -57,6 +59,25 @@ class Question:
     subject: int = -1
     id: str = ""
     known: Mapping[str, Reading] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both show and say the same, of the same subject, with the same id and known maps."""
+        if not isinstance(other, Question):
+            return NotImplemented
+        told = (self.subject, self.id, self.known) == (other.subject, other.id, other.known)
+        alike = told and len(self.parts) == len(other.parts)
+        return alike and all(_same_parts(one, another) for one, another in zip(self.parts, other.parts, strict=True))
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.id, len(self.parts)))
+
+    def __repr__(self) -> str:
+        pictures = [part for part in self.parts if not isinstance(part, str)]
+        sizes = [f"{part.width} x {part.height} px" if isinstance(part, Image.Image) else "not decoded" for part in pictures]
+        told = [f"{shown(self.id)}:"] if self.id else []
+        told += [f"picture ({size})" for size in sizes[:2]] if len(sizes) <= 2 else [f"{len(sizes)} pictures"]
+        told += [f"known {name}" for name in self.known]
+        return short(f"<Question {', '.join([*told, shown(self.text)])}>".replace(":,", ":"))
 
     @property
     def images(self) -> tuple[Image.Image, ...]:
@@ -76,12 +97,13 @@ class Question:
         return replace(self, parts=self.shown)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TextStep:
     """One turn of text. `token_ids` are the ids as sampled (the end token included, if it was sampled).
 
     `logprobs` holds the log-probability of each of them under the sampler's own distribution (temperature and top-p
-    applied); it is empty for text that the model did not write. `truncated` marks a turn cut by the token limit.
+    applied); it is empty for text that the model did not write. `truncated` marks a turn cut by the token limit. Two turns are
+    equal whatever time they took.
     """
 
     text: str
@@ -89,14 +111,19 @@ class TextStep:
     logprobs: tuple[float, ...] = ()
     author: Author = "model"
     truncated: bool = False
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
+
+    def __repr__(self) -> str:
+        size = f"{len(self.token_ids)} tokens, {self.seconds:.1f} s" if self.token_ids else f"{len(self.text)} characters"
+        return short(f"<TextStep {self.author}, {size}{', cut' if self.truncated else ''}: {shown(self.text)}>")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MapStep:
     """One map the model drew: the raw picture, the rendering that it read back, the latents, and what the map means.
 
     Where it was drawn by noisy steps, `path` holds the states before and after each, and `logprobs` their log-probabilities.
+    Two maps are equal if all their numbers and pixels are, whatever time they took.
     """
 
     modality: str
@@ -108,6 +135,21 @@ class MapStep:
     path: np.ndarray | None = None  # float32 [K + 1, N, D]
     logprobs: tuple[float, ...] = ()  # K
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MapStep):
+            return NotImplemented
+        told = (self.modality, self.logprobs, self.reading) == (other.modality, other.logprobs, other.reading)
+        pairs = ((self.drawn, other.drawn), (self.latents, other.latents), (self.path, other.path))
+        return told and same_pictures(self.image, other.image) and all(same_arrays(one, another) for one, another in pairs)
+
+    def __hash__(self) -> int:
+        return hash((self.modality, self.image.size))
+
+    def __repr__(self) -> str:
+        kind = "known" if self.latents is None else "drawn"
+        size = f"{self.image.width} x {self.image.height} px, {self.seconds:.1f} s"
+        return short(f"<MapStep {self.modality} {kind}, {size}: {'; '.join(self.facts) or 'not read'}>")
+
     @property
     def facts(self) -> tuple[str, ...]:
         """What the map says in words: `"depth 0.80 to 6.10 m"`, or the names of the classes that occur."""
@@ -117,7 +159,7 @@ class MapStep:
 Step = TextStep | MapStep
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Record:
     """A question, the steps that followed, and the circumstances: what a trace holds and a folder stores."""
 
@@ -129,6 +171,14 @@ class Record:
     system: str = ""  # the system text that opened the context
     settings: dict[str, object] = field(default_factory=dict)  # sampling and drawing settings: JSON values, for the record
     notes: tuple[str, ...] = ()  # what a reader of the answer should know, such as that the picture is unlike those learnt from
+
+
+def _same_parts(one: Part, other: Part) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    if not isinstance(one, Image.Image) and one == other:  # undecoded, and of one file
+        return True
+    return same_pictures(*(part if isinstance(part, Image.Image) else part.open() for part in (one, other)))
 
 
 def _facts(reading: Reading) -> Iterator[str]:

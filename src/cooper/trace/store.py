@@ -12,6 +12,7 @@ A folder appears whole or not at all: it is written under another name beside it
 """
 
 import json
+import os
 import re
 import shutil
 import tokenize
@@ -25,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
+from cooper.files.arguments import brief, shown
 from cooper.files.folders import draft_beside, own_folder, put_in_place, whole_folder, why
 from cooper.files.pictures import stored_picture
 from cooper.perception.modality import Reading
@@ -32,6 +34,7 @@ from cooper.trace.fields import Fields, read_fields
 from cooper.trace.steps import MapStep, Question, Record, Step, TextStep
 
 VERSION = 1
+RECORD = "trace.json"
 _PARTS = re.compile(r"trace\.json|input_\d+\.png|step_\d+\.(png|drawn\.png|(drawn|latents|path|reading_\d+)\.npy)")
 _BESIDE = re.compile(r"page\.html|map\.png|map_\w+\.npy|points\.ply")  # what the command line puts beside a trace
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
@@ -75,12 +78,13 @@ def save_record(record: Record, folder: str | Path, arrays: bool = True, beside:
 
 
 def load_record(folder: str | Path, kind: type[_Record]) -> _Record:
-    """Read the folder of a record as a `kind`. Raises CooperError naming the file and the field at fault."""
-    folder = whole_folder(Path(folder).expanduser())
-    fields = read_fields(folder / "trace.json")
+    """Read the folder of a record as a `kind`. Raises CooperError naming the folder that holds none, or the file and the field
+    at fault."""
+    folder = _folder_of_a_record(folder)
+    fields = read_fields(folder / RECORD)
     version = fields.integer("version")
     if version != VERSION:
-        raise CooperError(f"{folder / 'trace.json'} has version {version}; this program reads version {VERSION}")
+        raise CooperError(f"{folder / RECORD} has version {version}; this program reads version {VERSION}")
     question = fields.child("question")
     parts = tuple(_read_part(folder, part) for part in question.children("parts"))
     return kind(
@@ -92,6 +96,23 @@ def load_record(folder: str | Path, kind: type[_Record]) -> _Record:
         system=fields.text("system"),
         settings=fields.child("settings").values,
         notes=fields.list_of_texts("notes") if "notes" in fields.values else (),
+    )
+
+
+def _folder_of_a_record(asked: str | Path) -> Path:
+    """Where the record lies. CooperError: nothing is there, or something else than the folder of a trace."""
+    if not isinstance(asked, str | Path):
+        raise CooperError(f"the folder of a trace must be a path, not {shown(asked)}")
+    try:
+        folder = whole_folder(Path(asked).expanduser())
+        if folder.is_dir() and os.path.lexists(folder / RECORD):
+            return folder
+        found = "is a file" if folder.is_file() else f"holds no {RECORD}" if folder.is_dir() else "does not exist"
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        found = f"cannot be looked into ({reason})"
+    raise CooperError(
+        f"{brief(asked)} {found}; a trace is a folder with {RECORD}, as `Trace.save` and `cooper ask --out` write it"
     )
 
 
@@ -122,7 +143,7 @@ def _write(record: Record, folder: Path, arrays: bool) -> None:
         text = json.dumps(fields, indent=1, ensure_ascii=False)
     except TypeError as error:
         raise CooperError(f"the trace cannot be saved: its settings hold no JSON value ({error})") from None
-    (folder / "trace.json").write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
+    (folder / RECORD).write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
 
 
 def _write_parts(parts: Sequence[Image.Image | str], folder: Path) -> list[dict[str, str]]:
@@ -244,7 +265,7 @@ def _load_picture(folder: Path, name: str) -> Image.Image:
 
 def _inside(folder: Path, name: str) -> Path:
     if not _PARTS.fullmatch(name):
-        raise CooperError(f"{folder / 'trace.json'} names the file {name!r}, which is no part of a trace")
+        raise CooperError(f"{folder / RECORD} names the file {name!r}, which is no part of a trace")
     path = folder / name
     if path.exists() and not path.is_file():
         raise CooperError(f"{path} is no regular file")

@@ -1,19 +1,41 @@
 """The record of one chain of thought: a question, the steps that followed, and the answer they reached."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cooper.files.arguments import brief, short, shown
+from cooper.files.equality import same_settings
 from cooper.trace.grammar import ANSWER, answer_in, is_well_formed, unbox
-from cooper.trace.steps import Author, MapStep, Mode, Question, Record, Step, TextStep
+from cooper.trace.steps import AnswerMode, Author, MapStep, Mode, Question, Record, Step, TextStep
 from cooper.trace.store import load_record, save_record
 
-__all__ = ["Author", "MapStep", "Mode", "Question", "Step", "TextStep", "Trace"]
+__all__ = ["AnswerMode", "Author", "MapStep", "Mode", "Question", "Step", "TextStep", "Trace"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace(Record):
-    """A question and what the model did with it. Frozen: every consumer sees the same value."""
+    """A question and what the model did with it. Frozen: every consumer sees the same value.
+
+    Two traces are equal if the question, all steps to the last number, and the circumstances are. Not compared: how long steps
+    took, and the known maps that came with the question, which stand among the steps where the model read them.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trace):
+            return NotImplemented
+        names = ("mode", "model", "seed", "system", "notes", "steps")
+        told = all(getattr(self, name) == getattr(other, name) for name in names)
+        asked = (replace(self.question, known={}), replace(other.question, known={}))
+        return told and same_settings(self.settings, other.settings) and asked[0] == asked[1]
+
+    def __hash__(self) -> int:
+        return hash((self.mode, self.model, self.seed, self.steps))
+
+    def __repr__(self) -> str:
+        told = [f"steps {len(self.steps)}, maps {len(self.maps)}, {self.seconds:.1f} s"]
+        told += ["no answer" if self.answer is None else f"answer {shown(self.answer)}"]
+        return short(f"<Trace {self.mode}, {brief(self.model) or 'no model'}, seed {self.seed}: {', '.join(told)}>")
 
     @property
     def maps(self) -> tuple[MapStep, ...]:
@@ -65,7 +87,7 @@ class Trace(Record):
 
     @classmethod
     def load(cls, folder: str | Path) -> "Trace":
-        """Read a folder that `save` wrote. The trace is the same to the last bit if it was saved with its arrays."""
+        """Read a folder that `save` wrote. The trace is equal, to the last bit, if it was saved with its arrays."""
         return load_record(folder, cls)
 
 

@@ -8,7 +8,7 @@ from cooper.data.examples import Conventions, Example
 from cooper.errors import CooperError
 from cooper.evaluation.maps.scores import DepthRow, SegmentationRow, depth_row, segmentation_row
 from cooper.evaluation.runs.answering import Reasoner, RunPlan
-from cooper.evaluation.runs.folder import gather_rows, read_part_lines
+from cooper.evaluation.runs.folder import gather_rows, read_part_lines, telling_how_to_go_on
 from cooper.evaluation.runs.progress import progress
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality, Reading
@@ -26,7 +26,9 @@ def draw_depth(model: Reasoner, truths: Sequence[Example], conventions: Conventi
     path = plan.out / "depth.jsonl"
     for drawn in _drawn(model, "depth", truths, path, plan):
         pairs = zip(drawn.readings, drawn.truths, strict=True)
-        append_rows(plan.share.file(path), [asdict(depth_row(reading, truth, conventions)) for reading, truth in pairs])
+        with telling_how_to_go_on():
+            rows = [asdict(depth_row(reading, truth, conventions)) for reading, truth in pairs]
+        append_rows(plan.share.file(path), rows)
     return [line.as_a(DepthRow) for line in _gathered(path, truths, plan)]
 
 
@@ -42,7 +44,9 @@ def draw_segmentation(
     path = plan.out / "segmentation.jsonl"
     for drawn in _drawn(model, "segmentation", truths, path, plan):
         pairs = zip(drawn.readings, drawn.truths, strict=True)
-        append_rows(plan.share.file(path), [asdict(segmentation_row(reading, truth, conventions)) for reading, truth in pairs])
+        with telling_how_to_go_on():
+            rows = [asdict(segmentation_row(reading, truth, conventions)) for reading, truth in pairs]
+        append_rows(plan.share.file(path), rows)
     return [_segmentation_of(line, conventions) for line in _gathered(path, truths, plan)]
 
 
@@ -87,7 +91,9 @@ def _drawn(model: Reasoner, modality: str, truths: Sequence[Example], path: Path
     with progress(len(mine), plan.share.told(f"{modality} maps"), plan.silent) as advance:
         advance(len(mine) - len(waiting))
         for chunk in batches(waiting, plan.batch):
-            steps = model.draw([truth.image for truth in chunk], modality, seed=plan.seed)
+            with telling_how_to_go_on():
+                pictures = [truth.image for truth in chunk]
+            steps = model.draw(pictures, modality, seed=plan.seed)
             yield _Drawn(chunk, [decode(step.drawn) for step in steps])
             advance(len(chunk))
 

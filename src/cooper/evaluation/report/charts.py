@@ -1,6 +1,7 @@
 """Charts as SVG, inside a page or as a file of its own, without any library.
 
-Labels stand above their bars, so that a chart can be read on a phone; colours of texts and lines are those of the page.
+Labels stand above their bars and values in a column beside them, so that a chart can be read on a phone and no text meets
+another, however long an interval is. Colours of texts and lines are those of the page.
 """
 
 import math
@@ -11,8 +12,8 @@ from cooper.evaluation.figures.statistics import Estimate
 from cooper.files.html import fragment
 
 HUES = ("#3f80c4", "#d97a2b", "#4a9a5b", "#b05a9d", "#8a8a8a")
-WIDTH, PLOT_WIDTH, LEFT = 400, 340, 4
-LINE, BAR, GAP = 17, 12, 7  # heights
+WIDTH, PLOT_WIDTH, LEFT = 400, 345, 4  # the rest is the column of values
+LINE, BAR, THICK, GAP = 18, 15, 9, 9  # heights: a line of text, a bar with its value, the bar itself, what parts groups
 LONGEST = 60  # characters of a label
 
 
@@ -51,7 +52,7 @@ def bar_chart(series: Sequence[str], groups: Sequence[BarGroup]) -> str:
     bars: list[_Bar] = []
     top = y = LINE * len(keys) + GAP
     for group in groups:
-        labels.append(_Label(LEFT, y + LINE * 0.8, _short(group.label)))
+        labels.append(_Label(LEFT, y + LINE * 0.7, _short(group.label)))
         y += LINE
         bars += [
             _bar(bar, y + place * BAR, HUES[place % len(HUES)])
@@ -67,7 +68,8 @@ def bar_chart(series: Sequence[str], groups: Sequence[BarGroup]) -> str:
         left=LEFT,
         top=top,
         bottom=y,
-        thick=BAR - 3,
+        thick=THICK,
+        right=WIDTH - 2,
         keys=keys,
         labels=labels,
         bars=bars,

@@ -11,13 +11,13 @@ from PIL import Image
 from cooper.data.item import GROUPS, QUESTION_TYPES, Item
 from cooper.errors import CooperError
 from cooper.evaluation.replies.answers import Score, score
-from cooper.evaluation.runs.folder import gather_rows, read_part_lines
+from cooper.evaluation.runs.folder import gather_rows, read_part_lines, telling_how_to_go_on
 from cooper.evaluation.runs.processes import Share
 from cooper.evaluation.runs.progress import progress
 from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
-from cooper.trace.steps import MODES, MapStep, Mode, Question, answer_mode
+from cooper.trace.steps import MODES, AnswerMode, MapStep, Mode, Question, answer_mode
 from cooper.trace.trace import Trace
 
 KEY = ("mode", "id")  # what makes a row of answers one row
@@ -31,7 +31,7 @@ class Reasoner(Protocol):
         """The maps it can draw, by name."""
         ...
 
-    def options(self, mode: Mode) -> Any:
+    def options(self, mode: AnswerMode) -> Any:
         """How it answers in a mode; handed back to `batch` as it is."""
         ...
 
@@ -81,7 +81,7 @@ class RunPlan:
     `share`: this process's part of the work, by default what its launcher says.
     """
 
-    modes: tuple[Mode, ...]
+    modes: tuple[AnswerMode, ...]
     seed: int
     batch: int
     out: Path
@@ -95,7 +95,7 @@ class RunPlan:
         return self.quiet or not self.share.first
 
 
-def check_modes(modes: Sequence[str]) -> tuple[Mode, ...]:
+def check_modes(modes: Sequence[str]) -> tuple[AnswerMode, ...]:
     """The modes as written, each once. CooperError names an unknown one."""
     if not modes:
         raise CooperError(f"no mode named; known: {', '.join(MODES)}")
@@ -127,14 +127,16 @@ def answer_all(model: Reasoner, items: Sequence[Item], plan: RunPlan) -> list[An
     path = plan.out / "rows.jsonl"
     done, mine = read_part_lines(path, *KEY).keys(), plan.share.of(items)
     kept = {item.id for item in items[: plan.traces]}
-    left: dict[Mode, list[Item]] = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
+    left: dict[AnswerMode, list[Item]] = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
     total = len(mine) * len(plan.modes)
     with progress(total, plan.share.told("questions"), plan.silent) as advance:
         advance(total - sum(map(len, left.values())))
         for mode, open_items in left.items():
             options = model.options(mode)
             for chunk in batches(open_items, plan.batch):
-                traces = model.batch([item.question.opened() for item in chunk], options, plan.seed)
+                with telling_how_to_go_on():
+                    asked = [item.question.opened() for item in chunk]
+                traces = model.batch(asked, options, plan.seed)
                 for item, samples in zip(chunk, traces, strict=True):
                     if item.id in kept:
                         keep_trace(samples[0], trace_folder(plan.out, mode, item.id))

@@ -1,7 +1,8 @@
 """The folder of a run: which run it holds, over which data, and the rows that its processes wrote there."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cooper.files.rows import Line, Row, read_lines, read_object, write_whole
 
 FILE = "run.json"
 RULES, QUESTIONS = "rules", "questions"  # fields of run.json beside the settings: version of the rules; digests by question
+PICTURES = "pictures"  # of a run over pictures alone: digests by picture
 ROWS = ("rows", "depth", "segmentation")  # files of rows that belong to one run
 NO_DIGESTS = (
     "the folder was begun by an earlier version, which did not write down its questions and the rules that read replies: rows "
@@ -98,7 +100,7 @@ def _check_settings(folder: Path, known: Row, wanted: Row) -> None:
             f"{folder} holds a run of an earlier version, which did not write down its weights and settings, so its rows "
             "may be another model's: choose another folder"
         )
-    changed = sorted(name for name in {*known, *wanted} - {RULES, QUESTIONS} if known.get(name) != wanted.get(name))
+    changed = sorted(name for name in {*known, *wanted} - {RULES, QUESTIONS, PICTURES} if known.get(name) != wanted.get(name))
     if changed:
         name = changed[0]
         raise CooperError(
@@ -151,6 +153,18 @@ def _check_questions(folder: Path, run: Row, wanted: Mapping[str, str]) -> None:
 def _answered(folder: Path) -> set[str]:
     """The questions and pictures that the folder holds rows of."""
     return {values[0] for name in ROWS for values in read_part_lines(folder / f"{name}.jsonl", "id")}
+
+
+@contextmanager
+def telling_how_to_go_on() -> Iterator[None]:
+    """For reading pictures in the middle of a run. CooperError: one cannot be read; it says what to do about it."""
+    try:
+        yield
+    except CooperError as error:
+        raise CooperError(
+            f"{error} (all rows before it are kept: mend the file and run the same command again, or add --skip-bad, which "
+            "leaves out what cannot be read)"
+        ) from None
 
 
 def left_out_notes(faults: Mapping[str, str]) -> list[str]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from cooper.data.digests import truth_digests
 from cooper.errors import CooperError
 from cooper.evaluation.runs.answering import RunPlan
-from cooper.evaluation.runs.digests import truth_digests
 from cooper.evaluation.runs.folder import left_out_notes, open_run
 from cooper.evaluation.runs.origin import Origin
 from cooper.files.arguments import seed_of

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cooper.data.digests import item_digest
 from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.benchmark_set import BadPicturesError, BenchmarkSet
@@ -15,7 +16,6 @@ from cooper.evaluation.judge.judge import Judge
 from cooper.evaluation.judge.verdicts import Judgement, judge_rows, laid_over, store_judged
 from cooper.evaluation.report.report import write_report
 from cooper.evaluation.runs.answering import AnswerRow, Reasoner, RunPlan, answer_all, check_items, check_modes
-from cooper.evaluation.runs.digests import item_digest
 from cooper.evaluation.runs.folder import left_out_notes, open_run
 from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.runs.processes import Share

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from cooper.data.digests import item_digest, truth_digests
 from cooper.data.examples import Example
 from cooper.data.item import Item
 from cooper.errors import CooperError
@@ -20,7 +21,6 @@ from cooper.evaluation.maps.scores import (
 )
 from cooper.evaluation.report.report import write_report
 from cooper.evaluation.runs.answering import AnswerRow, Reasoner, RunPlan, answer_all, check_items, check_modes
-from cooper.evaluation.runs.digests import item_digest, truth_digests
 from cooper.evaluation.runs.folder import check_run, left_out_notes, open_run
 from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.runs.processes import Share, wait_for_others

@@ -8,11 +8,12 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from cooper.errors import CooperError
+from cooper.files.rows import write_whole
 from cooper.model.checkpoints.limits import slow_tokenizer_files
 from cooper.model.checkpoints.names import network_entries, vae_entries
 from cooper.model.checkpoints.opening import Checkpoint, open_checkpoint, stored_dtype
 from cooper.model.checkpoints.published import OWN_FIELDS, OWN_SECTION, dtype_name
-from cooper.model.checkpoints.tensor_files import is_finite, write_tensors, write_text
+from cooper.model.checkpoints.tensor_files import is_finite, write_tensors
 from cooper.model.config import CooperConfig
 
 MAX_SHARD_BYTES = 5_000_000_000
@@ -54,7 +55,7 @@ def export(
         ("vit_config.json", _vit_config(config)),
         ("config.json", _config(config)),
     ):
-        write_text(out_dir / name, json.dumps(values, indent=2, sort_keys=True) + "\n")
+        write_whole(out_dir / name, json.dumps(values, indent=2, sort_keys=True) + "\n")
     for path in checkpoint.companions:
         try:
             shutil.copyfile(path, out_dir / path.name)
@@ -70,7 +71,7 @@ def _write_slow_tokenizer(checkpoint: Checkpoint, out_dir: Path) -> None:
         return
     for name, text in slow_tokenizer_files(there["tokenizer.json"]).items():
         if name not in there:
-            write_text(out_dir / name, text)
+            write_whole(out_dir / name, text)
 
 
 def _checkpoint(source: Checkpoint | PreTrainedModel | Path) -> Checkpoint:

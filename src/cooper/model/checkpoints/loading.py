@@ -17,7 +17,7 @@ from cooper.model.checkpoints.names import VAE_PREFIX
 from cooper.model.checkpoints.opening import OWN_STEM, is_published_layout, network_dtype, open_checkpoint, verify_ours
 from cooper.model.checkpoints.tensor_files import DTYPES, is_finite, read_header, read_headers
 from cooper.model.config import CooperConfig
-from cooper.model.devices import SHARED_OUT, Device, checked_device, checked_dtype
+from cooper.model.devices import SHARED_OUT, SYNONYMS, Device, checked_device, checked_dtype, renamed
 
 WORTH_A_BAR = 1_000_000_000  # bytes
 ADAPTER_CONFIG, ADAPTER_FILE = "adapter_config.json", "adapter_model.safetensors"  # as PEFT names them
@@ -43,10 +43,13 @@ class ReadsBothLayouts(PreTrainedModel):
 
         ``base`` names the directory or hub id that holds the configuration, autoencoder and tokenizer of bare published
         weights. ``dtype`` "auto" (or None) keeps the types as stored; any other casts the network, and leaves the
-        autoencoder in float32. Everything else is Hugging Face's; ``output_loading_info`` is not offered, for every
+        autoencoder in float32. ``device`` and ``torch_dtype`` are other names of ``device_map``
+        and ``dtype``. Everything else is Hugging Face's; ``output_loading_info`` is not offered, for every
         tensor is checked. Raises CooperError naming the file or tensor at fault.
         """
-        kwargs["dtype"] = checked_dtype(dtype)
+        synonyms = {name: kwargs.pop(name) for name in SYNONYMS if name in kwargs}
+        named = renamed({"dtype": None if dtype == "auto" else dtype, "device_map": device_map}, synonyms)
+        kwargs["dtype"], device_map = checked_dtype(named["dtype"]), named["device_map"]
         if kwargs.pop("output_loading_info", False):
             raise CooperError("output_loading_info is not offered: a checkpoint that does not fit exactly is refused")
         single = _single_device(checked_device(device_map))

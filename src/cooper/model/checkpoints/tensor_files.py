@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.files.rows import parsed, read_object
+from cooper.files.rows import parsed, read_object, write_whole
 
 DTYPES = {
     "F64": torch.float64,
@@ -163,7 +163,7 @@ def write_tensors(state: Mapping[str, Tensor], directory: Path, stem: str, max_s
         written.append(directory / name)
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
-        write_text(
+        write_whole(
             directory / f"{stem}.safetensors.index.json",
             json.dumps(index, indent=2, sort_keys=True) + "\n",
         )
@@ -180,17 +180,6 @@ def _write_file(tensors: dict[str, Tensor], path: Path) -> None:
         )
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
-        raise CooperError(f"{path} could not be written: {error}") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file whole. Raises CooperError naming it if that fails."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
         partial.unlink(missing_ok=True)
         raise CooperError(f"{path} could not be written: {error}") from None
 

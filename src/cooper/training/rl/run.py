@@ -14,7 +14,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import GRPOConfig
 
 from cooper.curation.counts import Flag
-from cooper.curation.flags import read_flags
+from cooper.curation.flags import check_flags, read_flags
 from cooper.errors import CooperError
 from cooper.evaluation.judge.judge import Judge
 from cooper.files.values import checked
@@ -128,6 +128,7 @@ def _flags(recipe: GrpoRecipe, source: Source) -> dict[str, Flag]:
     flags = read_flags(recipe.flags)
     if not flags.keys() & set(source.ids()):
         raise CooperError(f"{recipe.flags} flags none of these {len(source)} questions; use the same --seed and --per-scene")
+    check_flags(recipe.flags, source)
     return flags
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cooper.curation.counts import Flag
 from cooper.data.batches import shuffled
+from cooper.data.digests import item_digest
 from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.question_file import read_question_file
@@ -16,13 +17,16 @@ from cooper.training.rl.sampler import Sampler
 
 
 class Source(Protocol):
-    """Where questions come from. `item` raises CooperError for one whose picture cannot be read."""
+    """Where questions come from. `item` raises CooperError for one whose picture cannot be read, and so does `digest`, which
+    tells one question from another without decoding pictures."""
 
     def __len__(self) -> int: ...
 
     def ids(self) -> list[str]: ...
 
     def item(self, number: int) -> Item: ...
+
+    def digest(self, number: int) -> str: ...
 
 
 @dataclass(eq=False)
@@ -79,6 +83,9 @@ class FileTasks:
     def item(self, number: int) -> Item:
         item = self._items[number]
         return replace(item, question=item.question.opened())
+
+    def digest(self, number: int) -> str:
+        return item_digest(self._items[number])
 
 
 def source_of(data: Path, seed: int, per_scene: int, scenes: int = 100_000) -> Source:

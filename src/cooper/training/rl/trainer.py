@@ -14,11 +14,12 @@ from datasets import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast, TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 from trl.models import unwrap_model_for_generation
 
 from cooper.data.batches import rng_of
 from cooper.errors import CooperError
+from cooper.training.rl.cards import WithoutCards
 from cooper.training.rl.figures import Timing, figures_of, log_each, stds_in_groups
 from cooper.training.rl.policy import Policy
 from cooper.training.rl.rewards.reward import Reward, as_trl
@@ -43,7 +44,7 @@ class Reinforcing:
     group: int
 
 
-class InterleavedGRPOTrainer(GRPOTrainer):
+class InterleavedGRPOTrainer(WithoutCards):
     """TRL's trainer for rollouts with maps in them."""
 
     def __init__(
@@ -133,8 +134,7 @@ class InterleavedGRPOTrainer(GRPOTrainer):
         """Log-probabilities [B, C] of every entry that the model wrote, with maps in context; 0 elsewhere."""
         rollouts = self.rollouts
         assert len(rollouts) == len(input_ids), "these are not the rollouts of this batch"
-        size = batch_size or len(rollouts)
-        found = []
+        size, found = batch_size or len(rollouts), []
         with self.timing.scoring():
             for first in range(0, len(rollouts), size):
                 found += self.run_of.scorer(model, rollouts[first : first + size], input_ids.device)

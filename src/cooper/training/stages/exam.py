@@ -21,7 +21,7 @@ from cooper.perception import Modality
 from cooper.perception.modality import Drawn
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
-from cooper.trace.steps import Mode
+from cooper.trace.steps import AnswerMode
 from cooper.training.bundles import Bundle
 
 TURN_TOKENS = 128  # the longest turn that is waited for
@@ -34,7 +34,7 @@ class AnswerExam:
     """The same questions each time. With `grey`, the model is shown a grey picture."""
 
     items: Sequence[Item]
-    modes: tuple[Mode, ...]
+    modes: tuple[AnswerMode, ...]
     grey: bool = False
 
     def figures(self, bundle: Bundle) -> Mapping[str, float]:

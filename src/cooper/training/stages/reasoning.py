@@ -28,7 +28,7 @@ from cooper.sequence.layout import Layout, Views
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import Segment
-from cooper.trace.steps import MODES, MapStep, Mode, Question
+from cooper.trace.steps import MODES, AnswerMode, MapStep, Question
 from cooper.trace.trace import Trace
 from cooper.training.bundles import load_bundle, save_bundle
 from cooper.training.loop.trainer import Measured, TrainingPlan, run_plan
@@ -92,7 +92,7 @@ class SftRecipe:
             raise CooperError("grey is true, so mixture.replay must be 0: a grey picture has no maps to draw")
 
     @property
-    def modes(self) -> tuple[Mode, ...]:
+    def modes(self) -> tuple[AnswerMode, ...]:
         """The modes of the mixture."""
         return tuple(name for name in MODES if self.mixture.get(name, 0) > 0)
 

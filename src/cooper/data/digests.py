@@ -10,9 +10,9 @@ from PIL import Image
 from cooper.data.examples import Example
 from cooper.data.item import Item
 from cooper.errors import CooperError
+from cooper.files.digests import LENGTH
 
 PIECES, PIECE = 64, 4096  # bytes of a file that are looked at; files of up to 256 KiB are read whole
-LENGTH = 12  # hexadecimal digits that are kept
 
 
 def item_digest(item: Item) -> str:
