@@ -23,10 +23,10 @@ from PIL import Image
 
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
+from cooper.reasoning.context import Seeded
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.events import DrawingProgress, StepDone, TraceDone
 from cooper.reasoning.options import Options, Request
-from cooper.reasoning.randomness import Seeded
 from cooper.trace.steps import MapStep, Question
 
 THOUGHT = "<think>A depth map shows how far things are.</think>"

@@ -10,10 +10,9 @@ from safetensors.torch import load_file
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import Branches, branches, guided, schedule
-from cooper.reasoning.context import EMPTY, Context, begin, bind, extend
+from cooper.reasoning.context import EMPTY, Context, Seeded, begin, bind, extend
 from cooper.reasoning.decoding import Sampling, Writer, Written, write_turns
 from cooper.reasoning.denoising import Drawer, DrawnLatents, draw
-from cooper.reasoning.randomness import Seeded
 from cooper.sequence.packing import Row, pack, pack_tokens
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, tokens_latent

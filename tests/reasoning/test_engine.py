@@ -11,11 +11,11 @@ import torch
 from cooper.errors import CooperError
 from cooper.model.config import DrawingDefaults
 from cooper.perception.modality import Reading
+from cooper.reasoning.context import Seeded
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
 from cooper.reasoning.options import Options, Request
-from cooper.reasoning.randomness import Seeded
 from cooper.sequence.packing import Row, pack
 from cooper.trace.asked import question_of
 from cooper.trace.prompts import DEFAULT

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from cooper.reasoning.context import Seeded
 from cooper.reasoning.decoding import Sampling, sample
-from cooper.reasoning.randomness import Seeded
 
 P = torch.tensor([[0.5, 0.3, 0.2]]).log()
 

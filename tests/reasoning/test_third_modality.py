@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from cooper.perception.modality import Reading, register_modality
+from cooper.reasoning.context import Seeded
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.events import TraceDone
 from cooper.reasoning.options import Request
-from cooper.reasoning.randomness import Seeded
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import Question
 from tests.networks import picture, tiny_model, tiny_processor

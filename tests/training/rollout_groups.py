@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from cooper.data.item import Item
+from cooper.reasoning.context import Seeded
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import TraceDone
 from cooper.reasoning.options import Options, Request
-from cooper.reasoning.randomness import Seeded
 from cooper.sequence.processor import Processor
 from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import Question

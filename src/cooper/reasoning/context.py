@@ -1,9 +1,14 @@
-"""What one row has read so far: a shared beginning, its own tail, the next rope position. Frozen, so a fork is a reference."""
+"""What one row has: all it has read so far (a shared beginning, its own tail, the next rope position), and its random numbers.
+
+A context is frozen, so a fork is a reference.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from cooper.model.cache import Beginnings, Cache, Tail, empty_cache, joined
 from cooper.model.cooper import CooperModel
@@ -95,3 +100,24 @@ def ropes_of(segments: Sequence[Segment], start: int) -> list[int]:
         start = rope_after(segment, start)
         ropes.append(start)
     return ropes
+
+
+class Randomness(Protocol):
+    """One row's own source of random numbers, so that a row does not depend on its neighbours."""
+
+    def uniform(self) -> float: ...
+
+    def normal(self, tokens: int, width: int) -> Tensor: ...
+
+
+class Seeded:
+    """Random numbers of one row from a seed; made on the CPU, so the same on every device."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def uniform(self) -> float:
+        return float(torch.rand((), generator=self.generator, dtype=torch.float64))
+
+    def normal(self, tokens: int, width: int) -> Tensor:
+        return torch.randn(tokens, width, generator=self.generator)

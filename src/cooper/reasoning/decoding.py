@@ -12,8 +12,7 @@ from torch import Tensor
 
 from cooper.files.values import Above, AtMost, Size, Weight, check_fields
 from cooper.model.cooper import CooperModel
-from cooper.reasoning.context import Context, bind, unbind
-from cooper.reasoning.randomness import Randomness
+from cooper.reasoning.context import Context, Randomness, bind, unbind
 from cooper.sequence.packing import Geometry, pack_tokens
 from cooper.sequence.processor import Processor
 from cooper.trace.grammar import ANSWER

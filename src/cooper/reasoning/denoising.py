@@ -13,8 +13,7 @@ from cooper.model.cache import Cache
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import Branches, branches, guided, noisy_step, schedule
-from cooper.reasoning.context import Context, bind
-from cooper.reasoning.randomness import Randomness
+from cooper.reasoning.context import Context, Randomness, bind
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Geometry, Row, pack
 from cooper.sequence.segments import NoisedSegment

@@ -7,8 +7,8 @@ from typing import Annotated
 from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Weight, check_fields, read_recipe
 from cooper.model.config import DrawingDefaults
+from cooper.reasoning.context import Randomness
 from cooper.reasoning.decoding import Sampling
-from cooper.reasoning.randomness import Randomness
 from cooper.trace.steps import Mode
 
 Turns = Annotated[int, AtLeast(1), AtMost(100)]  # of text, in one answer

@@ -14,8 +14,8 @@ from cooper.files.arguments import shown, whole, words
 from cooper.files.pictures import opened
 from cooper.model.cooper import CooperModel
 from cooper.perception.modality import Modality, Reading
+from cooper.reasoning.context import Seeded
 from cooper.reasoning.options import Options, Request
-from cooper.reasoning.randomness import Seeded
 from cooper.sequence.images import ImageTransform, Size
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import said_text, subject_of
