@@ -12,7 +12,7 @@ import pytest
 
 from cooper.reasoning.cooper import Cooper
 from cooper.trace.example import example
-from cooper.trace.steps import MODES
+from cooper.trace.modes import MODES
 
 ASSETS = Path(str(files("cooper"))) / "assets"
 ROOM = ASSETS / "demo" / "room.png"

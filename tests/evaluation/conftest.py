@@ -9,7 +9,8 @@ from PIL import Image
 from cooper.data.examples import Conventions, Example, example_of
 from cooper.data.item import Item
 from cooper.perception import Modality, Reading, build_modalities
-from cooper.trace.steps import MapStep, Mode, Question, Step, TextStep
+from cooper.trace.modes import Mode
+from cooper.trace.steps import MapStep, Question, Step, TextStep
 from cooper.trace.trace import Trace
 
 NAMES = ("void", "floor", "wall", "cube", "ball")

@@ -10,8 +10,9 @@ import pytest
 from cooper.evaluation.report.rows import row_table, verdict_of
 from cooper.evaluation.runs.answering import AnswerRow
 from cooper.evaluation.runs.processes import Share
-from cooper.evaluation.runs.traces import PAGE, trace_folder
+from cooper.evaluation.runs.traces import trace_folder
 from cooper.evaluation.suites.published import evaluate_published
+from cooper.trace.page import PAGE
 from cooper.trace.trace import Trace
 from tests.evaluation.test_processes import together
 from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture

@@ -21,7 +21,7 @@ from cooper.evaluation.runs.answering import AnswerRow
 from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import append_rows
 from cooper.perception.modality import Reading
-from cooper.trace.page import write_page
+from cooper.trace.page import save_with_page
 from cooper.trace.steps import MapStep, Question, TextStep
 from cooper.trace.trace import Trace
 from tests.pages.reading import HOSTILE, Elements, faults_of, loaded, title_of
@@ -65,8 +65,8 @@ def hostile_row(id: str, **changes) -> AnswerRow:
 
 def trace_page(folder: Path) -> Path:
     hostile_trace().save(folder / "trace")  # and from there: a trace may be somebody else's
-    write_page(Trace.load(folder / "trace"), folder / "page.html")
-    return folder / "page.html"
+    save_with_page(Trace.load(folder / "trace"), folder / "again")
+    return folder / "again" / "page.html"
 
 
 def report_page(folder: Path) -> Path:

@@ -81,7 +81,7 @@ def test_time_is_not_compared():
         {"reading": Reading({"labels": DEPTH}, {"depth": "m"})},
         {"reading": Reading({"depth": DEPTH}, {"depth": "m"}, {1: "floor"})},
     ],
-    ids=str,
+    ids=lambda changed: "-".join(changed),
 )
 def test_one_other_number_of_a_map_is_another_map(changed):
     assert drawn(**changed) != drawn() and replace(trace(), steps=(drawn(**changed), WORDS)) != trace()
@@ -104,7 +104,7 @@ def test_one_other_number_of_a_map_is_another_map(changed):
         {"question": Question((Image.fromarray(PIXELS), "Which?"), id="r")},
         {"question": Question((Image.fromarray(PIXELS), "Which?"), subject=0, id="q")},
     ],
-    ids=str,
+    ids=lambda changed: "-".join(changed),
 )
 def test_one_other_field_is_another_trace(changed):
     assert replace(trace(), **changed) != trace() and trace() == trace()

@@ -7,7 +7,7 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.perception.modality import Reading
-from cooper.trace.page import trace_page, write_page
+from cooper.trace.page import save_with_page, trace_page
 from cooper.trace.steps import MapStep, Question, TextStep
 from cooper.trace.trace import Trace
 
@@ -100,10 +100,17 @@ def test_large_pictures_stay_light():
     assert "data:image/jpeg" in trace_page(Trace(Question((noise,))))
 
 
-def test_a_page_that_cannot_be_written_is_named(tmp_path):
-    write_page(example(), tmp_path / "page.html")
-    with pytest.raises(CooperError, match="absent"):
-        write_page(example(), tmp_path / "absent" / "page.html")
+def test_a_page_is_saved_with_its_trace_or_not_at_all(tmp_path):
+    save_with_page(example(), tmp_path / "trace")
+    before = (tmp_path / "trace" / "page.html").read_text()
+    assert before == trace_page(example()) and Trace.load(tmp_path / "trace").answer == example().answer
+
+    def full(folder):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(CooperError, match="No space left on device"):
+        save_with_page(example(answer="another"), tmp_path / "trace", beside=full)
+    assert (tmp_path / "trace" / "page.html").read_text() == before
 
 
 def test_the_answer_stands_below_the_question_and_before_the_steps():

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,21 +10,13 @@ import typer
 from cooper.errors import CooperError
 from cooper.files.arguments import seed_of
 from cooper.files.hub import resolve
+from cooper.trace.modes import AnswerMode
 
 if TYPE_CHECKING:
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.drawn_map import DrawnMap
     from cooper.trace.steps import Question
     from cooper.trace.trace import Trace
-
-
-class AskMode(StrEnum):
-    """How the model works: it draws when it wants to, it looks first, it uses words only, or it answers at once."""
-
-    INTERLEAVED = "interleaved"
-    PERCEPTION = "perception"
-    TEXT = "text"
-    DIRECT = "direct"
 
 
 ModelOption = Annotated[str, typer.Option("--model", help="nano, a directory, or a hub id.")]
@@ -46,7 +37,7 @@ def ask(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="One or more picture files.")],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in quotation marks.")],
     model: ModelOption = "nano",
-    mode: Annotated[AskMode, typer.Option(help="How the model works.")] = AskMode.INTERLEAVED,
+    mode: Annotated[AnswerMode, typer.Option(help="How the model works.")] = "interleaved",
     seed: SeedOption = 0,
     subject: Annotated[int, typer.Option(help="The picture that maps are drawn of, from 0; -1 is the last.")] = -1,
     choice: ChoiceOption = None,
@@ -57,18 +48,16 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question about a picture, drawing maps on the way."""
-    from cooper.cli.results import save_trace, trace_json
     from cooper.trace.asked import question_of
+    from cooper.trace.page import save_with_page
+    from cooper.trace.record import trace_json
 
     asked = question_of(images, question, subject)  # a bad question or folder is refused before a model is loaded
     choices = () if free else choice or None
     loaded = _load(model, base, device, seed, out)
-    if as_json:
-        trace = loaded.ask(asked, mode=mode.value, seed=seed, choices=choices)
-    else:
-        trace = _stream(loaded, asked, mode, seed, choices)
+    trace = loaded.ask(asked, mode=mode, seed=seed, choices=choices) if as_json else _stream(loaded, asked, mode, seed, choices)
     if out is not None:
-        save_trace(trace, out)
+        save_with_page(trace, out)
     if as_json:
         typer.echo(json.dumps(trace_json(trace, out), ensure_ascii=False))
     elif out is not None:
@@ -87,7 +76,6 @@ def depth(
     as_json: JsonOption = False,
 ) -> None:
     """Draw the depth of a picture; --out also gets the array and a coloured point cloud."""
-    from cooper.cli.results import save_map
     from cooper.files.pictures import opened
 
     if not 0 < view < 180:
@@ -95,7 +83,7 @@ def depth(
     picture = opened(image)
     drawn = _load(model, base, device, seed, out).depth(picture, seed, native)
     if out is not None:
-        save_map(drawn, out, drawn.point_cloud(view))
+        drawn.save(out, drawn.point_cloud(view))
     _show_map(drawn, out, as_json)
 
 
@@ -110,13 +98,12 @@ def segment(
     as_json: JsonOption = False,
 ) -> None:
     """Draw the segmentation of a picture; --out also gets label and instance arrays."""
-    from cooper.cli.results import save_map
     from cooper.files.pictures import opened
 
     picture = opened(image)
     drawn = _load(model, base, device, seed, out).segment(picture, seed, native)
     if out is not None:
-        save_map(drawn, out, None)
+        drawn.save(out)
     _show_map(drawn, out, as_json)
 
 
@@ -133,14 +120,14 @@ def _load(model: str, base: Path | None, device: str | None, seed: int, out: Pat
     return Cooper.from_pretrained(model, base=base, device_map=device)
 
 
-def _stream(model: "Cooper", asked: "Question", mode: AskMode, seed: int, choices: Sequence[str] | None) -> "Trace":
+def _stream(model: "Cooper", asked: "Question", mode: AnswerMode, seed: int, choices: Sequence[str] | None) -> "Trace":
     from rich.console import Console
 
     from cooper.cli.printing import TracePrinter
     from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
 
     printer = TracePrinter(Console(), asked, [modality.tag for modality in model.modalities.values()])
-    for event in model.stream(asked, mode=mode.value, seed=seed, choices=choices):
+    for event in model.stream(asked, mode=mode, seed=seed, choices=choices):
         match event:
             case TextDelta(_, text):
                 printer.text(text)
@@ -158,7 +145,7 @@ def _show_map(drawn: "DrawnMap", out: Path | None, as_json: bool) -> None:
     from rich.console import Console
 
     from cooper.cli.printing import print_trace
-    from cooper.cli.results import trace_json
+    from cooper.trace.record import trace_json
 
     if as_json:
         typer.echo(json.dumps(trace_json(drawn.trace, out), ensure_ascii=False))

@@ -16,7 +16,7 @@ from cooper.cli.interruptions import goes_on, told_when_interrupted
 from cooper.errors import CooperError
 from cooper.files.folders import run_folder
 from cooper.files.plain import read_plain
-from cooper.trace.steps import MODES
+from cooper.trace.modes import MODES
 
 if TYPE_CHECKING:
     from cooper.evaluation.figures.summary import Report

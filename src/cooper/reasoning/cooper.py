@@ -29,10 +29,10 @@ from cooper.reasoning.questions import MOST_TOKENS, checked_questions, known_map
 from cooper.reasoning.session import Parts
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
-from cooper.trace.asked import question_of
-from cooper.trace.options import options_in
+from cooper.trace.asked import options_in, question_of
+from cooper.trace.modes import AnswerMode, answer_mode
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
-from cooper.trace.steps import AnswerMode, MapStep, Question, answer_mode
+from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 
 Known = Reading | np.ndarray | torch.Tensor  # a map that comes with a question

@@ -1,13 +1,15 @@
 """What a caller gets who asks for a map: its meaning, its look, and the picture that it belongs to."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.perception.depth import PointCloud, intrinsics_of, point_cloud
+from cooper.perception.depth import PointCloud, intrinsics_of, point_cloud, write_ply
 from cooper.perception.modality import Reading
+from cooper.trace.page import save_with_page
 from cooper.trace.trace import Trace
 
 
@@ -36,3 +38,16 @@ class DrawnMap:
             raise CooperError("a point cloud needs a depth map, and this map is none")
         camera = intrinsics_of(field_of_view, *self.source.size, self.aspect)
         return point_cloud(self.reading.arrays["depth"], np.asarray(self.source), camera)
+
+    def save(self, folder: str | Path, cloud: PointCloud | None = None) -> None:
+        """Save the trace with its page, `map.png`, the arrays as `map_NAME.npy`, and a point cloud as `points.ply`: all or
+        nothing. CooperError names the folder."""
+
+        def beside(draft: Path) -> None:
+            self.picture.save(draft / "map.png")
+            for name, array in self.reading.arrays.items():
+                np.save(draft / f"map_{name}.npy", array, allow_pickle=False)
+            if cloud is not None:
+                write_ply(draft / "points.ply", cloud)
+
+        save_with_page(self.trace, folder, beside=beside)

@@ -13,8 +13,9 @@ from cooper.scenes.questions.categories import questions_of
 from cooper.scenes.teacher.looking import grounding_traces
 from cooper.scenes.teacher.reading import reading_traces
 from cooper.scenes.teacher.traces import another_map, teacher_trace
+from cooper.trace.modes import Mode, answer_mode
 from cooper.trace.prompts import Prompts
-from cooper.trace.steps import MapStep, Mode, answer_mode
+from cooper.trace.steps import MapStep
 from cooper.trace.trace import Trace
 
 GROUNDING = "grounding"  # lessons in looking, in words

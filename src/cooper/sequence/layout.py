@@ -12,7 +12,8 @@ from torch import Tensor
 
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, Segment, TextSegment, VitSegment
-from cooper.trace.steps import MapStep, Mode, Question, Step, TextStep
+from cooper.trace.modes import Mode
+from cooper.trace.steps import MapStep, Question, Step, TextStep
 from cooper.trace.trace import Trace
 
 View = Literal["vae", "vit"]

@@ -8,7 +8,8 @@ from typing import NoReturn, get_args
 from cooper.errors import CooperError
 from cooper.files.arguments import shown
 from cooper.files.rows import read_object
-from cooper.trace.steps import Author, Mode
+from cooper.trace.modes import Mode
+from cooper.trace.steps import Author
 
 
 def read_fields(path: Path) -> "Fields":

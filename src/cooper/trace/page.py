@@ -3,18 +3,20 @@
 import base64
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from cooper.errors import CooperError
 from cooper.files.html import render
 from cooper.trace.grammar import ANSWER, THINK, TurnStream
 from cooper.trace.legends import Key, Scale, class_keys, depth_scale
 from cooper.trace.steps import MapStep, Step, TextStep
+from cooper.trace.store import save_record
 from cooper.trace.trace import Trace
 
+PAGE = "page.html"
 _PNG_PIXELS = 512 * 512  # larger pictures go in as JPEG
 _PLACE = re.compile(r"\bx [1-8] y [1-8]\b")  # how nano's thoughts name a place: `cooper.scenes.teacher.observations`
 _MODES = {
@@ -72,14 +74,6 @@ class _Cut:
     kind: str
     share: str
     title: str
-
-
-def write_page(trace: Trace, path: str | Path) -> None:
-    """Write `trace_page(trace)` as UTF-8. Raises CooperError naming the file when it cannot be written."""
-    try:
-        Path(path).write_text(trace_page(trace), encoding="utf-8")
-    except OSError as error:
-        raise CooperError(f"cannot write the page {path}: {error.strerror or error}") from None
 
 
 def trace_page(trace: Trace) -> str:
@@ -180,3 +174,15 @@ def _picture(image: Image.Image) -> _Picture:
 def _short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def save_with_page(trace: Trace, folder: str | Path, arrays: bool = True, beside: Callable[[Path], None] | None = None) -> None:
+    """Save a trace as `Trace.save` does, with its page as `page.html`: all or nothing. CooperError names the folder; an earlier
+    trace there stays. `beside` writes further files into the folder that it is given."""
+
+    def write(draft: Path) -> None:
+        (draft / PAGE).write_text(trace_page(trace), encoding="utf-8")
+        if beside is not None:
+            beside(draft)
+
+    save_record(trace, folder, arrays, write)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cooper.errors import CooperError
-from cooper.trace.steps import MODES
+from cooper.trace.modes import MODES
 
 FILE_NAME = "prompts.json"
 _ELEMENT = re.compile(r"<([A-Za-z][\w-]*)>(.*?)</\1>", re.DOTALL)

@@ -6,28 +6,17 @@ H, W: picture size in pixels. N: latent tokens of a map. D: width of a latent to
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 import numpy as np
 from PIL import Image
 
-from cooper.errors import CooperError
 from cooper.files.arguments import short, shown
 from cooper.files.equality import same_arrays, same_pictures
 from cooper.perception.modality import Reading
+from cooper.trace.modes import Mode
 
-AnswerMode = Literal["interleaved", "perception", "text", "direct"]  # how a question can be answered
-Mode = Literal[AnswerMode, "map"]  # what a trace may be: answers, or one map without a question
-MODES: tuple[AnswerMode, ...] = get_args(AnswerMode)
 Author = Literal["model", "prompt"]
-
-
-def answer_mode(name: str) -> AnswerMode:
-    """The mode of a name. CooperError: there is none, or it does not answer."""
-    for mode in MODES:
-        if name == mode:
-            return mode
-    raise CooperError(f"unknown mode {name!r}; known: {', '.join(MODES)}")
 
 
 class Undecoded(Protocol):

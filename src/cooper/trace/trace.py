@@ -7,7 +7,8 @@ from pathlib import Path
 from cooper.files.arguments import brief, short, shown
 from cooper.files.equality import same_settings
 from cooper.trace.grammar import ANSWER, answer_in, is_well_formed, unbox
-from cooper.trace.steps import AnswerMode, Author, MapStep, Mode, Question, Record, Step, TextStep
+from cooper.trace.modes import AnswerMode, Mode
+from cooper.trace.steps import Author, MapStep, Question, Record, Step, TextStep
 from cooper.trace.store import load_record, save_record
 
 __all__ = ["AnswerMode", "Author", "MapStep", "Mode", "Question", "Step", "TextStep", "Trace"]

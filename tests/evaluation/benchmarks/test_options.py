@@ -6,7 +6,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.options import answer_letter, are_stand_ins, column_options, stand_ins, truth_text
 from cooper.evaluation.benchmarks.tables import TableRow
 from cooper.evaluation.benchmarks.wording import worded
-from cooper.trace.options import options_in
+from cooper.trace.asked import options_in
 
 TOLD = [
     ("Is it open? (a) Open (b) Closed", ("Open", "Closed")),

@@ -8,7 +8,7 @@ import pytest
 import cooper.reasoning.cooper as door
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS
 from cooper.files.rows import read_rows
-from cooper.trace.steps import MODES
+from cooper.trace.modes import MODES
 from cooper.trace.trace import Trace
 from tests.cli.conftest import run  # noqa: F401 - a fixture
 from tests.evaluation.benchmarks.published_tables import published

@@ -19,7 +19,7 @@ from cooper.evaluation.benchmarks.tables import TableRow, read_table
 from cooper.evaluation.benchmarks.wording import LETTER, worded
 from cooper.files.hub import find_files, local_data
 from cooper.files.pictures import LazyPicture
-from cooper.trace.options import options_in
+from cooper.trace.asked import options_in
 from cooper.trace.steps import Question
 
 HUB = "MMVP/MMVP"

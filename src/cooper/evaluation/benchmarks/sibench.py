@@ -26,7 +26,7 @@ from cooper.evaluation.benchmarks.wording import WANTED, worded
 from cooper.evaluation.replies.numbers.quantities import quantities
 from cooper.files.hub import find_files, local_data
 from cooper.files.pictures import LazyPicture
-from cooper.trace.options import options_in
+from cooper.trace.asked import options_in
 from cooper.trace.steps import Question
 
 HUB = "Two-hot/SIBench"

@@ -12,7 +12,7 @@ from cooper.evaluation.figures.summary import Comparison, compare
 from cooper.evaluation.judge.verdicts import laid_over, read_judged
 from cooper.evaluation.runs.answering import AnswerRow, read_answers
 from cooper.evaluation.runs.folder import check_rules
-from cooper.trace.steps import Mode
+from cooper.trace.modes import Mode
 
 ROWS = "rows.jsonl"
 

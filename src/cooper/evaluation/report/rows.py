@@ -6,8 +6,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cooper.evaluation.runs.answering import AnswerRow
-from cooper.evaluation.runs.traces import PAGE, trace_folder
+from cooper.evaluation.runs.traces import trace_folder
 from cooper.files.html import fragment
+from cooper.trace.page import PAGE
 
 VERDICTS = ("wrong", "not scored", "right")  # the order of the table
 LONGEST = 160  # characters of a question or a reply; the trace holds the rest

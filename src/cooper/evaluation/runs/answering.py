@@ -17,7 +17,8 @@ from cooper.evaluation.runs.progress import progress
 from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
-from cooper.trace.steps import MODES, AnswerMode, MapStep, Mode, Question, answer_mode
+from cooper.trace.modes import MODES, AnswerMode, Mode, answer_mode
+from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 
 KEY = ("mode", "id")  # what makes a row of answers one row

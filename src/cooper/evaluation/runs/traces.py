@@ -4,10 +4,9 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
-from cooper.trace.page import write_page
+from cooper.trace.page import save_with_page
 from cooper.trace.trace import Trace
 
-PAGE = "page.html"
 _LONGEST = 200  # bytes of a folder's name
 
 
@@ -30,5 +29,4 @@ def keep_trace(trace: Trace, folder: Path) -> None:
     Measured with nano (128 px): 43 KB a row without maps and 171 KB with two; with the arrays it would be 768 KB. All grow with
     the area of the picture, and the seed draws the same map again.
     """
-    trace.save(folder, arrays=False)
-    write_page(trace, folder / PAGE)
+    save_with_page(trace, folder, arrays=False)

@@ -13,8 +13,9 @@ from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import Scene, SceneObject
 from cooper.scenes.teacher.observations import at, eighth
 from cooper.scenes.teacher.traces import scene_question
+from cooper.trace.modes import Mode
 from cooper.trace.prompts import Prompts
-from cooper.trace.steps import Mode, TextStep
+from cooper.trace.steps import TextStep
 from cooper.trace.trace import Trace
 
 _WHERE = ("Where is the {name}?", "Where in the picture is the {name}?")

@@ -10,8 +10,9 @@ from cooper.perception.modality import Modality, Reading
 from cooper.scenes.questions.question import SceneQuestion
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.teacher.observations import HELPS, REASONS, observation
+from cooper.trace.modes import Mode
 from cooper.trace.prompts import Prompts
-from cooper.trace.steps import MapStep, Mode, Question, Step, TextStep
+from cooper.trace.steps import MapStep, Question, Step, TextStep
 from cooper.trace.trace import Trace
 
 ALL_MAPS = ("depth", "segmentation")

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cooper.curation.counts import FLAGS
-from cooper.trace.page import write_page
+from cooper.trace.page import save_with_page
 from cooper.trace.steps import MapStep, Step
 from cooper.training.loop.curves import draw_curves, draw_together
 from cooper.training.loop.watching import METRICS_FILE
@@ -63,8 +63,7 @@ def fault_folder(args: TrainingArguments, step: int) -> Path:
 def keep(rollouts: Sequence[Rollout], folder: Path) -> Path:
     """Save the traces of rollouts with their pages, numbered; returns the folder."""
     for place, rollout in enumerate(rollouts):
-        rollout.trace.save(folder / f"{place:02d}")
-        write_page(rollout.trace, folder / f"{place:02d}" / "page.html")
+        save_with_page(rollout.trace, folder / f"{place:02d}")
     return folder
 
 

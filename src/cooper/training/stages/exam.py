@@ -21,7 +21,7 @@ from cooper.perception import Modality
 from cooper.perception.modality import Drawn
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
-from cooper.trace.steps import AnswerMode
+from cooper.trace.modes import AnswerMode
 from cooper.training.bundles import Bundle
 
 TURN_TOKENS = 128  # the longest turn that is waited for

@@ -28,7 +28,8 @@ from cooper.sequence.layout import Layout, Views
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import Segment
-from cooper.trace.steps import MODES, AnswerMode, MapStep, Question
+from cooper.trace.modes import MODES, AnswerMode
+from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 from cooper.training.bundles import load_bundle, save_bundle
 from cooper.training.loop.trainer import Measured, TrainingPlan, run_plan
