@@ -24,6 +24,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "serving": {"reasoning", "trace", "perception"},
     "cli": BELOW_TRAINING | {"training", "serving"},
 }
+BUDGETS = {  # lines of an area; where one is raised, say why beside it
+}
+MOST_FILES = 12  # in a folder, not counting `__init__.py`
 ANYWHERE = {"errors", "files"}  # the one exception type; readers of plain values, rows and pictures
 FORBIDDEN_CALLS = {"eval", "exec"}
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -67,6 +70,43 @@ def test_files_and_functions_are_small(file):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= 60, f"{file.name}:{node.lineno}: {node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("area", sorted(path.name for path in SOURCE.iterdir() if path.is_dir() and any(path.glob("*.py"))))
+def test_areas_keep_to_their_budget(area):
+    lines = sum(len(file.read_text().splitlines()) for file in (SOURCE / area).rglob("*.py"))
+    assert lines <= BUDGETS[area], f"{area} has {lines} lines: remove some, or raise its budget and write down why"
+
+
+@pytest.mark.parametrize("folder", sorted({file.parent for file in FILES}), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_folders_hold_few_files(folder):
+    files = [file.name for file in folder.glob("*.py") if file.name != "__init__.py"]
+    assert len(files) <= MOST_FILES, (
+        f"{folder.relative_to(SOURCE)} holds {len(files)} files: give some of them a room of their own"
+    )
+
+
+def test_a_public_class_name_stands_for_one_thing():
+    places: dict[str, list[str]] = {}
+    for file in FILES:
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(file.relative_to(SOURCE)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_areas_import_one_another_without_circles():
+    seen: dict[str, set[str]] = {}
+    for area, allowed in MAY_IMPORT.items():
+        seen[area] = set(allowed)
+    for area in seen:
+        reached, open_areas = set(), list(seen[area])
+        while open_areas:
+            found = open_areas.pop()
+            if found not in reached:
+                reached.add(found)
+                open_areas += seen.get(found, ())
+        assert area not in reached, f"{area} imports itself by way of others"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))

@@ -197,7 +197,7 @@ def test_the_type_of_a_mode_names_what_can_be_asked(cooper, door):
     named = get_args(signature(door).parameters["mode"].annotation)
     assert set(named) == {"interleaved", "perception", "text", "direct"}
     assert [cooper.options(mode).mode for mode in named] == list(named)
-    with pytest.raises(CooperError, match="unknown mode 'map'; modes: interleaved, perception, text, direct"):
+    with pytest.raises(CooperError, match="unknown mode 'map'; known: interleaved, perception, text, direct"):
         list(door(cooper, mode="map", **({} if door is Cooper.options else {"image": picture(), "question": "Where?"})))
 
 

@@ -121,7 +121,7 @@ def test_a_torn_drawing_is_named(drawings: Drawings, tmp_path: Path):
     whole = drawings.path(0, "depth").read_bytes()
     torn.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CooperError, match=r"000000\.png is a truncated or damaged picture"):
-        Drawings(tmp_path).step(0, "depth")
+        Drawings(tmp_path).image(0, "depth")
 
 
 def test_missing_drawings_are_named(drawings: Drawings, scene_folder: Path, tmp_path: Path):

@@ -10,7 +10,6 @@ from trl import GRPOTrainer
 
 from cooper.errors import CooperError
 from cooper.reasoning.cooper import Cooper
-from cooper.trace.steps import Record
 from cooper.training.bundles import load_bundle
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.stopping import Interrupted
@@ -57,7 +56,7 @@ def test_a_resumed_run_takes_the_same_steps(recipe, lora):
 @pytest.mark.parametrize("lora", [None, LoraSettings(rank=2, alpha=4)], ids=["all weights", "adapters"])
 @pytest.mark.usefixtures("rewarded")
 def test_no_library_leaves_its_model_card(recipe, lora):
-    reinforce(replace(recipe, steps=1, lora=lora, record=Record(log_every=1, save_every=1)), {})
+    reinforce(replace(recipe, steps=1, lora=lora, record=RecordSettings(log_every=1, save_every=1)), {})
     assert (recipe.out / "checkpoint-1").is_dir() and last_whole(recipe.out) == recipe.out / "checkpoint-1"
     assert not list(recipe.out.rglob("README.md")) and not list(recipe.out.rglob("*.md"))
 
