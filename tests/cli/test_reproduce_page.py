@@ -1,4 +1,4 @@
-"""Every command of docs/how-to/reproduce-the-paper.md is one that we have, with options, modes, benchmarks and files that there are."""
+"""Every command of docs/how-to/reproduce-the-paper.md is one that we have; its options, modes and files exist."""
 
 import re
 import shlex

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import JudgeSettings
+from cooper.files.plugins import load_plugins
 from cooper.files.values import Above, AtLeast, AtMost, Below, Count, Positive, Rate, Seed, Size, Weight, check_fields, checked
 from cooper.reasoning.options import Turns
 from cooper.training.recipe import Batch, RecordSettings
+from cooper.training.rl.rewards.reward import REWARDS
 
 MOST_ROWS = 10**7  # questions that a run asks in all; TRL holds a row of each
 
@@ -54,7 +56,8 @@ RANGES = {  # settings of TRL whose faults show late or never
 @dataclass(frozen=True)
 class RewardSettings:
     """Weights of the three terms (0 leaves one out), and what they ask for. `weight` and `threshold` are of exploration:
-    see `rewards.exploration`. `graded`: numbers earn their mean relative accuracy in place of right or wrong."""
+    see `rewards.exploration`. `graded`: numbers earn their mean relative accuracy in place of right or wrong. `others`:
+    weights of rewards that other packages registered (`register_reward`)."""
 
     answer: Weight = 1.0
     format: Weight = 1.0
@@ -62,15 +65,20 @@ class RewardSettings:
     graded: bool = False
     weight: Weight = 0.2
     threshold: Annotated[int, AtLeast(0), AtMost(1000)] = 3
+    others: Mapping[str, Weight] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.terms:
             raise CooperError("answer, format and exploration are all 0; one must be above 0")
+        load_plugins()
+        for name in self.others:
+            if name not in REWARDS:
+                raise CooperError(f"others names {name!r}; registered: {', '.join(REWARDS) or 'none'}")
 
     @property
     def terms(self) -> dict[str, float]:
         """Weights by name, without those that are 0."""
-        weights = {"answer": self.answer, "format": self.format, "exploration": self.exploration}
+        weights = {"answer": self.answer, "format": self.format, "exploration": self.exploration, **self.others}
         return {name: weight for name, weight in weights.items() if weight}
 
 
