@@ -30,7 +30,7 @@ check-tests: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -q $(QUICK)
 
 docs: docs-reference $(VENV)/.ready-docs ## the site, in site/; a link or an anchor that leads nowhere is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-reference: $(VENV)/.ready-dev ## the pages of docs/reference that come from the code
 	$(BIN)/python scripts/reference.py
