@@ -107,12 +107,12 @@ class GrpoRecipe:
     `init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`; `base` names the one that has
     configuration, tokenizer and autoencoder, if `init` holds only weights.
     `data`: a rendered scene set or a JSON Lines file (see `tasks.FileTasks`). Each update asks `questions` questions `group`
-    times each; `rows` rollouts are scored in one pass per process. `mode` `text` is the twin that never draws. `map_noise`
+    times each; `rows` rollouts are scored in one pass per process. `mode` `text` trains the text-only baseline. `map_noise`
     above 0 also rewards drawing (Flow-GRPO). `num_timesteps`: drawing steps of rollouts, the checkpoint's own by default.
     `judge`: an OpenAI-compatible endpoint that decides what is right, in place of the rules. `at_once`: questions whose
-    rollouts are sampled together, at first (less when memory runs out). `questions_seed`: of the questions about scenes, as
-    their flags have it; `seed` by default. `trl` holds any other field of `trl.GRPOConfig`: loss_type, epsilon_high, beta,
-    num_iterations, importance_sampling_level, multi_objective_aggregation, ...
+    rollouts are sampled together, at first (less when memory runs out). `questions_seed`: random seed of the questions
+    about scenes, the one that their flags were made with; `seed` by default. `trl` holds any other field of
+    `trl.GRPOConfig`: loss_type, epsilon_high, beta, num_iterations, importance_sampling_level, multi_objective_aggregation, ...
     """
 
     out: Path
@@ -156,7 +156,7 @@ class GrpoRecipe:
             if name in OWNED:
                 raise CooperError(f"trl.{name} follows from {OWNED[name]}; set that instead")
         if float(self.trl.get("beta", 0)) > 0 and self.lora is None:
-            raise CooperError("trl.beta is above 0, which needs lora: TRL then takes the weights below it as the reference")
+            raise CooperError("trl.beta is above 0, which needs a reference model; it is available with lora only")
         for name, steps in (("steps", self.steps), ("record.save_every", self.record.save_every)):
             if steps % self.iterations:
                 raise CooperError(
