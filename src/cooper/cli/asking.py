@@ -27,6 +27,13 @@ class AskMode(StrEnum):
     DIRECT = "direct"
 
 
+ModeOption = Annotated[
+    AskMode,
+    typer.Option(
+        "--mode",
+        help="Draw maps when needed (interleaved), always and first (perception), never (text), or answer at once (direct).",
+    ),
+]
 ModelOption = Annotated[str, typer.Option("--model", help="Model: nano, a directory, or a hub id.")]
 BaseOption = Annotated[
     Path | None,
@@ -53,7 +60,7 @@ def ask(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="One or more picture files.")],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in quotation marks.")],
     model: ModelOption = "nano",
-    mode: Annotated[AskMode, typer.Option(help="How to answer; see the modes in the README.")] = AskMode.INTERLEAVED,
+    mode: ModeOption = AskMode.INTERLEAVED,
     seed: SeedOption = 0,
     subject: Annotated[int, typer.Option(help="Number of the picture to draw maps of, from 0; -1 is the last.")] = -1,
     choice: ChoiceOption = None,
