@@ -27,7 +27,7 @@ check: $(VENV)/.ready-dev ## before every commit, under two minutes: linters, ty
 
 QUICK := tests/test_architecture.py tests/docs/test_links.py tests/docs/test_reference.py tests/files tests/parity tests/perception tests/sequence
 check-tests: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -q $(QUICK)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 $(QUICK)
 
 docs: docs-reference $(VENV)/.ready-docs ## the site, in site/; a link or an anchor that leads nowhere is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
