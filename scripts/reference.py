@@ -26,7 +26,6 @@ STAGES = {
     "sft": "stage 2, reasoning",
     "grpo": "stage 3, reinforcement learning",
 }
-DOOR = ("Cooper", "Question", "Trace", "Options", "Sampling", "Reading", "example", "stream")
 NAMES = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path", type(None): "null", Any: "any"}
 
 
@@ -159,7 +158,7 @@ def door() -> str:
     from cooper.training.run import register_stage, train
 
     page = f"# Python\n\n{GENERATED}`import cooper` loads no torch; a name is found when it is first used.\n"
-    page += "".join(_thing(f"cooper.{name}", getattr(cooper, name)) for name in DOOR)
+    page += "".join(_thing(f"cooper.{name}", getattr(cooper, name)) for name in cooper.__all__ if not name.startswith("_"))
     page += _thing("cooper.reasoning.cooper.DrawnMap", DrawnMap)
     page += "\n## Events of a stream\n\nIn `cooper.reasoning.events`.\n"
     page += "".join(f"\n**{kind.__name__}** — {_text(kind.__doc__)}\n" for kind in _events(events))
@@ -205,7 +204,8 @@ def _function(path: str, function: Callable[..., Any], level: str = "###") -> st
 
 
 def _written(parameter: inspect.Parameter) -> str:
-    return parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
+    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    return stars + (parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}")
 
 
 def formats() -> str:
