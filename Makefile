@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-slow test-kits reproduce-nano lint format clean
+.PHONY: check check-tests demo docs docs-reference format lint reproduce-nano test test-kits test-slow clean
 
 # torch is installed first and by version: this takes the CPU build where that is the one at hand
 $(VENV)/.ready: pyproject.toml
@@ -17,6 +17,23 @@ $(VENV)/.ready: pyproject.toml
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[train,scenes,judge,dev]"
 	touch $@
+
+$(VENV)/.ready-docs: $(VENV)/.ready-dev
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
+check: $(VENV)/.ready-dev ## before every commit, under two minutes: linters, types, architecture, and the quick tests of what others rest on
+	$(MAKE) --jobs=2 --output-sync=target lint check-tests
+
+QUICK := tests/test_architecture.py tests/docs/test_links.py tests/docs/test_reference.py tests/files tests/parity tests/perception tests/sequence
+check-tests: $(VENV)/.ready-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 $(QUICK)
+
+docs: docs-reference $(VENV)/.ready-docs ## the site, in site/; a link or an anchor that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-reference: $(VENV)/.ready-dev ## the pages of docs/reference that come from the code
+	$(BIN)/python scripts/reference.py
 
 demo: $(VENV)/.ready ## answer a spatial question about a held-out scene; writes demo/page.html
 	$(BIN)/cooper ask src/cooper/assets/demo/room.png "$$(head -n 1 src/cooper/assets/demo/questions.txt)" --out $(DEMO)
@@ -34,13 +51,13 @@ reproduce-nano: $(VENV)/.ready-dev ## five models from the same data and steps, 
 	$(MAKE) -f recipes/nano/reproduce.mk study COOPER=$(BIN)/cooper
 
 lint: $(VENV)/.ready-dev ## ruff and pyright
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks scripts
+	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/pyright
 
 format: $(VENV)/.ready-dev
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks scripts
+	$(BIN)/ruff check --fix src tests benchmarks scripts
 
 clean:
-	rm -rf $(VENV) .venv-vlmeval .venv-lmms $(DEMO) build *.egg-info src/*.egg-info
+	rm -rf $(VENV) .venv-vlmeval .venv-lmms $(DEMO) build site *.egg-info src/*.egg-info

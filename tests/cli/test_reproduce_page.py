@@ -1,4 +1,4 @@
-"""Every command of docs/reproduce.md is one that we have, with options, modes, benchmarks and files that there are."""
+"""Every command of docs/how-to/reproduce-the-paper.md is one that we have; its options, modes and files exist."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from cooper.evaluation.runs.answering import check_modes
 from cooper.reasoning.options import read_inference
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "reproduce-the-paper.md").read_text(encoding="utf-8")
 
 
 def commands() -> list[list[str]]:

@@ -25,7 +25,7 @@ def test_whole_checkpoints(ours: Path, theirs: Path) -> None:
     assert report.is_loadable
     notes = " ".join(finding.what for finding in report.findings)
     assert "cannot tell which one" in notes
-    assert "The published weights bring no prompt file" in notes
+    assert "The published weights lack their prompts" in notes
 
 
 def test_wrong_tensors_are_listed(theirs: Path) -> None:

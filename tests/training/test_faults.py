@@ -1,7 +1,7 @@
 """Each fault that was proven in the published reinforcement learning, put back: every one is noticed.
 
-The numbers are those of `docs/differences.md`. A mutation is a small patch; `check_scorer_is_sampler` or the property of the
-rewards, which hold for the code as it is (`test_rollouts.py`, `test_rewards.py`), must then fail.
+The numbers are those of `docs/explanation/differences.md`. A mutation is a small patch; `check_scorer_is_sampler` or the
+property of the rewards, which hold for the code as it is (`test_rollouts.py`, `test_rewards.py`), must then fail.
 """
 
 from collections.abc import Sequence

@@ -19,16 +19,31 @@ if TYPE_CHECKING:
     from cooper.trace.trace import Trace
 
 
-ModelOption = Annotated[str, typer.Option("--model", help="nano, a directory, or a hub id.")]
-BaseOption = Annotated[Path | None, typer.Option("--base", help="Directory with what bare published weights lack.")]
-DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, ...; the CPU by default.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="From 0 to 2**32 - 1; the same seed gives the same result.")]
+ModeOption = Annotated[
+    AnswerMode,
+    typer.Option(
+        "--mode",
+        help="Draw maps when needed (interleaved), always and first (perception), never (text), or answer at once (direct).",
+    ),
+]
+ModelOption = Annotated[str, typer.Option("--model", help="Model: nano, a directory, or a hub id.")]
+BaseOption = Annotated[
+    Path | None,
+    typer.Option("--base", help="BAGEL directory with configuration, tokenizer and autoencoder, if MODEL holds only weights."),
+]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="Device: auto, cpu, cuda, ... The CPU by default.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", help="Random seed, from 0 to 2**32 - 1; the same seed gives the same result.")
+]
 NativeOption = Annotated[bool, typer.Option("--native", help="Keep the map at the size it was drawn, not the picture's.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the trace and its page.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Save the trace and an HTML page of it in this folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 ChoiceOption = Annotated[
     list[str] | None,
-    typer.Option("--choice", help="What the answer may be, repeated; nano takes what the question lists."),
+    typer.Option(
+        "--choice",
+        help="Option that the answer must be one of; repeat for each. nano takes those that the question lists.",
+    ),
 ]
 PictureArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")]
 
@@ -37,17 +52,17 @@ def ask(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="One or more picture files.")],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in quotation marks.")],
     model: ModelOption = "nano",
-    mode: Annotated[AnswerMode, typer.Option(help="How the model works.")] = "interleaved",
+    mode: ModeOption = "interleaved",
     seed: SeedOption = 0,
-    subject: Annotated[int, typer.Option(help="The picture that maps are drawn of, from 0; -1 is the last.")] = -1,
+    subject: Annotated[int, typer.Option(help="Number of the picture to draw maps of, from 0; -1 is the last.")] = -1,
     choice: ChoiceOption = None,
-    free: Annotated[bool, typer.Option("--free", help="Do not hold the answer to options that the question lists.")] = False,
+    free: Annotated[bool, typer.Option("--free", help="Do not restrict the answer to the options of the question.")] = False,
     base: BaseOption = None,
     device: DeviceOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a question about a picture, drawing maps on the way."""
+    """Answer a question about one or more pictures; the model may draw maps while it reasons."""
     from cooper.trace.asked import question_of
     from cooper.trace.page import save_with_page
     from cooper.trace.record import trace_json
@@ -75,7 +90,7 @@ def depth(
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw the depth of a picture; --out also gets the array and a coloured point cloud."""
+    """Draw the depth map of a picture. With --out, also saves the depth array and a point cloud."""
     from cooper.files.pictures import opened
 
     if not 0 < view < 180:
@@ -97,7 +112,7 @@ def segment(
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw the segmentation of a picture; --out also gets label and instance arrays."""
+    """Draw the segmentation map of a picture. With --out, also saves the label and instance arrays."""
     from cooper.files.pictures import opened
 
     picture = opened(image)

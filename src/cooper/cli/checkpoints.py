@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 
 SHOWN = 10  # tensors named per kind of difference
 
-BaseOption = Annotated[Path | None, typer.Option("--base", help="Directory with what bare published weights lack.")]
+BaseOption = Annotated[
+    Path | None,
+    typer.Option("--base", help="BAGEL directory with configuration, tokenizer and autoencoder, if MODEL holds only weights."),
+]
 
 
 def inspect(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="nano, a directory, or a hub id.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model: nano, a directory, or a hub id.")],
     base: BaseOption = None,
     headers_only: Annotated[
-        bool, typer.Option("--headers-only", help="Read no weights: do not look for numbers that are not finite.")
+        bool,
+        typer.Option("--headers-only", help="Read only the headers of the weight files; does not search for NaN and infinity."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Say which family a checkpoint is of, what is wrong with it, and what to do. Ends with 1 if it cannot be loaded."""
+    """Say what layout a checkpoint has, what is wrong with it, and what to do. Exits with 1 if it cannot be loaded."""
     directory = resolve(model)  # a folder that is missing is told before anything heavy is imported
     from cooper.model.checkpoints.inspection import inspect as look
 
@@ -37,11 +41,11 @@ def inspect(
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="nano, a directory, or a hub id.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty directory.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model: nano, a directory, or a hub id.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New or empty directory to write to.")],
     base: BaseOption = None,
 ) -> None:
-    """Write a model in the published layout; numbers and types stay as they are. Notes name what that layout cannot say."""
+    """Write a model in the published layout, numbers unchanged, and name the settings that this layout cannot hold."""
     directory, target = resolve(model), output_folder(out)
     from cooper.model.checkpoints.export import export as write
     from cooper.model.checkpoints.limits import unplaced_settings

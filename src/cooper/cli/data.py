@@ -21,19 +21,21 @@ def data() -> None:
 
 @app.command(cls=OnceCommand)
 def flags(
-    source: Annotated[Path, typer.Option("--data", help="A rendered scene set, or questions as JSON Lines.")],
-    out: Annotated[Path, typer.Option(help="Folder of flags.jsonl and its plot; an interrupted run there goes on.")],
-    model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
-    samples: Annotated[int, typer.Option(help="Answers with and answers without maps for each question.")] = 8,
-    margin: Annotated[float, typer.Option(help="Difference of the shares of right answers that makes a flag.")] = 0.25,
-    by: Annotated[By, typer.Option(help="What gets a flag of its own: each question, or each category.")] = "question",
-    limit: Annotated[int, typer.Option(help="Number of questions.")] = 1000,
-    per_scene: Annotated[int, typer.Option(help="Questions about each scene, as in the recipe of the training.")] = 4,
-    batch: Annotated[int, typer.Option(help="Questions put to the model at once.")] = 16,
-    temperature: Annotated[float, typer.Option(help="Of the sampled answers.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the questions, as in the recipe of the training, and of the answers.")] = 0,
+    source: Annotated[Path, typer.Option("--data", help="Folder of a rendered scene set, or a JSON Lines file of questions.")],
+    out: Annotated[Path, typer.Option(help="Folder for flags.jsonl and its plot; a run that was stopped there continues.")],
+    model: Annotated[str, typer.Option(help="Model: nano, a directory, or a hub id.")] = "nano",
+    samples: Annotated[int, typer.Option(help="Number of sampled answers per question, with maps and without.")] = 8,
+    margin: Annotated[
+        float, typer.Option(help="Flag where the shares of right answers differ by at least this, 0 to 1.")
+    ] = 0.25,
+    by: Annotated[By, typer.Option(help="Flag each question, or each category of questions.")] = "question",
+    limit: Annotated[int, typer.Option(help="Largest number of questions.")] = 1000,
+    per_scene: Annotated[int, typer.Option(help="Number of questions about each scene; as in the training recipe.")] = 4,
+    batch: Annotated[int, typer.Option(help="Number of questions in one batch.")] = 16,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Random seed of questions and answers; as in the training recipe.")] = 0,
 ) -> None:
-    """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
+    """Answer each question with and without maps, and flag it positive (maps help), negative (maps hurt) or boundary."""
     from cooper.curation.counts import read_flag_rows
     from cooper.curation.flags import FlagSettings, flag_questions, open_flags
     from cooper.curation.gains import category_flag, category_gains, luck_of, points, read_counts
@@ -62,15 +64,15 @@ def flags(
 
 @app.command(cls=OnceCommand)
 def draw(
-    source: Annotated[Path, typer.Option("--data", help="A rendered scene set.")],
-    out: Annotated[Path, typer.Option(help="Folder of the maps, one PNG each; an interrupted run there goes on.")],
-    model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
-    maps: Annotated[str, typer.Option(help="Modalities, with commas between.")] = "depth,segmentation",
-    limit: Annotated[int, typer.Option(help="Number of scenes, from the first.")] = 100_000,
-    batch: Annotated[int, typer.Option(help="Maps drawn at once.")] = 32,
-    seed: Annotated[int, typer.Option(help="Of the noise that each map begins with.")] = 0,
+    source: Annotated[Path, typer.Option("--data", help="Folder of a rendered scene set.")],
+    out: Annotated[Path, typer.Option(help="Folder for the maps, one PNG each; a run that was stopped there continues.")],
+    model: Annotated[str, typer.Option(help="Model: nano, a directory, or a hub id.")] = "nano",
+    maps: Annotated[str, typer.Option(help="Maps to draw, separated by commas.")] = "depth,segmentation",
+    limit: Annotated[int, typer.Option(help="Largest number of scenes, counted from the first.")] = 100_000,
+    batch: Annotated[int, typer.Option(help="Number of maps in one batch.")] = 32,
+    seed: Annotated[int, typer.Option(help="Random seed of the maps.")] = 0,
 ) -> None:
-    """Draw the maps of a scene set, for stage 2 to read in place of the true ones (`drawings` in its recipe)."""
+    """Draw the maps of a scene set with a model, so that stage 2 can train on them (`drawings` in its recipe)."""
     from cooper.curation.drawing import DrawSettings, draw_scenes, open_drawings
     from cooper.evaluation.runs.origin import Origin
     from cooper.files.locks import held

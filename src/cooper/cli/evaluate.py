@@ -29,19 +29,33 @@ RUNS = Path("runs/eval")  # where results go that have no folder of their own
 MAPS = ("depth", "segmentation")  # kinds of map that are compared with a data set
 OutOption = Annotated[
     Path | None,
+    typer.Option(help="Folder of rows and report, by default runs/eval/NAME-MODEL; continues a run that was stopped there."),
+]
+TracesOption = Annotated[int | None, typer.Option(help="Number of questions per mode to keep traces of; all by default.")]
+NamesArgument = Annotated[
+    list[str],
+    typer.Argument(help="What to evaluate: scenes, depth, segmentation, or benchmarks such as mmvp."),
+]
+TrueMapsOption = Annotated[
+    bool,
     typer.Option(
-        help="Folder of rows and reports (one each for several), by default runs/eval/NAME-MODEL; a broken run goes on."
+        "--true-maps",
+        help="Give the model the true map of a scene wherever it asks for one.",
     ),
 ]
-TracesOption = Annotated[int | None, typer.Option(help="Questions per mode whose traces are kept: by default all, 0 for none.")]
-NamesArgument = Annotated[list[str], typer.Argument(help="scenes, depth, segmentation, or published sets: mmvp, sibench, ...")]
-TrueMapsOption = Annotated[bool, typer.Option("--true-maps", help="Scenes: hand over the true map where one is asked for.")]
 SkipOption = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out questions whose pictures cannot be read; the report says how many.")
+    bool, typer.Option("--skip-bad", help="Skip questions whose pictures cannot be read; the report counts them.")
 ]
 RescoreOption = Annotated[
     bool,
-    typer.Option("--rescore", help="Read kept replies again, without the model; NAMES as before, or folders of runs."),
+    typer.Option(
+        "--rescore",
+        help="Score saved replies again, without the model; NAMES may be folders of runs.",
+    ),
+]
+BaseOption = Annotated[
+    Path | None,
+    typer.Option(help="BAGEL directory with configuration, tokenizer and autoencoder, if MODEL holds only weights."),
 ]
 MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 
@@ -49,31 +63,34 @@ MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 def evaluate(
     names: NamesArgument,
     out: OutOption = None,
-    model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
+    model: Annotated[str, typer.Option(help="Model: nano, a directory, or a hub id.")] = "nano",
     mode: Annotated[str, typer.Option(help="Modes, separated by commas.")] = ",".join(MODES),
-    seed: Annotated[int, typer.Option(help="Seed of the model, and of fresh scenes.")] = 0,
-    limit: Annotated[int | None, typer.Option(help="Number of questions or pictures; scenes: 400 by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the model, and of scenes that are rendered.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Largest number of questions or pictures; scenes: 400 by default.")] = None,
     dataset: Annotated[
-        str, typer.Option(help="With `depth`: nyu, kitti, hypersim, vkitti, scenes; with `segmentation`: ade20k, scenes.")
+        str, typer.Option(help="Data set of `depth`: nyu, kitti, hypersim, vkitti, scenes; of `segmentation`: ade20k, scenes.")
     ] = "",
-    data: Annotated[list[str] | None, typer.Option(help="Folder, file or hub id of the data; NAME=PATH where several.")] = None,
-    split: Annotated[str, typer.Option(help="Split of fresh scenes: test or compositional.")] = "test",
-    batch: Annotated[int, typer.Option(help="Questions put to the model at once.")] = 16,
-    maps: Annotated[int | None, typer.Option(help="Scenes to draw depth and segmentation of; all by default.")] = None,
+    data: Annotated[list[str] | None, typer.Option(help="Folder, file or hub id of the data; NAME=PATH if several.")] = None,
+    split: Annotated[str, typer.Option(help="Split of scenes that are rendered: test or compositional.")] = "test",
+    batch: Annotated[int, typer.Option(help="Number of questions in one batch.")] = 16,
+    maps: Annotated[int | None, typer.Option(help="Number of scenes to draw maps of; all by default.")] = None,
     traces: TracesOption = None,
-    blind: Annotated[bool, typer.Option("--blind", help="Show grey scenes instead: the score of not looking.")] = False,
+    blind: Annotated[bool, typer.Option("--blind", help="Replace every picture by grey, to measure guessing.")] = False,
     true_maps: TrueMapsOption = False,
     skip_bad: SkipOption = False,
     rescore: RescoreOption = False,
-    base: Annotated[Path | None, typer.Option(help="Directory with what bare published weights lack.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...; the CPU by default.")] = None,
-    inference: Annotated[Path | None, typer.Option(help="YAML of sampling, drawing and max_turns.")] = None,
-    judge: Annotated[str, typer.Option(help="OpenAI-compatible address of a judge for what rules cannot score.")] = "",
-    judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "",
-    judge_key: Annotated[str, typer.Option(help="Environment variable, or line of .env, with its key.")] = "OPENAI_API_KEY",
+    base: BaseOption = None,
+    device: Annotated[str | None, typer.Option(help="Device: auto, cpu, cuda, ... The CPU by default.")] = None,
+    inference: Annotated[Path | None, typer.Option(help="YAML file with settings of sampling, drawing and max_turns.")] = None,
+    judge: Annotated[str, typer.Option(help="Address of an OpenAI-compatible judge that scores what rules cannot.")] = "",
+    judge_model: Annotated[str, typer.Option(help="Name of the judge model.")] = "",
+    judge_key: Annotated[str, typer.Option(help="Environment variable, or line of .env, with the key.")] = "OPENAI_API_KEY",
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
-    """Answer questions, draw maps, and report accuracy with intervals, map usage and map quality. Under torchrun, shared."""
+    """Evaluate a model: answer questions, draw maps, and report accuracy with intervals, map usage and map quality.
+
+    Start with torchrun to split the questions over several processes.
+    """
     from cooper.evaluation.runs.origin import Origin
     from cooper.evaluation.suites.jobs import EvaluationRequest, are_runs, job_of, rescore_folder
 
@@ -240,11 +257,11 @@ def _show(report: "Report", folder: Path) -> None:
 
 
 def compare(
-    first: Annotated[str, typer.Argument(help="A run's folder, or FOLDER:MODE.")],
-    second: Annotated[str, typer.Argument(help="The run it is compared with, likewise.")],
+    first: Annotated[str, typer.Argument(help="Folder of the first run, or FOLDER:MODE.")],
+    second: Annotated[str, typer.Argument(help="Folder of the second run, or FOLDER:MODE.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
-    """Compare two runs over the rows that both have: paired 95 % intervals and McNemar's test, over all and per category."""
+    """Compare two runs on the questions that both answered, with paired 95 % intervals and McNemar's test."""
     from cooper.evaluation.figures.comparison import compare_runs, comparison_json
     from cooper.evaluation.report.report import comparison_table
     from cooper.files.text import visible

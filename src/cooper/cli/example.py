@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 
-def example(folder: Annotated[Path, typer.Argument(help="Where room.png and questions.txt go.")] = Path("example")) -> None:
-    """Write the bundled picture and its questions into a folder, and print a command to begin with."""
+def example(folder: Annotated[Path, typer.Argument(help="Folder for room.png and questions.txt.")] = Path("example")) -> None:
+    """Write an example picture and questions about it into a folder, and print a command to try."""
     from cooper.trace.example import example_questions, write_example
 
     picture = write_example(folder)

@@ -13,20 +13,20 @@ from cooper.files.folders import run_folder
 
 
 def vlmeval(
-    data: Annotated[str, typer.Option(help="A TSV file (choices, or SIBench), or a data set that the kit knows by name.")],
+    data: Annotated[str, typer.Option(help="TSV file (multiple choice, or SIBench), or name of a data set of the kit.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of results and traces, by default runs/vlmeval/NAME-MODEL-MODE; a broken run goes on."),
+        typer.Option(help="Folder of results and traces, by default runs/vlmeval/NAME-MODEL-MODE; continues a stopped run."),
     ] = None,
-    model: Annotated[str, typer.Option(help="nano, a directory, or a hub id.")] = "nano",
-    mode: Annotated[str, typer.Option(help="interleaved, perception, text or direct.")] = "interleaved",
-    limit: Annotated[int | None, typer.Option(help="Number of questions.")] = None,
-    base: Annotated[str, typer.Option(help="Directory or hub id with what bare published weights lack.")] = "",
-    inference: Annotated[str, typer.Option(help="YAML of sampling, drawing and max_turns.")] = "",
-    device: Annotated[str, typer.Option(help="Where the model runs, such as cuda; the CPU by default.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, in the last line.")] = False,
+    model: Annotated[str, typer.Option(help="Model: nano, a directory, or a hub id.")] = "nano",
+    mode: Annotated[str, typer.Option(help="Mode: interleaved, perception, text or direct.")] = "interleaved",
+    limit: Annotated[int | None, typer.Option(help="Largest number of questions.")] = None,
+    base: Annotated[str, typer.Option(help="BAGEL directory or hub id, if MODEL holds only weights.")] = "",
+    inference: Annotated[str, typer.Option(help="YAML file with settings of sampling, drawing and max_turns.")] = "",
+    device: Annotated[str, typer.Option(help="Device, such as cuda. The CPU by default.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
 ) -> None:
-    """Run VLMEvalKit on one data set with our model, and fail if any row failed inside the kit."""
+    """Evaluate a model with an installed VLMEvalKit. Fails if the kit failed on any row."""
     if out is not None:
         run_folder(out)
     try:

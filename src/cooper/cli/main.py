@@ -13,7 +13,7 @@ from cooper.files.text import visible
 
 app = typer.Typer(
     cls=Commands,
-    help="Answers spatial questions about pictures by drawing depth and segmentation maps while it reasons.",
+    help="Answer spatial questions about pictures with a model that draws depth and segmentation maps while it reasons.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -44,7 +44,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Options of all commands."""

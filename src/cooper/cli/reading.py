@@ -17,15 +17,15 @@ TYPES = ("mcq", "yn", "number", "count", "q-spatial")
 
 def read(
     reply: Annotated[
-        str, typer.Argument(help="The reply; - reads standard input. One that begins with a dash comes last, behind --.")
+        str, typer.Argument(help="The reply; - reads standard input. Write -- before one that begins with a dash.")
     ],
     kind: Annotated[
-        str, typer.Option("--type", help="mcq, yn, number (in the question's unit), count, or q-spatial (metres).")
+        str, typer.Option("--type", help="Type: mcq, yn, number (in the question's unit), count, or q-spatial (metres).")
     ] = "mcq",
-    choices: Annotated[list[str] | None, typer.Option(help="An option of an mcq question; once for each, in order.")] = None,
+    choices: Annotated[list[str] | None, typer.Option(help="Option of an mcq question; repeat for each, in order.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer and the reasons as JSON.")] = False,
 ) -> None:
-    """Show which answer the rules of evaluation read from a reply, and which stage decided. Nothing read is no failure."""
+    """Show which answer the scoring rules read from a reply, and why. Exits with 0 also if they read none."""
     from cooper.evaluation.replies import RULES_VERSION
     from cooper.evaluation.replies.reading import shown
 

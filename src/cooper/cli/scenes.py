@@ -8,11 +8,11 @@ import typer
 
 from cooper.cli.interruptions import told_when_interrupted
 
-app = typer.Typer(help="Rendered rooms with exact truth.", no_args_is_help=True)
+app = typer.Typer(help="Render rooms with exact depth, labels and questions.", no_args_is_help=True)
 
 
 class Split(StrEnum):
-    """Ranges of seeds that never meet; `compositional` combines shapes and colours as never seen in training."""
+    """Splits that share no scene; `compositional` has pairs of shape and colour that the others never have."""
 
     TRAIN = "train"
     VAL = "val"
@@ -22,20 +22,20 @@ class Split(StrEnum):
 
 @app.callback()
 def scenes() -> None:
-    """Rendered rooms with exact truth."""
+    """Render rooms with exact depth, labels and questions."""
 
 
 @app.command()
 def render(
-    count: Annotated[int, typer.Option(help="Number of scenes.")],
-    out: Annotated[Path, typer.Option(help="Folder of the set; a broken run there goes on.")],
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
-    split: Annotated[Split, typer.Option(help="Range of seeds.")] = Split.TRAIN,
-    size: Annotated[int, typer.Option(help="Side of the square pictures in pixels.")] = 128,
-    spp: Annotated[int, typer.Option(help="Light samples per pixel.")] = 16,
-    workers: Annotated[int, typer.Option(help="Processes that render.")] = 1,
+    count: Annotated[int, typer.Option(help="Number of scenes to render.")],
+    out: Annotated[Path, typer.Option(help="Folder for the scene set; continues a run that was stopped there.")],
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same files.")] = 0,
+    split: Annotated[Split, typer.Option(help="Which split; no scene is in two splits.")] = Split.TRAIN,
+    size: Annotated[int, typer.Option(help="Width and height of the pictures in pixels.")] = 128,
+    spp: Annotated[int, typer.Option(help="Number of light samples per pixel.")] = 16,
+    workers: Annotated[int, typer.Option(help="Number of rendering processes.")] = 1,
 ) -> None:
-    """Render scenes: picture, depth in metres, class and instance labels, and the geometry behind them."""
+    """Render scenes, each with picture, depth in metres, class and instance labels, and geometry."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -10,12 +10,14 @@ from cooper.errors import CooperError
 
 
 def study(
-    models: Annotated[list[str], typer.Argument(help="NAME=RUN:MODE, with a comma between the runs of several seeds.")],
-    out: Annotated[Path, typer.Option(help="Folder of study.md, study.html and study.json.")],
-    beside: Annotated[list[str] | None, typer.Option(help="NAME=TEXT: a figure of others to stand on the page.")] = None,
+    models: Annotated[
+        list[str], typer.Argument(help="NAME=RUN:MODE of each model, with commas between the runs of several seeds.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for study.md, study.html and study.json.")],
+    beside: Annotated[list[str] | None, typer.Option(help="Add a published number, NAME=TEXT.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the study as JSON.")] = False,
 ) -> None:
-    """Compare models over the questions that all their runs have: means, every difference with interval and p-value, maps."""
+    """Compare several models, each trained with one seed or more, on the questions that all of them answered."""
     from cooper.evaluation.figures.study import read_model
     from cooper.evaluation.figures.study import study as compared
     from cooper.evaluation.report.study import study_json, tables, write_study

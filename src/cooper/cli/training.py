@@ -23,16 +23,16 @@ class Stage(StrEnum):
 
 
 def train(
-    stage: Annotated[Stage, typer.Argument(help="What to train.")],
-    config: Annotated[Path, typer.Option("--config", help="The recipe, a YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Changes such as optimiser.steps=100.")] = None,
+    stage: Annotated[Stage, typer.Argument(help="Stage to train; vision pretrains the vision tower on dense labels.")],
+    config: Annotated[Path, typer.Option("--config", help="Recipe: a YAML file with all settings of the run.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe, such as optimiser.steps=100.")] = None,
     force_recipe: Annotated[
-        bool, typer.Option("--force-recipe", help="Go on with the run in the folder `out` although its recipe was another.")
+        bool, typer.Option("--force-recipe", help="Continue the run in the folder `out` although the recipe has changed.")
     ] = False,
 ) -> None:
-    """Train one stage. The same command goes on from the last checkpoint of the run; Ctrl-C leaves one.
+    """Train one stage. Ctrl-C saves a checkpoint, and the same command continues from the last one.
 
-    A run that goes on keeps its recipe: what changed is refused by its key, but for where and how often it writes.
+    A run that continues must have the same recipe, except for settings of saving and logging.
     """
     read_plain(config)  # says what is wrong with the file before anything heavy is imported
     from transformers.utils import logging

@@ -14,6 +14,7 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.files.arguments import short
 from cooper.files.equality import same_arrays
+from cooper.files.plugins import load_plugins, register
 
 Drawn = Float32[np.ndarray, "H W 3"]
 
@@ -104,13 +105,12 @@ _FACTORIES: dict[str, ModalityFactory] = {}
 
 def register_modality(name: str, factory: ModalityFactory) -> None:
     """Make `factory(**settings)` available under `name`. Registering a taken name raises ValueError."""
-    if name in _FACTORIES:
-        raise ValueError(f"a modality named {name!r} is registered already")
-    _FACTORIES[name] = factory
+    register(_FACTORIES, "modality", name, factory)
 
 
 def build_modalities(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Modality]:
     """Build the modalities of a checkpoint: `{"depth": {"near": 0.0, "far": 10.0, ...}, ...}` -> name -> Modality."""
+    load_plugins()
     unknown = sorted(set(settings) - set(_FACTORIES))
     if unknown:
         raise CooperError(f"unknown modality {unknown[0]!r}; registered: {', '.join(sorted(_FACTORIES))}")

@@ -191,7 +191,7 @@ class Cooper:
         return self._map(image, "segmentation", seed, native)
 
     def draw(self, images: Sequence[Picture], modality: str, seed: int = 0, names: Sequence[str] = ()) -> list[MapStep]:
-        """Draw one map of each picture, all together. Each begins with the noise of its own name; without, all with one."""
+        """Draw one map of each picture, all together. Without `names`, all maps start from the same noise."""
         if names and len(names) != len(images):
             raise CooperError(f"there are {len(names)} names for {len(images)} pictures; give one each, or none")
         named = zip(images, names or [""] * len(images), strict=True)

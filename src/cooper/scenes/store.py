@@ -1,4 +1,4 @@
-"""Scenes on disk: `OUT/dataset.json` and `OUT/shard-00000.parquet`, ..., with pictures as PNG bytes (docs/scenes.md)."""
+"""Scenes on disk: `OUT/dataset.json` and `OUT/shard-00000.parquet`, ..., pictures as PNG bytes (docs/reference/scenes.md)."""
 
 import io
 import json

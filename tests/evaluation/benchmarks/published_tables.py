@@ -89,4 +89,18 @@ def _mm_vet(_name: str, folder: Path) -> Path:
     return folder
 
 
-MAKERS = {"mmvp": _mmvp, "mmbench": _mmbench, "sibench": _sibench, "q-spatial": _q_spatial, "mm-vet": _mm_vet}
+def _questions(_name: str, folder: Path) -> Path:
+    (folder / "room.png").write_bytes(room())
+    row = {"id": "near", "image": "room.png", "question": ASKED, "type": "Number", "answer": "2.5", "tolerance": 0.2}
+    (folder / "mine.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    return folder / "mine.jsonl"
+
+
+MAKERS = {
+    "questions": _questions,
+    "mmvp": _mmvp,
+    "mmbench": _mmbench,
+    "sibench": _sibench,
+    "q-spatial": _q_spatial,
+    "mm-vet": _mm_vet,
+}

@@ -1,14 +1,15 @@
 """The published benchmarks by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks import mm_vet, mmbench, mmvp, q_spatial, sibench
+from cooper.evaluation.benchmarks import mm_vet, mmbench, mmvp, q_spatial, question_file, sibench
 from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet
+from cooper.files.plugins import load_plugins, register
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,23 @@ def _all() -> list[Benchmark]:
         Benchmark("mmvp", "spatial", mmvp.EXPECTED, mmvp.HUB, mmvp.read_mmvp),
         *tables,
         Benchmark("mm-vet", "general", mm_vet.EXPECTED, mm_vet.HUB, mm_vet.read_mm_vet),
+        Benchmark(question_file.NAME, "general", 0, "", question_file.read_questions),
     ]
 
 
-BENCHMARKS: Mapping[str, Benchmark] = {benchmark.name: benchmark for benchmark in _all()}
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _all()}
 COLUMNS = ("sibench", "q-spatial-plus", "mmvp", "mmbench-v11-mini", "mm-vet")
 """The columns of the COOPER paper's first table, in its order."""
 
 
+def register_benchmark(benchmark: Benchmark) -> None:
+    """Make a benchmark available to `cooper eval`. ValueError: its name is taken."""
+    register(BENCHMARKS, "benchmark", benchmark.name, benchmark)
+
+
 def benchmark_of(name: str) -> Benchmark:
     """The benchmark of a name. CooperError: there is none."""
+    load_plugins()
     if name not in BENCHMARKS:
         raise CooperError(f"unknown benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name]
@@ -71,5 +79,5 @@ def read_benchmark(name: str, data: str | Path = "") -> BenchmarkSet:
     """
     known = benchmark_of(name)
     if not str(data) and not known.hub:
-        raise CooperError(f"{name} is not on the hub: name the folder that holds its table")
+        raise CooperError(f"{name} is not on the hub: name the folder or file that holds it (--data)")
     return known.read(data or known.hub)

@@ -8,10 +8,18 @@ from typing import Any
 
 from cooper.data.item import QUESTION_TYPES, TOLERANCE, Item, QuestionType
 from cooper.errors import CooperError
+from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set
 from cooper.evaluation.runs.answering import check_items
 from cooper.files.pictures import LazyPicture
 from cooper.files.rows import Line, read_lines
 from cooper.trace.steps import Question
+
+NAME = "questions"  # of the benchmark that a user's own file is
+
+
+def read_questions(path: str | Path) -> BenchmarkSet:
+    """A user's own questions as a benchmark. CooperError as `read_question_file`."""
+    return checked_set(NAME, read_question_file(Path(path)), 0)
 
 
 def read_question_file(path: Path) -> list[Item]:

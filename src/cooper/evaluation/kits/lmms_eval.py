@@ -84,7 +84,7 @@ class _Cooper(lmms):
         raise NotImplementedError
 
     def loglikelihood(self, requests: Sequence[Instance]) -> list[Any]:
-        raise CooperError("likelihoods of given answers are not offered: the model thinks before it answers")
+        raise CooperError("log-likelihood tasks are not supported")
 
     def generate_until_multi_round(self, requests: Sequence[Instance]) -> list[Any]:
         raise CooperError("tasks of several rounds are not offered")

@@ -1,6 +1,6 @@
 """Depth on published data sets: drawn, aligned, scored, reported, and a sheet of the best, middle and worst pictures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from cooper.evaluation.report.report import write_report
 from cooper.evaluation.runs.answering import Reasoner
 from cooper.evaluation.suites.maps import AskedMaps, MapSettings
 from cooper.files.locks import held
+from cooper.files.plugins import register
 from cooper.perception.metrics import align
 from cooper.perception.modality import Drawn, Modality
 from cooper.scenes.examples import read_scenes
 
-DATA_SETS: Mapping[str, Callable[[Path], ExampleSet]] = {
+DATA_SETS: dict[str, Callable[[Path], ExampleSet]] = {
     "nyu": read_nyu,
     "kitti": read_kitti,
     "hypersim": read_hypersim,
@@ -39,6 +40,11 @@ class DepthSettings(MapSettings):
 
     KIND = "depth"
     READERS = DATA_SETS
+
+
+def register_depth_set(name: str, read: Callable[[Path], ExampleSet]) -> None:
+    """Make a data set of depth available to `cooper eval depth --dataset NAME`. ValueError: the name is taken."""
+    register(DATA_SETS, "data set of depth", name, read)
 
 
 def evaluate_depth(model: Reasoner, settings: DepthSettings, asked: AskedMaps | None = None) -> Report:

@@ -11,6 +11,7 @@ from cooper.evaluation.runs.answering import RunPlan
 from cooper.evaluation.runs.folder import left_out_notes, open_run
 from cooper.evaluation.runs.origin import Origin
 from cooper.files.arguments import seed_of
+from cooper.files.plugins import load_plugins
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class MapSettings:
     skip_bad: bool = False
 
     def __post_init__(self) -> None:
+        load_plugins()
         known = ", ".join(self.READERS)
         if not self.dataset:
             raise CooperError(f"no data set of {self.KIND} is named (--dataset); known: {known}")

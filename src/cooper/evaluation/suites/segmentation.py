@@ -3,7 +3,7 @@
 H, W: height and width of the truth in pixels.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from cooper.evaluation.report.report import write_report
 from cooper.evaluation.runs.answering import Reasoner
 from cooper.evaluation.suites.maps import AskedMaps, MapSettings
 from cooper.files.locks import held
+from cooper.files.plugins import register
 from cooper.perception.metrics import most_shared
 from cooper.perception.modality import Drawn, Modality
 from cooper.perception.palette import LabelMaps, spread_colours
 from cooper.scenes.examples import read_scenes
 
-DATA_SETS: Mapping[str, Callable[[Path], ExampleSet]] = {"ade20k": read_ade20k, "scenes": read_scenes}
+DATA_SETS: dict[str, Callable[[Path], ExampleSet]] = {"ade20k": read_ade20k, "scenes": read_scenes}
 PROTOCOL = "each true region's best IoU with any drawn one, averaged over regions, then over pictures; void counts nowhere"
 COLOURS = 40  # of regions on the sheet, taken in turn
 LISTED = 3  # classes that a sentence names
@@ -39,6 +40,11 @@ class SegmentationSettings(MapSettings):
 
     KIND = "segmentation"
     READERS = DATA_SETS
+
+
+def register_segmentation_set(name: str, read: Callable[[Path], ExampleSet]) -> None:
+    """Make a data set of regions available to `cooper eval segmentation --dataset NAME`. ValueError: the name is taken."""
+    register(DATA_SETS, "data set of segmentation", name, read)
 
 
 def evaluate_segmentation(model: Reasoner, settings: SegmentationSettings, asked: AskedMaps | None = None) -> Report:

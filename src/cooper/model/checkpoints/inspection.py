@@ -180,9 +180,9 @@ def _companion_findings(places: Places, family: Family) -> tuple[Finding, ...]:
         advice = "Copy tokenizer.json from the model's page, or pass the base BAGEL directory with --base."
         findings.append(Finding("No tokenizer files.", advice, is_fault=True))
     if PROMPTS_FILE not in names:
-        reason = "The published weights bring no prompt file" if family is Family.PUBLISHED else "No prompt file"
+        reason = "The published weights lack their prompts" if family is Family.PUBLISHED else "No prompt file"
         what = f"{reason} ({PROMPTS_FILE}); our own wording is used, with a warning."
-        advice = f"Write the texts the model was trained with into {PROMPTS_FILE} beside the weights; the README says how."
+        advice = f"Write its training prompts into {PROMPTS_FILE} beside the weights, see docs/how-to/published-weights.md."
         findings.append(Finding(what, advice, is_fault=False))
     return tuple(findings)
 

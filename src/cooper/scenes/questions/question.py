@@ -50,7 +50,7 @@ class SceneQuestion:
         """What stands between the answer tags: the words of the right choice, a length with its unit, else as `answer`.
 
         Words, because a small network that has just thought them can say them again, while it takes long to learn which
-        letter stands before them (docs/experiments.md); `evaluation.replies` reads both.
+        letter stands before them (docs/log/2026-11.md); `evaluation.replies` reads both.
         """
         if self.type == "MCQ":
             return self.choices[LETTERS.index(self.answer)]

@@ -1,6 +1,6 @@
 """What a scene may contain: class ids, object shapes, colours, materials and the pairs that training never sees.
 
-Class ids are written into label maps, so their order is part of the scene format (docs/scenes.md).
+Class ids are written into label maps, so their order is part of the scene format (docs/reference/scenes.md).
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Lessons in reading maps: what a drawn map says at places of the picture, and which objects it shows.
 
 A picture tells a small network nearly all that a map tells, so it may answer for ever without a glance at what it drew
-(docs/experiments.md). A lesson asks for what the map says everywhere, and may be given with the picture hidden.
+(docs/log/2026-11.md). A lesson asks for what the map says everywhere, and may be given with the picture hidden.
 """
 
 from collections.abc import Mapping

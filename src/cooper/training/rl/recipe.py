@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import JudgeSettings
+from cooper.files.plugins import load_plugins
 from cooper.files.rows import read_object
 from cooper.files.values import (
     Above,
@@ -25,6 +26,7 @@ from cooper.files.values import (
 )
 from cooper.reasoning.options import Turns
 from cooper.training.recipe import Batch, RecordSettings
+from cooper.training.rl.rewards.reward import REWARDS
 
 MOST_ROWS = 10**7  # questions that a run asks in all; TRL holds a row of each
 
@@ -69,7 +71,8 @@ RANGES = {  # settings of TRL whose faults show late or never
 @dataclass(frozen=True)
 class RewardSettings:
     """Weights of the three terms (0 leaves one out), and what they ask for. `weight` and `threshold` are of exploration:
-    see `rewards.exploration`. `graded`: numbers earn their mean relative accuracy in place of right or wrong."""
+    see `rewards.exploration`. `graded`: numbers earn their mean relative accuracy in place of right or wrong. `others`:
+    weights of rewards that other packages registered (`register_reward`)."""
 
     answer: Weight = 1.0
     format: Weight = 1.0
@@ -77,15 +80,20 @@ class RewardSettings:
     graded: bool = False
     weight: Weight = 0.2
     threshold: Annotated[int, AtLeast(0), AtMost(1000)] = 3
+    others: Mapping[str, Weight] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.terms:
             raise CooperError("answer, format and exploration are all 0; one must be above 0")
+        load_plugins()
+        for name in self.others:
+            if name not in REWARDS:
+                raise CooperError(f"others names {name!r}; registered: {', '.join(REWARDS) or 'none'}")
 
     @property
     def terms(self) -> dict[str, float]:
         """Weights by name, without those that are 0."""
-        weights = {"answer": self.answer, "format": self.format, "exploration": self.exploration}
+        weights = {"answer": self.answer, "format": self.format, "exploration": self.exploration, **self.others}
         return {name: weight for name, weight in weights.items() if weight}
 
 
@@ -114,12 +122,12 @@ class GrpoRecipe:
     `init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`; `base` names the one that has
     configuration, tokenizer and autoencoder, if `init` holds only weights.
     `data`: a rendered scene set or a JSON Lines file (see `tasks.FileTasks`). Each update asks `questions` questions `group`
-    times each; `rows` rollouts are scored in one pass per process. `mode` `text` is the twin that never draws. `map_noise`
+    times each; `rows` rollouts are scored in one pass per process. `mode` `text` trains the text-only baseline. `map_noise`
     above 0 also rewards drawing (Flow-GRPO). `num_timesteps`: drawing steps of rollouts, the checkpoint's own by default.
     `judge`: an OpenAI-compatible endpoint that decides what is right, in place of the rules. `at_once`: questions whose
-    rollouts are sampled together, at first (less when memory runs out). `questions_seed`: of the questions about scenes, as
-    their flags have it; `seed` by default. `trl` holds any other field of `trl.GRPOConfig`: loss_type, epsilon_high, beta,
-    num_iterations, importance_sampling_level, multi_objective_aggregation, ...
+    rollouts are sampled together, at first (less when memory runs out). `questions_seed`: random seed of the questions
+    about scenes, the one that their flags were made with; `seed` by default. `trl` holds any other field of
+    `trl.GRPOConfig`: loss_type, epsilon_high, beta, num_iterations, importance_sampling_level, multi_objective_aggregation, ...
     """
 
     out: Path
@@ -164,7 +172,7 @@ class GrpoRecipe:
                 raise CooperError(f"trl.{name} follows from {OWNED[name]}; set that instead")
         _check_sharding(self.trl.get("fsdp_config"))
         if float(self.trl.get("beta", 0)) > 0 and self.lora is None:
-            raise CooperError("trl.beta is above 0, which needs lora: TRL then takes the weights below it as the reference")
+            raise CooperError("trl.beta is above 0, which needs a reference model; it is available with lora only")
         for name, steps in (("steps", self.steps), ("record.save_every", self.record.save_every)):
             if steps % self.iterations:
                 raise CooperError(

@@ -33,7 +33,7 @@ from cooper.training.rl.recipe import GrpoRecipe, LoraSettings
 from cooper.training.rl.rewards.answer import AnswerReward, JudgedAnswerReward
 from cooper.training.rl.rewards.exploration import ExplorationReward
 from cooper.training.rl.rewards.format import FormatReward
-from cooper.training.rl.rewards.reward import Reward
+from cooper.training.rl.rewards.reward import REWARDS, Reward
 from cooper.training.rl.sampler import Sampler
 from cooper.training.rl.samples import Showing, draw_run
 from cooper.training.rl.scoring import Scorer
@@ -148,7 +148,7 @@ def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag]) -> l
     answer = AnswerReward(settings.graded) if recipe.judge is None else JudgedAnswerReward(Judge(recipe.judge))
     exploration = ExplorationReward(flags, settings.weight, settings.threshold)
     known: dict[str, Reward] = {"answer": answer, "format": FormatReward(tags), "exploration": exploration}
-    return [known[name] for name in settings.terms]
+    return [known[name] if name in known else REWARDS[name]() for name in settings.terms]
 
 
 def _examined(exam: AnswerExam, bundle: Bundle) -> Mapping[str, float]:

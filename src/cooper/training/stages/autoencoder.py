@@ -44,8 +44,8 @@ class AutoencoderLoss:
 
 @dataclass(frozen=True)
 class AutoencoderRecipe:
-    """`mixture`: how often each kind of picture comes; `emphasis`: its weight in the loss; `crop`: side in pixels.
-    `spread`: the standard deviation that the scaled latents get, beside noise of 1."""
+    """`mixture`: how often each kind of picture is shown; `emphasis`: its weight in the loss; `crop`: side in pixels.
+    `spread`: the standard deviation of the scaled latents (the noise has 1)."""
 
     out: Path
     data: Path

@@ -51,10 +51,10 @@ class SftRecipe:
     in traces that are flow targets too.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
     reinforcement finds both. `drawings`: maps of these scenes as a model drew them (`cooper data draw`); the share `own` of
-    traces reads those in place of the true ones, and says what is true nevertheless. `grey`: show mid grey instead of every
-    picture (the baseline that cannot look), without flow targets. `latents`: the folder of an earlier run's latents, to be
-    used again. `frozen`: parts of the network that are not trained. Evaluation asks `eval_questions` in each mode of the
-    mixture and draws `eval_scenes` maps.
+    traces shows those in place of the true ones, while the text stays true. `grey`: replace every picture by grey, to
+    measure guessing, without flow targets. `latents`: the folder of an earlier run's latents, to be used again. `frozen`:
+    parts of the network that are not trained. Evaluation asks `eval_questions` in each mode of the mixture and draws
+    `eval_scenes` maps.
     """
 
     out: Path

@@ -1,4 +1,4 @@
-"""Stage 0, second half: the picture tower, so that a small network starts with eyes, as the 7B one starts with SigLIP's.
+"""Stage 0, second half: pretrains the vision tower on dense labels, as the 7B network starts with SigLIP's tower.
 
 Every ViT token says what stands where in its square of the picture: the class, and on objects the colour and the material,
 and how far away it is. A linear head asks; it is thrown away afterwards. Maps are shown too, because the model reads its own.
@@ -53,10 +53,10 @@ class VisionWeights:
 
 @dataclass(frozen=True)
 class VisionRecipe:
-    """`init`: a checkpoint of either layout whose tower learns on, below a fresh head; `base` as in `AmgRecipe`. `mixture`: how
-    often colour pictures and each map are shown. `cells`: questions along a side of a patch. Against learning scenes by
-    heart: `mirror` half of the pictures; `move` half of them by up to so many pixels (their depth is not asked then, because
-    it was seen along another axis); `jitter` brightness by up to this factor more or less.
+    """`init`: a checkpoint of either layout whose tower is trained further, with a new head; `base` as in `AmgRecipe`.
+    `mixture`: how often colour pictures and each map are shown. `cells`: labelled cells along a side of a patch.
+    Augmentation: `mirror` half of the pictures; `move` half of them by up to so many pixels (without a loss on depth, which
+    was measured along another axis); `jitter` changes brightness by up to this factor.
     """
 
     out: Path

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from cooper.data.item import Item
+from cooper.files.plugins import register
 from cooper.trace.trace import Trace
 from cooper.training.rl.rollouts import Rollout
 
@@ -22,6 +23,18 @@ class Reward(Protocol):
         """One value per trace of the group; None where it could not be judged: that trace then has no
         reward at all, whatever other terms say."""
         ...
+
+
+RewardFactory = Callable[[], Reward]
+REWARDS: dict[str, RewardFactory] = {}  # those that other packages registered
+OWN = ("answer", "format", "exploration")
+
+
+def register_reward(name: str, factory: RewardFactory) -> None:
+    """Make `factory()` available as `rewards: {others: {NAME: WEIGHT}}` in a recipe of grpo. ValueError: the name is taken."""
+    if name in OWN:
+        raise ValueError(f"a reward named {name!r} comes with the package")
+    register(REWARDS, "reward", name, factory)
 
 
 @runtime_checkable
