@@ -24,7 +24,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "serving": {"reasoning", "trace", "perception"},
     "cli": BELOW_TRAINING | {"training", "serving"},
 }
-BUDGETS = {  # lines of an area; where one is raised, say why beside it
+BUDGETS = {  # lines of an area: its size when this was written and a twentieth; where one is raised, say why beside it
+    "cli": 1270,
+    "curation": 470,
+    "data": 760,
+    "evaluation": 8850,
+    "files": 1600,
+    "model": 3050,
+    "perception": 1080,
+    "reasoning": 1600,
+    "scenes": 3010,
+    "sequence": 820,
+    "trace": 1490,
+    "training": 4560,
 }
 MOST_FILES = 12  # in a folder, not counting `__init__.py`
 ANYWHERE = {"errors", "files"}  # the one exception type; readers of plain values, rows and pictures

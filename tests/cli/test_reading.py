@@ -64,7 +64,7 @@ def test_as_json_and_from_standard_input():
 
 
 def test_a_console_without_unicode(monkeypatch):
-    from cooper.cli.reading import read
+    from cooper.cli.results import read
 
     console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", console)

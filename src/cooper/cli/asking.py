@@ -1,4 +1,4 @@
-"""`cooper ask`, `cooper depth` and `cooper segment`: a picture in, a trace out."""
+"""`cooper ask`, `cooper depth` and `cooper segment`: a picture in, a trace out; `cooper example`: a picture to begin with."""
 
 import json
 from collections.abc import Sequence
@@ -168,3 +168,12 @@ def _show_map(drawn: "DrawnMap", out: Path | None, as_json: bool) -> None:
     print_trace(drawn.trace, Console())
     if out is not None:
         typer.echo(f"Page: {out / 'page.html'}")
+
+
+def example(folder: Annotated[Path, typer.Argument(help="Folder for room.png and questions.txt.")] = Path("example")) -> None:
+    """Write an example picture and questions about it into a folder, and print a command to try."""
+    from cooper.trace.example import example_questions, write_example
+
+    picture = write_example(folder)
+    typer.echo(f"{picture} shows a rendered room; {picture.with_name('questions.txt')} holds questions about it. For example:")
+    typer.echo(f'  cooper ask {picture} "{example_questions()[0]}" --out {folder / "answer"}')

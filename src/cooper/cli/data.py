@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli.interruptions import goes_on, told_when_interrupted
-from cooper.cli.once import OnceCommand
+from cooper.cli.commands import OnceCommand, goes_on, told_when_interrupted
 from cooper.curation.counts import By
 from cooper.errors import CooperError
 from cooper.files.folders import run_folder

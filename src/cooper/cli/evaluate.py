@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cooper.cli.interruptions import goes_on, told_when_interrupted
+from cooper.cli.commands import goes_on, told_when_interrupted
 from cooper.errors import CooperError
 from cooper.files.folders import run_folder
 from cooper.files.plain import read_plain

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli import asking, checkpoints, data, evaluate, example, kits, reading, scenes, studying, training
+from cooper.cli import asking, checkpoints, data, evaluate, kits, results, scenes, training
+from cooper.cli.commands import Commands, OnceCommand, StoppedError
 from cooper.cli.faults import flush_or_tell, tell, write_what_the_console_can
-from cooper.cli.interruptions import Commands, StoppedError
-from cooper.cli.once import OnceCommand
 from cooper.files.text import visible
 
 app = typer.Typer(
@@ -18,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(asking.ask)
-app.command()(example.example)
+app.command()(asking.example)
 app.command()(asking.depth)
 app.command()(asking.segment)
 app.command()(training.train)
@@ -28,8 +27,8 @@ app.add_typer(scenes.app, name="scenes")
 app.add_typer(data.app, name="data")
 app.command("eval", cls=OnceCommand)(evaluate.evaluate)
 app.command()(evaluate.compare)
-app.command()(studying.study)
-app.command()(reading.read)
+app.command()(results.study)
+app.command()(results.read)
 app.command()(kits.vlmeval)
 
 

@@ -1,11 +1,14 @@
-"""Ctrl-C: what a command says when it is interrupted, and whether the same command goes on from there."""
+"""Commands that say what is kept when they are interrupted, and that refuse an option that is given twice."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from typer.core import TyperGroup
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from cooper.errors import CooperError
 
 
 class StoppedError(Exception):
@@ -35,3 +38,15 @@ def goes_on(*folders: Path) -> str:
     """What to say where rows are kept as they come: which folders hold some, and that the same command goes on with them."""
     there = [str(folder) for folder in folders if folder.is_dir() and any(folder.iterdir())]
     return f"what is done is kept in {', '.join(there)}; the same command goes on from there" if there else ""
+
+
+class OnceCommand(TyperCommand):
+    """As any command, but of an option with one value the first is never dropped without a word."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        for option in self.params:
+            if isinstance(option, TyperOption) and not option.multiple and not option.is_flag:
+                given = [word for word in args if word.partition("=")[0] in option.opts]
+                if len(given) > 1:
+                    raise CooperError(f"{given[0].partition('=')[0]} stands there {len(given)} times, and it takes one value")
+        return super().parse_args(ctx, args)
