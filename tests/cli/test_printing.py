@@ -5,7 +5,7 @@ from PIL import Image
 from rich.console import Console
 
 from cooper.cli.printing import TracePrinter, print_trace, thumbnail
-from cooper.files.text import visible
+from cooper.files.arguments import visible
 from cooper.trace.steps import Question, TextStep
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cooper.files.arguments import visible
 from cooper.files.folders import output_folder
 from cooper.files.hub import resolve
-from cooper.files.text import visible
 
 if TYPE_CHECKING:
     from cooper.model.checkpoints.inspection import Inspection

@@ -163,7 +163,7 @@ def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
     from cooper.evaluation.report.report import report_json
     from cooper.evaluation.runs.processes import Share
     from cooper.evaluation.suites.jobs import left_out
-    from cooper.files.text import visible
+    from cooper.files.arguments import visible
 
     if not Share.here().first:
         return
@@ -249,7 +249,7 @@ def _judge(url: str, model: str, key: str, out: Path) -> "JudgeSettings | None":
 def _show(report: "Report", folder: Path) -> None:
     from cooper.evaluation.report.report import markdown
     from cooper.evaluation.runs.processes import Share
-    from cooper.files.text import visible
+    from cooper.files.arguments import visible
 
     if Share.here().first:
         typer.echo(visible(markdown(report)))
@@ -264,7 +264,7 @@ def compare(
     """Compare two runs on the questions that both answered, with paired 95 % intervals and McNemar's test."""
     from cooper.evaluation.figures.comparison import compare_runs, comparison_json
     from cooper.evaluation.report.report import comparison_table
-    from cooper.files.text import visible
+    from cooper.files.arguments import visible
 
     found = compare_runs(first, second)
     if as_json:

@@ -7,8 +7,8 @@ import sys
 import typer
 
 from cooper.errors import CooperError
+from cooper.files.arguments import visible
 from cooper.files.folders import is_cut_short
-from cooper.files.text import visible
 
 LONGEST_SENTENCE = 2000  # characters
 

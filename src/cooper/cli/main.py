@@ -8,7 +8,7 @@ import typer
 from cooper.cli import asking, checkpoints, data, evaluate, kits, results, scenes, training
 from cooper.cli.commands import Commands, OnceCommand, StoppedError
 from cooper.cli.faults import flush_or_tell, tell, write_what_the_console_can
-from cooper.files.text import visible
+from cooper.files.arguments import visible
 
 app = typer.Typer(
     cls=Commands,

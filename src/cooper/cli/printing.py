@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cooper.files.text import visible
+from cooper.files.arguments import visible
 from cooper.trace.grammar import ANSWER, THINK, TurnStream
 from cooper.trace.steps import MapStep, Question, Step, TextStep
 from cooper.trace.trace import Trace

@@ -28,8 +28,8 @@ def study(
     from cooper.evaluation.figures.study import read_model
     from cooper.evaluation.figures.study import study as compared
     from cooper.evaluation.report.study import study_json, tables, write_study
+    from cooper.files.arguments import visible
     from cooper.files.locks import held
-    from cooper.files.text import visible
 
     told = dict(_named(said) for said in beside or [])
     with held(out, "cooper study"):

@@ -13,9 +13,9 @@ from cooper.evaluation.report.charts import BarGroup, bar_chart, share_chart
 from cooper.evaluation.report.rows import row_table
 from cooper.evaluation.runs.answering import AnswerRow
 from cooper.evaluation.runs.processes import Share
+from cooper.files.arguments import markdown_text
 from cooper.files.html import render
 from cooper.files.rows import write_whole
-from cooper.files.text import markdown_text
 
 MEAN_NAMES = {"spatial": "spatial mean", "distance_size": "distance and size mean", "general": "general mean"}
 FIGURE_NAMES = {
