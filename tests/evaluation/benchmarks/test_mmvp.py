@@ -7,7 +7,8 @@ import pytest
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.mmvp import paired_accuracy, read_mmvp
 from cooper.evaluation.benchmarks.wording import LETTER
-from cooper.evaluation.runs.answering import RunPlan, answer_all, score_reply
+from cooper.evaluation.runs.answering import answer_all, score_reply
+from cooper.evaluation.runs.settings import RunSettings
 from cooper.trace.steps import TextStep
 from cooper.trace.trace import Trace
 
@@ -72,7 +73,9 @@ class Opener:
 
 def test_a_run_over_the_set_keeps_its_traces(folder, tmp_path, red):
     items = read_mmvp(folder).items[:6]
-    rows = answer_all(Opener(), items, RunPlan(("text",), 0, 4, tmp_path / "run", traces=2, quiet=True))
+    rows = answer_all(
+        Opener(), items, RunSettings(model="made", modes=("text",), seed=0, batch=4, out=tmp_path / "run", traces=2, quiet=True)
+    )
     correct = [row.correct for row in rows]
     assert correct == [True, False] * 3 and paired_accuracy(correct, [item.bundle for item in items]) == 0.0
     kept = Trace.load(tmp_path / "run" / "traces" / "text" / items[1].id)

@@ -18,8 +18,8 @@ from cooper.evaluation.benchmarks.tables import read_table
 from cooper.evaluation.kits import installed_vlmeval as kit
 from cooper.evaluation.kits.answering import Answerer, KitModel, question_of_parts
 from cooper.evaluation.kits.vlmeval_sibench import SIBench
-from cooper.evaluation.runs.answering import check_modes
 from cooper.evaluation.runs.folder import open_run
+from cooper.evaluation.runs.settings import check_modes
 from cooper.trace.steps import Question
 
 JUDGE = "exact_matching"  # the kit's rules; a judge without a key is given up in silence
