@@ -11,6 +11,7 @@ from cooper.evaluation.kits.answering import Answerer, KitModel
 from cooper.evaluation.runs.folder import open_run
 from cooper.evaluation.runs.origin import PIECE, PIECES, Origin, files_digest
 from cooper.evaluation.suites.depth import DepthSuite
+from cooper.evaluation.suites.jobs import EvaluationRequest
 from cooper.evaluation.suites.scenes import ScenesSuite
 from cooper.evaluation.suites.segmentation import SegmentationSuite
 from cooper.reasoning.options import Inference, read_inference
@@ -101,3 +102,27 @@ def test_a_kit_answers_with_the_settings_of_a_file(tmp_path):
     path.write_text("max_turn: 2\n")
     with pytest.raises(CooperError, match="unknown key 'max_turn'"):
         Answerer.of(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "record"),
+    [
+        (
+            "scenes",
+            {"limit": 7, "blind": True},
+            {"limit": 7, "data": "d", "split": "test", "maps": None, "blind": True, "true_maps": False},
+        ),
+        ("mmvp", {"limit": 3}, {"limit": 3, "data": "d/"}),
+        ("depth", {"dataset": "nyu"}, {"benchmark": "depth on nyu", "limit": None, "data": "d"}),
+        ("segmentation", {"dataset": "ade20k"}, {"benchmark": "segmentation on ade20k", "limit": None, "data": "d"}),
+    ],
+)
+def test_a_run_is_recorded_as_earlier_versions_did(name, said, record):
+    """Or no folder of theirs could be gone on with."""
+    suite = EvaluationRequest(model="nano", out=Path("x"), data="d/", seed=4, origin=OTHER, **said).suite(name)
+    assert suite.record == {"benchmark": name, "model": "nano", "seed": 4, **OTHER.record, **record}
+
+
+def test_scenes_without_data_and_limit_are_recorded_as_earlier_versions_did():
+    suite = EvaluationRequest(model="nano", out=Path("x")).suite("scenes")
+    assert suite.record["limit"] == 400 and suite.record["data"] is None

@@ -62,7 +62,7 @@ def test_three_forms(report, tmp_path):
     assert stored["modes"][0]["means"]["spatial"]["mean"] == pytest.approx(2 / 3)
     assert stored["depth"]["abs_rel_metres"]["rows"] == 7 and stored["segmentation"]["pq"]["mean"] == 1.0
     text = (tmp_path / "report.md").read_text()
-    assert "| spatial mean | 66.7 (" in text and "AbsRel in metres" in text and "McNemar" in text
+    assert "| spatial mean | 66.7 (" in text and "AbsRel in metres" in text and "| only second right | p |" in text
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == 3 and "nano &lt;b&gt;" in page and "nano <b>" not in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")

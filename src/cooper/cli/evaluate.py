@@ -245,13 +245,13 @@ def compare(
     second: Annotated[str, typer.Argument(help="The run it is compared with, likewise.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
-    """Compare two runs over the rows that both have: paired 95 % intervals and McNemar's test, over all and per category."""
-    from cooper.evaluation.figures.comparison import compare_runs, comparison_json
-    from cooper.evaluation.report.report import comparison_table
+    """Compare two runs over the rows that both have: paired 95 % intervals and p-values, over all and per category."""
+    from cooper.evaluation.figures.comparison import compare_runs
+    from cooper.evaluation.report.report import comparison_table, report_json
     from cooper.files.text import visible
 
     found = compare_runs(first, second)
     if as_json:
-        typer.echo(json.dumps([comparison_json(each) for each in found]))
+        typer.echo(json.dumps([report_json(each) for each in found]))
     else:
         typer.echo(visible("\n".join(comparison_table(each).markdown() for each in found)))

@@ -22,26 +22,21 @@ USAGE = (
     "Right with a map and right without are accuracies in % with their 95 % intervals; the model chooses when to draw, so "
     "their difference is no effect of drawing."
 )
+SURE = (
+    "An interval that holds 0 shows no sure difference. p: how likely so large a difference is if there were none, by random "
+    "signs of the rows that differ (over rows that count alike McNemar's exact test); small is sure."
+)
 EFFECTS = (
     "In percentage points: accuracy where the map was drawn minus accuracy on the same questions in the mode text; above 0 "
-    "the map helps. An interval that holds 0 shows no sure effect. McNemar p: how likely a split between only first and only "
-    "second right is as uneven as this if the map did nothing; small is sure."
+    f"the map helps. {SURE}"
 )
 HEALTH = (
     "Numbers of rows, fewer is better in all but the first. Unreadable replies count as wrong; of truncated ones a turn was "
     "cut by the token limit; rows that were not scored count in no figure. Seconds per row: mean time of one answer."
 )
-COMPARISON = (
-    "In percentage points, first minus second over the same questions; above 0 the first is better. An interval that holds 0 "
-    "shows no sure difference. McNemar p: how likely a split between only first and only second right is as uneven as this if "
-    "both were equally good; small is sure."
-)
+COMPARISON = f"In percentage points, first minus second over the same questions; above 0 the first is better. {SURE}"
 MAPS = "Each over all pictures. The 95 % interval: where the figure would lie with many more pictures of the same kind."
 SEEDS = "The accuracies in % of the runs of each model, one number for each seed; how far they differ is the luck of training."
-GAPS = (
-    "In percentage points, first minus second over the same questions; above 0 the first is better. An interval that holds 0 "
-    "shows no sure difference. p: how likely so large a difference is if both were equally good; small is sure."
-)
 POOLED = f"Share of questions answered right, in %, over all seeds of a model; higher is better. {INTERVAL}"
 BARS = "Share of questions answered right, in %; higher is better. The thin line is the 95 % interval."
 DRAWN = "Share of questions, in %, for which each map was drawn; neither way is better."

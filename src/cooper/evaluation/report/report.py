@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cooper.evaluation.figures.pairing import Comparison
 from cooper.evaluation.figures.statistics import Difference, Estimate, without_nan
-from cooper.evaluation.figures.summary import CategoryFigures, Comparison, MapEffect, ModeFigures, Report, Usage
+from cooper.evaluation.figures.summary import CategoryFigures, MapEffect, ModeFigures, Report, Usage
 from cooper.evaluation.report import meanings
 from cooper.evaluation.report.charts import BarGroup, bar_chart, share_chart
 from cooper.evaluation.report.rows import row_table
@@ -40,7 +41,7 @@ FIGURE_NAMES = {
     "region_rq": "RQ of regions, class-agnostic",
 }
 
-DIFFERENCE_HEAD = ("points", "95 % interval", "rows", "only first right", "only second right", "McNemar p")
+DIFFERENCE_HEAD = ("points", "95 % interval", "rows", "only first right", "only second right", "p")
 USAGE_HEAD = ("no map", "maps per row", "right with a map", "right without")
 
 
@@ -90,8 +91,8 @@ def write_report(
     write_whole(folder / "report.html", html(report, row_table(rows, folder, questions)))
 
 
-def report_json(report: Report) -> dict[str, Any]:
-    """The report as JSON values; a figure without rows is null."""
+def report_json(report: Report | Comparison) -> dict[str, Any]:
+    """A report, or a comparison, as JSON values; a figure without rows is null."""
     return without_nan(asdict(report))
 
 

@@ -79,7 +79,7 @@ def _gaps(study: Study) -> Table:
         if gap.means[name].rows
     ]
     head = ["models", "mean", "points", "95 % interval", "p"]
-    return Table("Differences over the same questions", head, rows, meanings.GAPS)
+    return Table("Differences over the same questions", head, rows, meanings.COMPARISON)
 
 
 def _usage(study: Study) -> Table:

@@ -53,6 +53,10 @@ class MapSuite(Suite):
     def benchmark(self) -> str:
         return f"{self.name} on {self.dataset}"
 
+    @property
+    def record(self) -> dict[str, Any]:
+        return {**super().record, "data": str(Path(self.data))}
+
     def load(self) -> Asked:
         folder = Path(self.data)
         if not folder.is_dir():

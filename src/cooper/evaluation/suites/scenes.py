@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -55,7 +56,7 @@ class ScenesSuite(QuestionSuite):
     @property
     def record(self) -> dict[str, Any]:
         own = {"split": self.split, "maps": self.maps, "blind": self.blind, "true_maps": self.true_maps}
-        return {**super().record, "data": str(self.data) if self.data else None, **own}
+        return {**super().record, "data": str(Path(self.data)) if self.data else None, **own}
 
     def read(self) -> Asked | None:
         """A set that is there is read; one that must be rendered first waits until the folder is taken."""
