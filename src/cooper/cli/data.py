@@ -44,7 +44,10 @@ def flags(
     if per_scene < 1:
         raise CooperError(f"per_scene must be at least 1, got {per_scene}")
     run_folder(out)
-    settings = FlagSettings(model, source, out, samples, margin, by, limit, batch, temperature, seed=seed)
+    settings = FlagSettings(
+        model=model, data=source, out=out, samples=samples, margin=margin, by=by, limit=limit, batch=batch,
+        temperature=temperature, seed=seed,
+    )  # fmt: skip
     questions = source_of(source, seed, per_scene)
     with held(out, "cooper data flags"):
         open_flags(settings, questions)
@@ -79,7 +82,9 @@ def draw(
 
     modalities = tuple(part.strip() for part in maps.split(",") if part.strip())
     run_folder(out)
-    settings = DrawSettings(model, source, out, modalities, limit, batch, seed, Origin.of(model))
+    settings = DrawSettings(
+        model=model, data=source, out=out, modalities=modalities, limit=limit, batch=batch, seed=seed, origin=Origin.of(model)
+    )
     SceneSet(source)  # what cannot be read shows before a folder is made
     with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data draw"):
         open_drawings(settings)
