@@ -3,9 +3,8 @@
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.options import answer_letter, are_stand_ins, column_options, stand_ins, truth_text
+from cooper.evaluation.benchmarks.items import answer_letter, are_stand_ins, column_options, stand_ins, truth_text, worded
 from cooper.evaluation.benchmarks.tables import TableRow
-from cooper.evaluation.benchmarks.wording import worded
 from cooper.trace.options import options_in
 
 TOLD = [

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from cooper.data.digests import item_digest
 from cooper.data.item import Item
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.benchmark_set import BadPicturesError, BenchmarkSet
 from cooper.evaluation.benchmarks.catalogue import benchmark_of, read_benchmark
+from cooper.evaluation.benchmarks.items import BadPicturesError, BenchmarkSet
 from cooper.evaluation.figures.summary import Report
 from cooper.evaluation.judge.endpoint import JudgeSettings
 from cooper.evaluation.judge.judge import Judge
