@@ -157,18 +157,11 @@ def mcnemar(only_first: int, only_second: int) -> float:
     >>> mcnemar(1, 5)  # 2 * (1 + 6) / 2**6
     0.21875
     """
-    rows, fewer = only_first + only_second, min(only_first, only_second)
-    ways = sum(math.comb(rows, count) for count in range(fewer + 1))
-    return min(1.0, float(2 * ways / 2**rows)) if rows < 1000 else _mcnemar_large(rows, fewer)
-
-
-def _mcnemar_large(rows: int, fewer: int) -> float:
-    """The same by logarithms, where 2**rows has no float."""
-    logs = [
-        math.lgamma(rows + 1) - math.lgamma(count + 1) - math.lgamma(rows - count + 1) - rows * math.log(2)
-        for count in range(fewer + 1)
-    ]
-    return min(1.0, 2 * math.fsum(math.exp(value) for value in logs))
+    rows, ways, term = only_first + only_second, 1, 1
+    for count in range(min(only_first, only_second)):
+        term = term * (rows - count) // (count + 1)
+        ways += term
+    return min(1.0, 2 * ways / 2**rows)  # whole numbers divide exactly, whatever their size
 
 
 def sign_flips(steps: Sequence[float], groups: Sequence[str], seed: int = 0, resamples: int = 10_000) -> float:

@@ -79,11 +79,6 @@ class _StoredSegmentation:
     panoptic: tuple[tuple[float, ...], ...]
 
 
-def _stored_depth(line: Line, conventions: Conventions) -> DepthRow:
-    del conventions
-    return line.as_a(DepthRow)
-
-
 def _stored_segmentation(line: Line, conventions: Conventions) -> SegmentationRow:
     row, classes = line.as_a(_StoredSegmentation), max(1, len(conventions.names))
     for name, counts, width, labels in (("confusion", row.confusion, 3, 2), ("panoptic", row.panoptic, 5, 1)):
@@ -95,5 +90,5 @@ def _stored_segmentation(line: Line, conventions: Conventions) -> SegmentationRo
     return SegmentationRow(row.id, row.iou, row.region_iou, pairs, found)
 
 
-DEPTH = MapKind("depth", depth_row, _stored_depth)
+DEPTH = MapKind("depth", depth_row, lambda line, _: line.as_a(DepthRow))
 SEGMENTATION = MapKind("segmentation", segmentation_row, _stored_segmentation)
