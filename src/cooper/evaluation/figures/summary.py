@@ -100,7 +100,7 @@ def usage_of(rows: Sequence[AnswerRow]) -> Usage:
     parts = [[row.correct for row in rows if not row.unscored and bool(row.maps) == drawn] for drawn in (True, False)]
     right_with, right_without = (wilson(sum(part), len(part)) for part in parts)
     none = float(np.mean([not row.maps for row in rows])) if rows else 0.0
-    return Usage(drew, none, maps, right_with, right_without)
+    return Usage(drew=drew, none=none, maps=maps, right_with=right_with, right_without=right_without)
 
 
 def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
@@ -160,9 +160,10 @@ def map_effects(rows: Sequence[AnswerRow], plain: Sequence[AnswerRow]) -> list[M
     found = []
     for name in sorted({name for row in rows for name in row.maps}):
         drawn = compare(Model(name, ([row for row in rows if name in row.maps],)), Model("text", (plain,)))
-        found.append(MapEffect(rows[0].mode, name, "all", drawn.all_rows, drawn.value))
-        parts = drawn.categories.items()
-        found += [MapEffect(rows[0].mode, name, part, right, drawn.values[part]) for part, right in parts]
+        parts = {"all": (drawn.all_rows, drawn.value)}
+        parts |= {part: (right, drawn.values[part]) for part, right in drawn.categories.items()}
+        for part, (right, value) in parts.items():
+            found.append(MapEffect(mode=rows[0].mode, map=name, category=part, accuracy=right, value=value))
     return found
 
 

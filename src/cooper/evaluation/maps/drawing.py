@@ -64,7 +64,7 @@ def draw_maps(
             append_rows(share.file(path), rows)
             advance(len(chunk))
     wanted = [(truth.id,) for truth in truths]
-    found = gather_rows(path, ("id",), wanted, share)
+    found = gather_rows(path, ("id",), wanted, share=share)
     return [kind.stored(found[key], conventions) for key in wanted]
 
 

@@ -125,7 +125,7 @@ def kept_answers(items: Sequence[Item], settings: RunSettings) -> list[AnswerRow
     CooperError: a row that is none, or that answers a question with another truth, type or category than the item has.
     """
     wanted = [(mode, item.id) for mode in settings.modes for item in items]
-    found = gather_rows(settings.out / "rows.jsonl", KEY, wanted, settings.share)
+    found = gather_rows(settings.out / "rows.jsonl", KEY, wanted, share=settings.share)
     return [
         check_row(read_answer(found[mode, item.id]), item, found[mode, item.id]) for mode in settings.modes for item in items
     ]
@@ -201,4 +201,4 @@ def score_reply(item: Item, reply: str) -> Score:
     """Compare a reply with the truth of an item. CooperError: only a judge can."""
     if item.scoring == "judge":
         raise CooperError(f"question {item.id} has a free text for an answer, which a judge must grade")
-    return score(reply, item.type, item.truth, item.choices, item.tolerance, item.scoring)
+    return score(reply, item.type, item.truth, choices=item.choices, tolerance=item.tolerance, rule=item.scoring)

@@ -84,11 +84,11 @@ class MapSuite(Suite):
         rows = draw_maps(model, self.KIND, asked.truths, conventions=conventions, settings=self)
         report = self.reported(asked, told=told, maps={self.name: self.figures(rows, conventions)})
         if self.share.first:
-            self._sheet(model, asked.truths, list(map(self.error, rows)), conventions).save(self.out / "sheet.png")
+            self._sheet(model, asked.truths, list(map(self.error, rows)), conventions=conventions).save(self.out / "sheet.png")
         return report
 
     def _sheet(
-        self, model: Reasoner, truths: Sequence[Example], errors: Sequence[float], conventions: Conventions
+        self, model: Reasoner, truths: Sequence[Example], errors: Sequence[float], *, conventions: Conventions
     ) -> Image.Image:
         """The pictures of the lowest, middle and highest errors, their maps drawn again."""
         modality, lines = model.modalities[self.name], []

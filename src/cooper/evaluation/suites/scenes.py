@@ -135,7 +135,7 @@ def _records(settings: ScenesSuite, faults: dict[str, str] | None = None) -> lis
 def _rendered(settings: ScenesSuite) -> SceneSet:
     count = -(-settings.limit // QUESTIONS_PER_SCENE)
     folder = settings.out / "scenes"
-    render = RenderSettings(count, settings.seed, settings.split, folder)
+    render = RenderSettings(count=count, seed=settings.seed, split=settings.split, out=folder)
     if not settings.share.first:
         shards = [shard_path(folder, number) for number in range(-(-count // render.info.shard))]
         wait_for_others(lambda: sum(not shard.exists() for shard in shards), f"shards of scenes in {folder}")
