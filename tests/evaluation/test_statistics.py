@@ -68,7 +68,7 @@ def test_one_row_is_never_sure():
     assert bounded_mean([0.0]).high > 0.75 and bounded_mean([0.4]).high - bounded_mean([0.4]).low > 0.8
     step = paired_difference([0.0]).estimate
     assert step.mean == 0 and step.low < -0.9 and step.high > 0.9
-    alike = [plain_mean([2.5]), plain_mean([2.5, 2.5]), resampled(0.5, np.full(9, 0.5), 1), resampled(1.0, np.ones(9), 3)]
+    alike = [plain_mean([2.5]), plain_mean([2.5, 2.5]), resampled(np.full(10, 0.5), 1), resampled(np.ones(10), 3)]
     assert not any(estimate.sure for estimate in alike) and [percent(each) for each in alike[2:]] == ["50.0", "100.0"]
     assert points(alike[2]) == ["+50.0", "-"]
 

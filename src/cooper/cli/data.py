@@ -34,9 +34,9 @@ def flags(
     seed: Annotated[int, typer.Option(help="Seed of the questions, as in the recipe of the training, and of the answers.")] = 0,
 ) -> None:
     """Answer each question with and without maps, and flag it positive (maps help), negative (they hurt) or boundary."""
-    from cooper.curation.counts import read_flag_rows
+    from cooper.curation.counts import DrawingCounts, read_flag_rows
     from cooper.curation.flags import FlagSettings, flag_questions, open_flags
-    from cooper.curation.gains import category_flag, category_gains, luck_of, points, read_counts
+    from cooper.curation.gains import category_flag, category_gains, luck_of, points
     from cooper.files.locks import held
     from cooper.reasoning.cooper import Cooper
     from cooper.training.rl.tasks import source_of
@@ -56,7 +56,8 @@ def flags(
         gains = category_gains(read_flag_rows(flagged.path))
         told = [f"{name} {category_flag(gain)} {points(gain)}" for name, gain in gains.items()]
     else:
-        told = [f"{flag} {luck}" for flag, luck in luck_of(read_counts(flagged.path), margin, samples).items()]
+        counts = [DrawingCounts.of(row) for row in read_flag_rows(flagged.path)]
+        told = [f"{flag} {luck}" for flag, luck in luck_of(counts, margin, samples).items()]
     typer.echo(f"{flagged.path}: " + ", ".join(told))
     if flagged.set_aside:
         reason = next(iter(flagged.set_aside.values()))

@@ -1,6 +1,7 @@
 """From rows to items: how a question is put (the wording is ours), which options it has, and the set of a benchmark."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -105,11 +106,9 @@ def checked_set(
     """
     if not items:
         raise CooperError(f"{name}: no question is left to ask")
-    seen: set[str] = set()
-    for item in items:
-        if item.id in seen:
-            raise CooperError(f"{name}: two questions have one id: {item.id}")
-        seen.add(item.id)
+    twice = [id for id, count in Counter(item.id for item in items).items() if count > 1]
+    if twice:
+        raise CooperError(f"{name}: two questions have one id: {twice[0]}")
     found = len(items) if found is None else found
     counted = [f"{name}: {found} questions, {expected} were published"] if expected and found != expected else []
     whole = BenchmarkSet(name, tuple(items), expected, (*counted, *notes))

@@ -1,6 +1,5 @@
 """The rows of runs, as their reports count them, and two runs over the same rows."""
 
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import get_args
@@ -25,7 +24,7 @@ def compare_runs(first: str, second: str) -> list[Comparison]:
     pairs = [(a, b) for a in one for b in other if single or a == b]
     if not pairs:
         raise CooperError(f"{first} and {second} have no mode in common; name one of each as FOLDER:MODE")
-    folders = place_of(first).folder, place_of(second).folder
+    folders = place_of(first)[0], place_of(second)[0]
     if folders[0].resolve() == folders[1].resolve():
         pairs = [(a, b) for a, b in pairs if a != b]
         if not pairs:
@@ -40,10 +39,10 @@ def compare_runs(first: str, second: str) -> list[Comparison]:
 def rows_by_mode(place: str) -> dict[str, list[AnswerRow]]:
     """The rows of a run, given as its folder or FOLDER:MODE, by mode, as its report counts them. CooperError: no run, or no
     such mode."""
-    run = place_of(place)
-    path, mode = run.folder / ROWS, run.mode
-    check_rules(run.folder)
-    rows = laid_over(read_answers(path), read_judged(path.parent))
+    folder, mode = place_of(place)
+    path = folder / ROWS
+    check_rules(folder)
+    rows = laid_over(read_answers(path), read_judged(folder))
     if not rows:
         raise CooperError(f"{path} holds no answers of a run")
     there = list(dict.fromkeys(row.mode for row in rows))
@@ -52,19 +51,11 @@ def rows_by_mode(place: str) -> dict[str, list[AnswerRow]]:
     return {name: [row for row in rows if row.mode == name] for name in ([mode] if mode else there)}
 
 
-@dataclass(frozen=True)
-class RunPlace:
-    """Where a run is; `mode`: "" for all."""
-
-    folder: Path
-    mode: str
-
-
-def place_of(place: str) -> RunPlace:
-    """The folder and the mode that a text of the form FOLDER or FOLDER:MODE names."""
+def place_of(place: str) -> tuple[Path, str]:
+    """The folder and the mode, "" for all, that a text of the form FOLDER or FOLDER:MODE names."""
     folder, _, mode = place.rpartition(":")
     is_mode = mode in get_args(Mode) or ((Path(folder) / ROWS).is_file() and not Path(place).exists())
-    return RunPlace(Path(folder), mode) if folder and is_mode else RunPlace(Path(place), "")
+    return (Path(folder), mode) if folder and is_mode else (Path(place), "")
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:

@@ -60,10 +60,9 @@ def grouped_mean(values: Sequence[float], groups: Sequence[str], low: float = 0.
 
     The interval is the exact binomial one of Clopper and Pearson at the effective number of rows (Korn and Graubard, 1998):
     the number of rows right or wrong, of a share like the mean, that would leave it as uncertain as these rows do. A few rows
-    of
-    a group say little of how they vary, so each group is taken together with `WHOLE` rows of all groups; and a few rows in all
-    say
-    little of rare values, so `EXTREME` rows are added that lie as far apart as values may. A test counts how often it covers.
+    of a group say little of how they vary, so each group is taken together with `WHOLE` rows of all groups; and a few rows in
+    all say little of rare values, so `EXTREME` rows are added that lie as far apart as values may. A test counts how often it
+    covers.
     Worked example: rows 1, 1, 0 of group a and 0 of group b: (2 / 3 + 0) / 2 = 1 / 3.
     CooperError: a value outside low..high, or other numbers of values and groups.
     """
@@ -120,9 +119,11 @@ def plain_mean(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, rows)
 
 
-def resampled(figure: float, drawn_B: Float64[np.ndarray, " B"], rows: int) -> Estimate:
-    """A figure in 0..1 that is no mean, with the percentile interval of redrawn rows (Efron, 1979), widened as much as
-    Student's interval is wider than the normal one; without one for a single row, or where every draw gives the same."""
+def resampled(figures_B: Float64[np.ndarray, " B"], rows: int) -> Estimate:
+    """A figure in 0..1 that is no mean, the first of `figures_B`, with the percentile interval of redrawn rows, the others
+    (Efron, 1979), widened as much as Student's interval is wider than the normal one; without one for a single row, or where
+    every draw gives the same."""
+    figure, drawn_B = float(figures_B[0]), figures_B[1:]
     if rows < 2 or float(np.ptp(drawn_B)) < 1e-12:
         return Estimate(figure, math.nan, math.nan, rows)
     wider = student_quantile(rows - 1) / Z95 * math.sqrt(rows / (rows - 1))

@@ -71,7 +71,7 @@ def read_model(said: str) -> Model:
     runs = [place for place in places.split(",") if place]
     if not name or not runs:
         raise CooperError(f"{said!r} names no model of a study; write NAME=RUN:MODE, with a comma between seeds")
-    if len({(each.folder.resolve(), each.mode) for each in map(place_of, runs)}) < len(runs):
+    if len({(folder.resolve(), mode) for folder, mode in map(place_of, runs)}) < len(runs):
         raise CooperError(f"{said!r} names one run twice, which would count its answers twice")
     seeds: list[list[AnswerRow]] = []
     for place in runs:

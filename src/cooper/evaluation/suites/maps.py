@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -82,7 +82,8 @@ class MapSuite(Suite):
         modality = modality_of(model, self.name)
         conventions, told = self.protocol(modality, asked.conventions)
         rows = draw_maps(model, self.KIND, asked.truths, conventions=conventions, settings=self)
-        report = self.reported(asked, told=told, maps={self.name: self.figures(rows, conventions)})
+        asked = replace(asked, told={**asked.told, **told})
+        report = self.reported(asked, maps={self.name: self.figures(rows, conventions)})
         if self.share.first:
             self._sheet(model, asked.truths, list(map(self.error, rows)), conventions=conventions).save(self.out / "sheet.png")
         return report

@@ -61,7 +61,9 @@ class PublishedSuite(QuestionSuite):
         """As `Suite.run`. Only the first process asks the judge; the report that the others give back is unjudged."""
         judge = Judge(self.judge) if self.judge is not None and self.share.first else None
         rows = answer_all(model, asked.items, self)
-        return self._judged(rows, asked, judge_rows(rows, asked.items, judge) if self.share.first else None)
+        return (
+            self._judged(rows, asked, judge_rows(rows, asked.items, judge)) if self.share.first else self.reported(asked, rows)
+        )
 
     def rescored(self, rows: Sequence[AnswerRow], asked: Asked) -> Report:
         """Grades of a judge stay; what rules could not read is asked of a judge again only where the settings name one."""
@@ -71,11 +73,9 @@ class PublishedSuite(QuestionSuite):
         kept = tuple(each for each in read_judged(self.out) if (each.mode, each.id) in open_rows)
         return self._judged(rows, asked, Judgement(kept, {"judge": f"{kept[0].judge}, kept from before"} if kept else {}))
 
-    def _judged(self, rows: Sequence[AnswerRow], asked: Asked, found: Judgement | None) -> Report:
-        if found is None:
-            return self.reported(asked, rows)
+    def _judged(self, rows: Sequence[AnswerRow], asked: Asked, found: Judgement) -> Report:
         store_judged(self.out, found.judged, {row.mode for row in rows})
-        return self.reported(asked, laid_over(rows, found.judged), found.told)
+        return self.reported(replace(asked, told={**asked.told, **found.told}), laid_over(rows, found.judged))
 
 
 def _undecodable(items: Sequence[Item], known: Mapping[str, str]) -> dict[str, str]:

@@ -17,6 +17,8 @@ from cooper.evaluation.runs.settings import RunSettings
 from cooper.evaluation.suites.rescoring import not_answered, read_again
 from cooper.files.locks import held
 
+MapFigures = Mapping[str, Mapping[str, Estimate]]  # by kind of map
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -79,19 +81,11 @@ class Suite(RunSettings, ABC):
         """Read kept replies again. CooperError: there are none."""
         raise CooperError(f"{self.name} has no replies, so there is nothing to read again (--rescore)")
 
-    def reported(
-        self,
-        asked: Asked,
-        rows: Sequence[AnswerRow] = (),
-        told: Mapping[str, Any] | None = None,
-        *,
-        maps: Mapping[str, Mapping[str, Estimate]] | None = None,
-    ) -> Report:
-        """The report over these rows, written into the folder. `told`: what it says besides; `maps`: figures of `Report`, by
-        the kind of map."""
+    def reported(self, asked: Asked, rows: Sequence[AnswerRow] = (), maps: MapFigures | None = None) -> Report:
+        """The report over these rows and maps, written into the folder."""
         modes = {"modes": ", ".join(dict.fromkeys(row.mode for row in rows))} if rows else {}
         notes = {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
-        report = replace(summarise(rows, {**self.record, **modes, **asked.told, **notes, **(told or {})}), **(maps or {}))
+        report = replace(summarise(rows, {**self.record, **modes, **asked.told, **notes}), **(maps or {}))
         questions = {item.id: item.question.text for item in asked.items}
         write_report(report, self.out, share=self.share, rows=rows, questions=questions)
         return report
