@@ -82,3 +82,9 @@ def test_what_cannot_be_is_refused_before_torch_is_imported(tmp_path, more, said
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 1 and said in " ".join(ran.stderr.split()) and ran.stdout.strip() == "[]", ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_suites_of_maps_refuse_an_unknown_mode(run, tmp_path):
+    """They draw in no mode, but a mistake must not pass unseen."""
+    ran = run("eval", "depth", "--dataset", "nyu", "--data", str(tmp_path), "--mode", "guess", "--out", str(tmp_path / "out"))
+    assert ran.code == 1 and "unknown mode 'guess'" in ran.err and not (tmp_path / "out").exists()

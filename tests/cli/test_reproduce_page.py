@@ -10,7 +10,7 @@ import typer
 
 from cooper.cli.main import app
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS
-from cooper.evaluation.runs.answering import check_modes
+from cooper.evaluation.runs.settings import check_modes
 from cooper.reasoning.options import read_inference
 
 ROOT = Path(__file__).resolve().parents[2]

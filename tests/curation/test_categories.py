@@ -64,7 +64,7 @@ def test_flags_of_either_kind_follow_from_the_same_answers(tmp_path):
             return f"digest {number}"
 
     def flagged(by) -> dict[str, str]:
-        settings = FlagSettings("tiny", tmp_path, out, samples=8, by=by, quiet=True)
+        settings = FlagSettings(model="tiny", data=tmp_path, out=out, samples=8, by=by, quiet=True)
         path = out / "flags.jsonl"
         if not path.exists():
             path.write_text("".join(json.dumps(row) + "\n" for row in made))

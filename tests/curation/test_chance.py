@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cooper.curation.counts import DrawingCounts
-from cooper.curation.gains import luck_of, read_counts
+from cooper.curation.counts import DrawingCounts, read_flag_rows
+from cooper.curation.gains import luck_of
 from cooper.errors import CooperError
 
 
@@ -33,7 +33,7 @@ def test_no_answer_can_be_dealt_otherwise():
 def test_counts_are_read_from_the_file_of_flags(tmp_path):
     path = tmp_path / "flags.jsonl"
     path.write_text('{"id": "a", "flag": "positive", "drawn_right": 3, "drawn": 4, "plain_right": 1, "plain": 4}\n')
-    assert read_counts(path) == [DrawingCounts(3, 4, 1, 4)]
+    assert [DrawingCounts.of(row) for row in read_flag_rows(path)] == [DrawingCounts(3, 4, 1, 4)]
     path.write_text('{"id": "a", "flag": "positive"}\n')
     with pytest.raises(CooperError, match=r"flags\.jsonl, line 1: the key 'drawn_right' is missing"):
-        read_counts(path)
+        read_flag_rows(path)

@@ -57,7 +57,7 @@ class Questions:
 def test_flags_are_made_once_and_can_be_read(tmp_path, monkeypatch):
     door = tiny_door(tmp_path)
     out = tmp_path / "flags"
-    settings = FlagSettings("tiny", tmp_path, out, samples=2, limit=3, batch=2, max_tokens=5, quiet=True)
+    settings = FlagSettings(model="tiny", data=tmp_path, out=out, samples=2, limit=3, batch=2, max_tokens=5, quiet=True)
     path = flag_questions(door, Questions(), settings).path
     first = path.read_text()
     assert [json.loads(line)["id"] for line in first.splitlines()] == ["q0", "q1", "q2"]
@@ -90,7 +90,9 @@ class Damaged(Questions):
 
 def test_questions_that_cannot_be_read_are_set_aside_and_those_done_are_not_read_again(tmp_path):
     door, questions = tiny_door(tmp_path), Damaged()
-    settings = FlagSettings("tiny", tmp_path, tmp_path / "flags", samples=1, limit=3, batch=2, max_tokens=2, quiet=True)
+    settings = FlagSettings(
+        model="tiny", data=tmp_path, out=tmp_path / "flags", samples=1, limit=3, batch=2, max_tokens=2, quiet=True
+    )
     flagged = flag_questions(door, questions, settings)
     assert flagged.set_aside == {"q1": "picture 1 is no picture"} and set(read_flags(flagged.path)) == {"q0", "q2"}
     assert flag_questions(door, questions, settings).set_aside == flagged.set_aside
@@ -110,4 +112,4 @@ def test_what_is_no_flag_is_named(tmp_path):
     with pytest.raises(CooperError, match="row 1: no id with a flag"):
         read_flags(tmp_path / "flags.jsonl")
     with pytest.raises(CooperError, match="margin must lie"):
-        FlagSettings("nano", tmp_path, tmp_path, margin=0.0)
+        FlagSettings(model="nano", data=tmp_path, out=tmp_path, margin=0.0)

@@ -136,8 +136,8 @@ def test_scores_by_type():
     near = score("90 cm", "Number", "1.0")
     assert near.correct and near.value == pytest.approx(0.8) and near.extracted == "0.9"
     far = score("2 m", "Number", "1.0")
-    assert not far.correct and far.value == 0.0 and far.readable
-    assert not score("who knows", "Number", "1.0").readable
+    assert not far.correct and far.value == 0.0 and far.extracted
+    assert score("who knows", "Number", "1.0").extracted == ""
 
 
 def test_mean_relative_accuracy_by_definition():

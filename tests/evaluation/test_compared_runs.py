@@ -7,7 +7,8 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.evaluation.figures.comparison import compare_runs
-from cooper.evaluation.figures.study import Model, study
+from cooper.evaluation.figures.pairing import Model
+from cooper.evaluation.figures.study import study
 from cooper.evaluation.figures.summary import summarise
 from cooper.evaluation.report.report import html, markdown, report_json
 from cooper.files.rows import append_rows

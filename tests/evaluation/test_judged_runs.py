@@ -16,7 +16,7 @@ from cooper.evaluation.figures.study import read_model, study
 from cooper.evaluation.judge.cache import StoredReply
 from cooper.evaluation.judge.judge import Judge
 from cooper.evaluation.judge.prompts import PROMPT_VERSION, grade_prompt
-from cooper.evaluation.suites.published import PublishedSettings, evaluate_published
+from cooper.evaluation.suites.published import PublishedSuite
 from cooper.files.rows import append_rows, read_rows
 from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
 from tests.judge_server import Play, Server, completion, serving, settings_of
@@ -45,8 +45,10 @@ def mm_vet(tmp_path) -> Path:
 
 def run(name: str, reply: str, out: Path, data: Path, server: Server | None, **changes):
     judge = None if server is None else settings_of(server, cache=out.parent / "judge", retries=0)
-    settings = PublishedSettings("says", name, ("direct",), out, str(data), judge=judge, quiet=True, **changes)
-    return evaluate_published(Says(reply), settings)
+    suite = PublishedSuite(
+        model="says", name=name, modes=("direct",), out=out, data=str(data), judge=judge, quiet=True, **changes
+    )
+    return suite.evaluate(Says(reply))
 
 
 def graded(**grades: str):
@@ -149,8 +151,10 @@ def test_no_file_of_a_run_holds_the_secrets_of_a_judges_address(mm_vet, tmp_path
     judge = settings_of(
         server, url=f"http://user:hunter22@{place}?token=swordfish", cache=tmp_path / "out" / "judge", retries=0
     )
-    settings = PublishedSettings("says", "mm-vet", ("direct",), tmp_path / "out", str(mm_vet), judge=judge, quiet=True)
-    report = evaluate_published(Says("red"), settings)
+    suite = PublishedSuite(
+        model="says", name="mm-vet", modes=("direct",), out=tmp_path / "out", data=str(mm_vet), judge=judge, quiet=True
+    )
+    report = suite.evaluate(Says("red"))
     assert "HTTP 500" in report.settings["judge faults"]
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert len(files) > 5 and not [path for path in files if re.search(rb"hunter22|swordfish", path.read_bytes())]

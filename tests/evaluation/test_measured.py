@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.suites.depth import DepthSettings, evaluate_depth
+from cooper.evaluation.suites.depth import DepthSuite
 from cooper.files.rows import read_rows
 from cooper.perception import build_modalities
 from cooper.trace.steps import MapStep
@@ -40,8 +40,8 @@ def nyu(tmp_path):
 
 
 def test_affine_depth_has_no_error_where_it_counts(nyu, tmp_path):
-    settings = DepthSettings("draws", "nyu", nyu, tmp_path / "out", batch=4, quiet=True)
-    report = evaluate_depth(Draws(), settings)
+    settings = DepthSuite(model="draws", dataset="nyu", data=nyu, out=tmp_path / "out", batch=4, quiet=True)
+    report = settings.evaluate(Draws())
     assert report.depth["abs_rel"].mean < 2e-3 and report.depth["delta1"].mean == 1.0
     assert "abs_rel_metres" not in report.depth and report.depth["abs_rel"].rows == 6
     text = (settings.out / "report.md").read_text()
@@ -50,18 +50,18 @@ def test_affine_depth_has_no_error_where_it_counts(nyu, tmp_path):
 
 
 def test_a_broken_run_goes_on(nyu, tmp_path):
-    settings = DepthSettings("draws", "nyu", nyu, tmp_path / "out", batch=2, quiet=True)
+    settings = DepthSuite(model="draws", dataset="nyu", data=nyu, out=tmp_path / "out", batch=2, quiet=True)
     with pytest.raises(KeyboardInterrupt):
-        evaluate_depth(Draws(stop_after=2), settings)
+        settings.evaluate(Draws(stop_after=2))
     assert len(read_rows(settings.out / "depth.jsonl")) == 4
-    report = evaluate_depth(Draws(), settings)
+    report = settings.evaluate(Draws())
     assert report.depth["abs_rel"].rows == 6 and len(read_rows(settings.out / "depth.jsonl")) == 6
 
 
 def test_mistakes_are_named(nyu, tmp_path):
     with pytest.raises(CooperError, match="unknown data set 'nyuu' of depth; known: nyu, kitti"):
-        DepthSettings("draws", "nyuu", nyu, tmp_path)
+        DepthSuite(model="draws", dataset="nyuu", data=nyu, out=tmp_path)
     empty = np.zeros((48, 64), np.uint16)
     Image.fromarray(empty).save(nyu / "depth_0.png")
     with pytest.raises(CooperError, match="rgb_0 has no pixel with a depth"):
-        evaluate_depth(Draws(), DepthSettings("draws", "nyu", nyu, tmp_path / "out", quiet=True))
+        DepthSuite(model="draws", dataset="nyu", data=nyu, out=tmp_path / "out", quiet=True).evaluate(Draws())

@@ -10,10 +10,10 @@ from cooper.errors import CooperError
 from cooper.evaluation.kits.answering import Answerer, KitModel
 from cooper.evaluation.runs.folder import open_run
 from cooper.evaluation.runs.origin import PIECE, PIECES, Origin, files_digest
-from cooper.evaluation.suites.depth import DepthSettings
-from cooper.evaluation.suites.published import evaluate_published
-from cooper.evaluation.suites.scenes import ScenesSettings
-from cooper.evaluation.suites.segmentation import SegmentationSettings
+from cooper.evaluation.suites.depth import DepthSuite
+from cooper.evaluation.suites.jobs import EvaluationRequest
+from cooper.evaluation.suites.scenes import ScenesSuite
+from cooper.evaluation.suites.segmentation import SegmentationSuite
 from cooper.reasoning.options import Inference, read_inference
 from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
 
@@ -69,9 +69,9 @@ def test_what_is_recorded(weights, tmp_path):
 @pytest.mark.parametrize(
     "made",
     [
-        lambda origin: ScenesSettings("nano", ("text",), Path("x"), origin=origin),
-        lambda origin: DepthSettings("nano", "nyu", Path("x"), Path("y"), origin=origin),
-        lambda origin: SegmentationSettings("nano", "ade20k", Path("x"), Path("y"), origin=origin),
+        lambda origin: ScenesSuite(model="nano", modes=("text",), out=Path("x"), origin=origin),
+        lambda origin: DepthSuite(model="nano", dataset="nyu", data="x", out=Path("y"), origin=origin),
+        lambda origin: SegmentationSuite(model="nano", dataset="ade20k", data="x", out=Path("y"), origin=origin),
         lambda origin: settings(Path("x"), "y", origin=origin),
     ],
     ids=["scenes", "depth", "segmentation", "published"],
@@ -85,9 +85,9 @@ def test_every_kind_of_run_records_it_and_refuses_another(made, tmp_path):
 
 
 def test_a_folder_of_an_earlier_version_is_refused_in_a_sentence(mmvp, tmp_path):  # noqa: F811
-    evaluate_published(Says("A"), settings(tmp_path / "run", mmvp))  # no weights are known: as earlier versions wrote it
+    settings(tmp_path / "run", mmvp).evaluate(Says("A"))  # no weights are known: as earlier versions wrote it
     with pytest.raises(CooperError, match="a run of an earlier version, which did not write down its weights and settings"):
-        evaluate_published(Says("A"), settings(tmp_path / "run", mmvp, origin=OTHER))
+        settings(tmp_path / "run", mmvp, origin=OTHER).evaluate(Says("A"))
 
 
 def test_a_kit_answers_with_the_settings_of_a_file(tmp_path):
@@ -102,3 +102,27 @@ def test_a_kit_answers_with_the_settings_of_a_file(tmp_path):
     path.write_text("max_turn: 2\n")
     with pytest.raises(CooperError, match="unknown key 'max_turn'"):
         Answerer.of(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "record"),
+    [
+        (
+            "scenes",
+            {"limit": 7, "blind": True},
+            {"limit": 7, "data": "d", "split": "test", "maps": None, "blind": True, "true_maps": False},
+        ),
+        ("mmvp", {"limit": 3}, {"limit": 3, "data": "d/"}),
+        ("depth", {"dataset": "nyu"}, {"benchmark": "depth on nyu", "limit": None, "data": "d"}),
+        ("segmentation", {"dataset": "ade20k"}, {"benchmark": "segmentation on ade20k", "limit": None, "data": "d"}),
+    ],
+)
+def test_a_run_is_recorded_as_earlier_versions_did(name, said, record):
+    """Or no folder of theirs could be gone on with."""
+    suite = EvaluationRequest(model="nano", out=Path("x"), data="d/", seed=4, origin=OTHER, **said).suite(name)
+    assert suite.record == {"benchmark": name, "model": "nano", "seed": 4, **OTHER.record, **record}
+
+
+def test_scenes_without_data_and_limit_are_recorded_as_earlier_versions_did():
+    suite = EvaluationRequest(model="nano", out=Path("x")).suite("scenes")
+    assert suite.record["limit"] == 400 and suite.record["data"] is None

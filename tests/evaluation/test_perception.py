@@ -43,7 +43,7 @@ def test_pixels_out_of_range_do_not_count(truths, conventions):
     holed = truths[0].depth_m.copy()
     holed[:10] = np.inf
     holed[10] = 0
-    truth = example_of("holed", truths[0].image, depth=holed)
+    truth = example_of(truths[0].id, truths[0].image, depth=holed)
     row = depth_row(Reading({"depth": truths[0].depth_m}, {"depth": "m"}), truth, conventions)
     assert row.aligned.pixels == 37 * 48 and row.aligned.abs_rel < 1e-6
 

@@ -8,18 +8,27 @@ import pytest
 import torch
 
 from cooper.errors import CooperError
-from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation
-from cooper.evaluation.runs.answering import KEY, RunPlan, answer_all, read_answers
-from cooper.evaluation.runs.folder import gather_rows, open_run, parts_of, read_parts
+from cooper.evaluation.maps.drawing import DEPTH, SEGMENTATION, draw_maps
+from cooper.evaluation.runs.answering import KEY, answer_all, read_answers
+from cooper.evaluation.runs.folder import gather_rows, open_run, parts_of, read_part_lines
 from cooper.evaluation.runs.processes import Share, wait_for_others
-from cooper.evaluation.suites.published import evaluate_published
+from cooper.evaluation.runs.settings import RunSettings
 from cooper.files.rows import append_rows, read_rows
 from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
 
 
-def plan(folder, share, **changes) -> RunPlan:
-    return RunPlan(
-        **{"modes": ("interleaved", "direct"), "seed": 0, "batch": 3, "out": folder, "quiet": True, "share": share} | changes
+def plan(folder, share, **changes) -> RunSettings:
+    return RunSettings(
+        **{
+            "model": "made",
+            "modes": ("interleaved", "direct"),
+            "seed": 0,
+            "batch": 3,
+            "out": folder,
+            "quiet": True,
+            "share": share,
+        }
+        | changes
     )
 
 
@@ -95,10 +104,10 @@ def test_a_run_goes_on_with_another_number_of_processes(cooper, items, tmp_path)
     for share, stop in ((Share(), 2), (Share(1, 3), 2), (Share(0, 3), 1), (Share(1, 2), 3)):
         with pytest.raises(KeyboardInterrupt):
             answer_all(kind(stop_after=stop), items, plan(folder, share))
-    path, wrote = folder / "rows.jsonl", len(read_parts(folder / "rows.jsonl", *KEY))
+    path, wrote = folder / "rows.jsonl", len(read_part_lines(folder / "rows.jsonl", *KEY))
     for torn in (path, folder / "rows-1.jsonl"):  # killed within a line, twice
         torn.write_bytes(torn.read_bytes()[:-20])
-    done = len(read_parts(path, *KEY))
+    done = len(read_part_lines(path, *KEY))
     assert 10 < done == wrote - 2 < 30
     models = [kind() for _ in range(4)]
     for rows in together(4, lambda share: answer_all(models[share.rank], items, plan(folder, share))):
@@ -117,9 +126,9 @@ def test_of_equal_rows_the_first_counts(tmp_path):
     for other in ("rows-old.jsonl", "rows-1.jsonl.bak", "other-1.jsonl"):
         (tmp_path / other).write_text("not a row\n")
     assert [file.name for file in parts_of(path)] == ["rows.jsonl", "rows-2.jsonl", "rows-10.jsonl"]
-    assert {id: row["from"] for (id,), row in read_parts(path, "id").items()} == {"b": 0, "a": 2, "c": 10}
+    assert {id: line.values["from"] for (id,), line in read_part_lines(path, "id").items()} == {"b": 0, "a": 2, "c": 10}
     with pytest.raises(CooperError, match=r"rows\.jsonl holds a row without 'mode'"):
-        read_parts(path, "mode", "id")
+        read_part_lines(path, "mode", "id")
 
 
 def test_a_row_that_two_processes_wrote_counts_once(cooper, items, tmp_path):
@@ -129,35 +138,35 @@ def test_a_row_that_two_processes_wrote_counts_once(cooper, items, tmp_path):
     assert len(read_answers(tmp_path / "rows.jsonl")) == 44
 
 
-def _draw(draw, models, truths, conventions, folder, share):
-    return draw(models[share.rank], truths, conventions, plan(folder, share))
+def _draw(kind, models, truths, conventions, folder, share):
+    return draw_maps(models[share.rank], kind, truths, conventions=conventions, settings=plan(folder, share))
 
 
 def test_maps_are_shared_too(cooper, truths, conventions, tmp_path):
-    for draw, name in ((draw_depth, "depth"), (draw_segmentation, "segmentation")):
-        whole = draw(cooper, truths, conventions, plan(tmp_path / "one", Share()))
+    for kind in (DEPTH, SEGMENTATION):
+        whole = draw_maps(cooper, kind, truths, conventions=conventions, settings=plan(tmp_path / "one", Share()))
         stopping = type(cooper)(stop_after=1)
         with pytest.raises(KeyboardInterrupt):
-            draw(stopping, truths, conventions, plan(tmp_path / "two", Share()))
+            draw_maps(stopping, kind, truths, conventions=conventions, settings=plan(tmp_path / "two", Share()))
         models = [type(cooper)(), type(cooper)()]
-        work = partial(_draw, draw, models, truths, conventions, tmp_path / "two")
+        work = partial(_draw, kind, models, truths, conventions, tmp_path / "two")
         assert together(2, work) == [whole, whole]
         assert sum(count for model in models for _, count in model.calls) == 4
-        assert len(read_parts(tmp_path / "two" / f"{name}.jsonl", "id")) == 7
+        assert len(read_part_lines(tmp_path / "two" / f"{kind.name}.jsonl", "id")) == 7
 
 
 def test_only_the_first_process_opens_and_reports(mmvp, tmp_path):  # noqa: F811
     def work(share):
-        return evaluate_published(Says("A"), settings(tmp_path / "two", mmvp, share=share))
+        return settings(tmp_path / "two", mmvp, share=share).evaluate(Says("A"))
 
-    whole = evaluate_published(Says("A"), settings(tmp_path / "one", mmvp))
+    whole = settings(tmp_path / "one", mmvp).evaluate(Says("A"))
     first, second = together(2, work)
     assert first == second == whole
     one, two = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("one", "two"))
     assert one == two
     for report in (tmp_path / "two").glob("report.*"):
         report.unlink()
-    evaluate_published(Says("A"), settings(tmp_path / "two", mmvp, share=Share(1, 2)))
+    settings(tmp_path / "two", mmvp, share=Share(1, 2)).evaluate(Says("A"))
     assert not list((tmp_path / "two").glob("report.*"))
 
 

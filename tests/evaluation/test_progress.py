@@ -4,7 +4,8 @@ import pytest
 from rich.progress import Progress
 
 from cooper.evaluation.runs import progress
-from cooper.evaluation.runs.answering import RunPlan, answer_all
+from cooper.evaluation.runs.answering import answer_all
+from cooper.evaluation.runs.settings import RunSettings
 from tests.evaluation.conftest import FakeCooper
 
 
@@ -36,12 +37,18 @@ def slow(monkeypatch):
 
 def test_a_slow_model_has_a_time_left(slow, items, tmp_path):
     model = slow()
-    answer_all(model, items[:20], RunPlan(("direct", "text"), 0, 5, tmp_path, quiet=True))
+    answer_all(
+        model, items[:20], RunSettings(model="made", modes=("direct", "text"), seed=0, batch=5, out=tmp_path, quiet=True)
+    )
     assert model.left == [None, *range(700, 0, -100)]  # 100 s a call
 
 
 def test_rows_of_before_do_not_count_as_fast(slow, items, tmp_path):
-    answer_all(slow(), items[:20], RunPlan(("direct",), 0, 5, tmp_path, quiet=True))
+    answer_all(slow(), items[:20], RunSettings(model="made", modes=("direct",), seed=0, batch=5, out=tmp_path, quiet=True))
     model = slow()
-    answer_all(model, items[:20], RunPlan(("text", "direct", "interleaved"), 0, 5, tmp_path, quiet=True))
+    answer_all(
+        model,
+        items[:20],
+        RunSettings(model="made", modes=("text", "direct", "interleaved"), seed=0, batch=5, out=tmp_path, quiet=True),
+    )
     assert model.left == [None, *range(700, 0, -100)]

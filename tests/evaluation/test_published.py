@@ -11,8 +11,9 @@ from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.evaluation.figures.comparison import compare_runs
 from cooper.evaluation.judge.verdicts import judge_rows, laid_over
-from cooper.evaluation.runs.answering import RunPlan, answer_all
-from cooper.evaluation.suites.published import PublishedSettings, evaluate_published, limited
+from cooper.evaluation.runs.answering import answer_all
+from cooper.evaluation.runs.settings import RunSettings
+from cooper.evaluation.suites.published import PublishedSuite, limited
 from cooper.files.rows import read_rows
 from cooper.trace.steps import MapStep, Question, TextStep
 from cooper.trace.trace import Trace
@@ -57,12 +58,14 @@ def mmvp(tmp_path):
     return folder
 
 
-def settings(out, data, **changes) -> PublishedSettings:
-    return replace(PublishedSettings("says", "mmvp", ("interleaved", "direct"), out, str(data), batch=3, quiet=True), **changes)
+def settings(out, data, **changes) -> PublishedSuite:
+    modes = ("interleaved", "direct")
+    suite = PublishedSuite(model="says", name="mmvp", modes=modes, out=out, data=str(data), batch=3, quiet=True)
+    return replace(suite, **changes)
 
 
 def test_rows_pairs_and_notes_are_counted_by_hand(mmvp, tmp_path):
-    report = evaluate_published(Says("A"), settings(tmp_path / "run", mmvp))
+    report = settings(tmp_path / "run", mmvp).evaluate(Says("A"))
     mode = report.modes[0]
     assert mode.rows == 8 and mode.categories[0].accuracy.mean == pytest.approx(6 / 8)  # wrong on 3 and 6
     assert (mode.bundles.mean, mode.bundles.rows) == (pytest.approx(2 / 4), 4)  # pairs 1-2 and 7-8
@@ -73,18 +76,18 @@ def test_rows_pairs_and_notes_are_counted_by_hand(mmvp, tmp_path):
 
 
 def test_a_broken_run_goes_on_and_repeats_nothing(mmvp, tmp_path):
-    whole = evaluate_published(Says("A"), settings(tmp_path / "whole", mmvp))
+    whole = settings(tmp_path / "whole", mmvp).evaluate(Says("A"))
     for stop in (1, 2, 1):
         with pytest.raises(KeyboardInterrupt):
-            evaluate_published(Says("A", stop_after=stop), settings(tmp_path / "parts", mmvp))
+            settings(tmp_path / "parts", mmvp).evaluate(Says("A", stop_after=stop))
     path = tmp_path / "parts" / "rows.jsonl"
     path.write_bytes(path.read_bytes()[:-10])
-    parts = evaluate_published(Says("A"), settings(tmp_path / "parts", mmvp))
+    parts = settings(tmp_path / "parts", mmvp).evaluate(Says("A"))
     assert parts.modes == whole.modes
     rows = [(row["mode"], row["id"]) for row in read_rows(path)]
     assert len(rows) == len(set(rows)) == 16
     with pytest.raises(CooperError, match="a run with limit None, not 4"):
-        evaluate_published(Says("A"), settings(tmp_path / "parts", mmvp, limit=4))
+        settings(tmp_path / "parts", mmvp, limit=4).evaluate(Says("A"))
 
 
 def _item(number: int, kind: str, truth: str, **changes) -> Item:
@@ -106,7 +109,9 @@ def test_a_judge_grades_open_answers_and_reads_what_rules_cannot(tmp_path, monke
         _item(1, "MCQ", "left", choices=("left", "right")),
         _item(2, "Text", "blue", scoring="judge"),
     ]
-    rows = answer_all(Says("Hmm"), items, RunPlan(("direct",), 0, 4, tmp_path, quiet=True))
+    rows = answer_all(
+        Says("Hmm"), items, RunSettings(model="made", modes=("direct",), seed=0, batch=4, out=tmp_path, quiet=True)
+    )
     assert [row.unscored for row in rows] == [True, False, True]
     with pytest.raises(CooperError, match="which a judge must grade"):
         judge_rows(rows, items, None)
@@ -137,13 +142,13 @@ def test_open_answers_need_a_judge_before_anything_is_asked(tmp_path):
     (tmp_path / "mm-vet.json").write_text(json.dumps({"v1_0": entry}))
     model = Says("1")
     with pytest.raises(CooperError, match="mm-vet has open answers"):
-        evaluate_published(model, settings(tmp_path / "run", tmp_path, name="mm-vet"))
+        settings(tmp_path / "run", tmp_path, name="mm-vet").evaluate(model)
     assert model.asked == 0
 
 
 def test_two_runs_are_compared_over_the_rows_that_both_have(mmvp, tmp_path):
-    evaluate_published(Says("A"), settings(tmp_path / "a", mmvp))
-    evaluate_published(Says("B"), settings(tmp_path / "b", mmvp))
+    settings(tmp_path / "a", mmvp).evaluate(Says("A"))
+    settings(tmp_path / "b", mmvp).evaluate(Says("B"))
     found = compare_runs(str(tmp_path / "a"), str(tmp_path / "b"))
     assert [(each.first, each.second) for each in found] == [("a:interleaved", "b:interleaved"), ("a:direct", "b:direct")]
     assert found[0].categories["mmvp"].estimate.mean == pytest.approx(6 / 8 - 2 / 8)

@@ -6,19 +6,21 @@ from dataclasses import replace
 import pytest
 
 from cooper.evaluation.figures.summary import Report, summarise
-from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation
+from cooper.evaluation.maps.drawing import DEPTH, SEGMENTATION, draw_maps
 from cooper.evaluation.maps.scores import depth_figures, segmentation_figures
 from cooper.evaluation.report.report import write_report
-from cooper.evaluation.runs.answering import RunPlan, answer_all
+from cooper.evaluation.runs.answering import answer_all
+from cooper.evaluation.runs.settings import RunSettings
 
 
 @pytest.fixture
 def report(cooper, items, truths, conventions, tmp_path) -> Report:
-    plan = RunPlan(("interleaved", "perception", "direct"), 0, 8, tmp_path, quiet=True)
+    plan = RunSettings(model="made", modes=("interleaved", "perception", "direct"), seed=0, batch=8, out=tmp_path, quiet=True)
     rows = answer_all(cooper, items, plan)
     summary = summarise(rows, {"benchmark": "scenes", "model": "nano <b>", "seed": 0})
-    depth = depth_figures(draw_depth(cooper, truths, conventions, plan))
-    maps = segmentation_figures(draw_segmentation(cooper, truths, conventions, plan), conventions)
+    depth = depth_figures(draw_maps(cooper, DEPTH, truths, conventions=conventions, settings=plan))
+    drawn = draw_maps(cooper, SEGMENTATION, truths, conventions=conventions, settings=plan)
+    maps = segmentation_figures(drawn, conventions)
     return replace(summary, depth=depth, segmentation=maps)
 
 
@@ -60,7 +62,7 @@ def test_three_forms(report, tmp_path):
     assert stored["modes"][0]["means"]["spatial"]["mean"] == pytest.approx(2 / 3)
     assert stored["depth"]["abs_rel_metres"]["rows"] == 7 and stored["segmentation"]["pq"]["mean"] == 1.0
     text = (tmp_path / "report.md").read_text()
-    assert "| spatial mean | 66.7 (" in text and "AbsRel in metres" in text and "McNemar" in text
+    assert "| spatial mean | 66.7 (" in text and "AbsRel in metres" in text and "| only second right | p |" in text
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == 3 and "nano &lt;b&gt;" in page and "nano <b>" not in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
@@ -73,7 +75,7 @@ def test_a_report_of_maps_alone(report, tmp_path):
 
 def test_figures_without_rows_are_null(cooper, items, tmp_path):
     spatial = [item for item in items if item.group == "spatial"]
-    rows = answer_all(cooper, spatial, RunPlan(("direct",), 0, 8, tmp_path, quiet=True))
+    rows = answer_all(cooper, spatial, RunSettings(model="made", modes=("direct",), seed=0, batch=8, out=tmp_path, quiet=True))
     write_report(summarise(rows, {}), tmp_path)
     stored = json.loads((tmp_path / "report.json").read_text())
     assert stored["modes"][0]["means"]["general"]["mean"] is None

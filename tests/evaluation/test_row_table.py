@@ -11,7 +11,6 @@ from cooper.evaluation.report.rows import row_table, verdict_of
 from cooper.evaluation.runs.answering import AnswerRow
 from cooper.evaluation.runs.processes import Share
 from cooper.evaluation.runs.traces import trace_folder
-from cooper.evaluation.suites.published import evaluate_published
 from cooper.trace.page import PAGE
 from cooper.trace.trace import Trace
 from tests.evaluation.test_processes import together
@@ -46,7 +45,7 @@ def out(tmp_path):
 
 
 def test_every_row_has_a_page(mmvp, out):  # noqa: F811
-    evaluate_published(Says("A"), settings(out, mmvp))
+    settings(out, mmvp).evaluate(Says("A"))
     pages = links(out)
     assert len(set(pages)) == 16 and all(page.is_file() for page in pages)
     assert {page.parent.parent.name for page in pages} == {"interleaved", "direct"}
@@ -59,23 +58,23 @@ def test_every_row_has_a_page(mmvp, out):  # noqa: F811
 def test_a_resumed_run_has_all_pages(mmvp, out):  # noqa: F811
     for stop in (1, 2, 1):
         with pytest.raises(KeyboardInterrupt):
-            evaluate_published(Says("A", stop_after=stop), settings(out, mmvp))
+            settings(out, mmvp).evaluate(Says("A", stop_after=stop))
     path = out / "rows.jsonl"
     path.write_bytes(path.read_bytes()[:-10])  # its trace is there already, and is written again
-    evaluate_published(Says("A"), settings(out, mmvp))
+    settings(out, mmvp).evaluate(Says("A"))
     assert len(links(out)) == 16 and all(page.is_file() for page in links(out))
 
 
 def test_a_shared_run_has_all_pages(mmvp, out, monkeypatch):  # noqa: F811
     monkeypatch.setattr("cooper.evaluation.runs.processes.PAUSE", 0.01)
-    together(2, lambda share: evaluate_published(Says("A"), settings(out, mmvp, share=share)))
+    together(2, lambda share: settings(out, mmvp, share=share).evaluate(Says("A")))
     assert len(links(out)) == 16 and all(page.is_file() for page in links(out))
 
 
 def test_rows_without_a_trace_have_no_link(mmvp, out):  # noqa: F811
-    evaluate_published(Says("A"), settings(out, mmvp, traces=2, share=Share()))
+    settings(out, mmvp, traces=2, share=Share()).evaluate(Says("A"))
     assert len(links(out)) == 4
-    evaluate_published(Says("A"), settings(out.with_name("none"), mmvp, traces=0))
+    settings(out.with_name("none"), mmvp, traces=0).evaluate(Says("A"))
     page = (out.with_name("none") / "report.html").read_text()
     assert links(out.with_name("none")) == [] and page.count('<tr class="wrong"') == 4
 

@@ -5,15 +5,16 @@ import json
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.maps.drawing import draw_depth, draw_segmentation
-from cooper.evaluation.runs.answering import RunPlan, answer_all, check_modes
+from cooper.evaluation.maps.drawing import DEPTH, SEGMENTATION, draw_maps
+from cooper.evaluation.runs.answering import answer_all
+from cooper.evaluation.runs.settings import RunSettings, check_modes
 from cooper.files.rows import read_rows
 from cooper.trace.trace import Trace
 
 
-def plan(folder, **changes) -> RunPlan:
-    settings = {"modes": ("interleaved", "direct"), "seed": 0, "batch": 5, "out": folder, "quiet": True}
-    return RunPlan(**{**settings, **changes})
+def plan(folder, **changes) -> RunSettings:
+    settings = {"model": "made", "modes": ("interleaved", "direct"), "seed": 0, "batch": 5, "out": folder, "quiet": True}
+    return RunSettings(**{**settings, **changes})
 
 
 def test_every_question_gets_one_row_per_mode(cooper, items, tmp_path):
@@ -69,16 +70,16 @@ def test_bad_plans_are_named(cooper, items, tmp_path):
 
 
 def test_maps_are_scored_and_resumed(cooper, truths, conventions, tmp_path):
-    whole = draw_depth(cooper, truths, conventions, plan(tmp_path / "whole"))
+    whole = draw_maps(cooper, DEPTH, truths, conventions=conventions, settings=plan(tmp_path / "whole"))
     assert len(whole) == 7 and whole[0].aligned.abs_rel < 1e-5
     stopping = type(cooper)(stop_after=1)
     with pytest.raises(KeyboardInterrupt):
-        draw_depth(stopping, truths, conventions, plan(tmp_path / "parts"))
-    assert draw_depth(cooper, truths, conventions, plan(tmp_path / "parts")) == whole
+        draw_maps(stopping, DEPTH, truths, conventions=conventions, settings=plan(tmp_path / "parts"))
+    assert draw_maps(cooper, DEPTH, truths, conventions=conventions, settings=plan(tmp_path / "parts")) == whole
 
 
 def test_segmentation_rows_hold_sparse_counts(cooper, truths, conventions, tmp_path):
-    rows = draw_segmentation(cooper, truths, conventions, plan(tmp_path))
+    rows = draw_maps(cooper, SEGMENTATION, truths, conventions=conventions, settings=plan(tmp_path))
     assert all(row.iou == 1.0 and row.region_iou == 1.0 for row in rows)
     stored = json.loads((tmp_path / "segmentation.jsonl").read_text().splitlines()[0])
     assert sum(pixels for _, _, pixels in stored["confusion"]) == 48 * 48
@@ -87,4 +88,4 @@ def test_segmentation_rows_hold_sparse_counts(cooper, truths, conventions, tmp_p
 def test_a_missing_modality_is_named(cooper, truths, conventions, tmp_path, monkeypatch):
     monkeypatch.setattr(type(cooper), "modalities", {})
     with pytest.raises(CooperError, match="draws no 'depth' map; it draws: none"):
-        draw_depth(cooper, truths, conventions, plan(tmp_path))
+        draw_maps(cooper, DEPTH, truths, conventions=conventions, settings=plan(tmp_path))

@@ -12,7 +12,7 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.evaluation.runs.processes import Share
 from cooper.evaluation.suites import scenes
-from cooper.evaluation.suites.scenes import ScenesSettings, evaluate_scenes, items_of
+from cooper.evaluation.suites.scenes import ScenesSuite, items_of
 from cooper.perception import Reading, build_modalities
 from cooper.scenes.examples import scene_example
 from cooper.scenes.room.catalogue import CLASS_NAMES
@@ -56,8 +56,10 @@ class Seer:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory) -> ScenesSettings:
-    return ScenesSettings("seer", ("interleaved", "direct"), tmp_path_factory.mktemp("run"), limit=12, seed=3, quiet=True)
+def settings(tmp_path_factory) -> ScenesSuite:
+    return ScenesSuite(
+        model="seer", modes=("interleaved", "direct"), out=tmp_path_factory.mktemp("run"), limit=12, seed=3, quiet=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def seer(records, settings) -> Seer:
 
 
 def test_a_model_that_knows_scores_in_full(seer, settings):
-    report = evaluate_scenes(seer, settings)
+    report = settings.evaluate(seer)
     for mode in report.modes:
         assert mode.rows == 12 and mode.unreadable == 0
         assert mode.means["spatial"].mean == 1.0
@@ -88,14 +90,14 @@ def test_a_model_that_knows_scores_in_full(seer, settings):
 
 
 def test_the_same_folder_takes_more_modes_but_no_other_run(seer, settings):
-    more = evaluate_scenes(seer, replace(settings, modes=("interleaved", "direct", "text"), batch=3))
+    more = replace(settings, modes=("interleaved", "direct", "text"), batch=3).evaluate(seer)
     assert [mode.mode for mode in more.modes] == ["interleaved", "direct", "text"]
     with pytest.raises(CooperError, match="a run with limit 12, not 13"):
-        evaluate_scenes(seer, replace(settings, limit=13))
+        replace(settings, limit=13).evaluate(seer)
 
 
 def test_a_blind_run_shows_grey_and_draws_nothing(seer, settings, tmp_path):
-    blind = evaluate_scenes(seer, replace(settings, blind=True, out=tmp_path, data=settings.out / "scenes"))
+    blind = replace(settings, blind=True, out=tmp_path, data=settings.out / "scenes").evaluate(seer)
     assert blind.modes[0].means["spatial"].mean == 0.0 and blind.modes[0].unreadable == 12
     assert blind.depth == {} and blind.segmentation == {}
 
@@ -116,7 +118,7 @@ def test_bad_settings_are_named(settings, tmp_path):
     with pytest.raises(CooperError, match="maps must not be negative"):
         replace(settings, maps=-1)
     with pytest.raises(CooperError, match=r"dataset\.json: not found"):
-        evaluate_scenes(None, replace(settings, data=tmp_path / "none", out=tmp_path / "out"))
+        replace(settings, data=tmp_path / "none", out=tmp_path / "out").evaluate(None)
 
 
 def test_other_processes_take_the_scenes_that_the_first_renders(records, settings, tmp_path):
@@ -132,10 +134,10 @@ def test_other_processes_take_the_scenes_that_the_first_renders(records, setting
 
 
 def test_other_processes_report_nothing(seer, settings, tmp_path):
-    whole = evaluate_scenes(seer, replace(settings, out=tmp_path))
+    whole = replace(settings, out=tmp_path).evaluate(seer)
     for report in tmp_path.glob("report.*"):
         report.unlink()
-    assert evaluate_scenes(seer, replace(settings, out=tmp_path, share=Share(1, 2))) == whole
+    assert replace(settings, out=tmp_path, share=Share(1, 2)).evaluate(seer) == whole
     assert not list(tmp_path.glob("report.*")) and len(list(tmp_path.glob("*.jsonl"))) == 3
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.suites.depth import DepthSettings, evaluate_depth
-from cooper.evaluation.suites.segmentation import SegmentationSettings, evaluate_segmentation, without_classes
+from cooper.evaluation.suites.depth import DepthSuite
+from cooper.evaluation.suites.segmentation import SegmentationSuite, without_classes
 from cooper.files.rows import read_rows
 from cooper.perception import Reading, build_modalities
 from cooper.scenes.room.catalogue import CLASS_IDS, CLASS_NAMES
@@ -67,14 +67,14 @@ def ade(tmp_path, request) -> Path:
     return folder
 
 
-def settings(ade: Path, out: Path, **changes) -> SegmentationSettings:
-    return SegmentationSettings("draws", "ade20k", ade, out, quiet=True, **changes)
+def settings(ade: Path, out: Path, **changes) -> SegmentationSuite:
+    return SegmentationSuite(model="draws", dataset="ade20k", data=ade, out=out, quiet=True, **changes)
 
 
 def test_regions_by_hand(ade, tmp_path):
     """The first picture's parts are 960 px and, without the void, 840: IoU 960 / 1200 with class 3, 600 / 840 with class 7.
     The second's one part is 1,800 px: 1200 / 1800, and 600 / 1800, which is no match."""
-    report = evaluate_segmentation(Draws(), settings(ade, tmp_path / "out"))
+    report = settings(ade, tmp_path / "out").evaluate(Draws())
     ious = [960 / 1200, 600 / 840, 1200 / 1800]
     figures = report.segmentation
     assert set(figures) == {"region_iou", "region_pq", "region_sq", "region_rq"}
@@ -88,7 +88,7 @@ def test_regions_by_hand(ade, tmp_path):
 
 def test_the_report_says_what_was_compared(ade, tmp_path):
     out = tmp_path / "out"
-    evaluate_segmentation(Draws(), settings(ade, out, limit=1))
+    settings(ade, out, limit=1).evaluate(Draws())
     text = (out / "report.md").read_text()
     assert "- pictures: 1 of 2" in text and "2 pictures are there, 2000 belong to the published test set" in text
     assert "- no mIoU: the data set does not name its classes" in text and "PQ of regions, class-agnostic | 0.7571" in text
@@ -98,7 +98,7 @@ def test_the_report_says_what_was_compared(ade, tmp_path):
 
 
 def test_the_sheet_shows_the_best_first_in_the_colours_of_the_truth(ade, tmp_path):
-    evaluate_segmentation(Draws(), settings(ade, tmp_path / "out"))
+    settings(ade, tmp_path / "out").evaluate(Draws())
     sheet = np.asarray(Image.open(tmp_path / "out" / "sheet.png"))
     assert sheet.shape == (2 * 149, 4 * 224, 3)
     best, worst = sheet[:149], sheet[149:]
@@ -111,11 +111,11 @@ def test_the_sheet_shows_the_best_first_in_the_colours_of_the_truth(ade, tmp_pat
 def test_a_broken_run_goes_on(ade, tmp_path):
     run = settings(ade, tmp_path / "out", batch=1)
     with pytest.raises(KeyboardInterrupt):
-        evaluate_segmentation(Draws(stop_after=1), run)
+        run.evaluate(Draws(stop_after=1))
     assert len(read_rows(run.out / "segmentation.jsonl")) == 1
-    report = evaluate_segmentation(Draws(), run)
+    report = run.evaluate(Draws())
     assert report.segmentation["region_iou"].rows == 2 and len(read_rows(run.out / "segmentation.jsonl")) == 2
-    assert report == evaluate_segmentation(Draws(stop_after=2), run)  # the sheet alone is drawn again
+    assert report == run.evaluate(Draws(stop_after=2))  # the sheet alone is drawn again
 
 
 class Sees:
@@ -160,7 +160,7 @@ def scenes(tmp_path) -> Path:
 
 
 def test_classes_by_hand(scenes, tmp_path):
-    report = evaluate_segmentation(Sees(), SegmentationSettings("sees", "scenes", scenes, tmp_path / "out", quiet=True))
+    report = SegmentationSuite(model="sees", dataset="scenes", data=scenes, out=tmp_path / "out", quiet=True).evaluate(Sees())
     stuff, cut = (2 * 1848) / (1848 + 2048), 1848 / 2048  # IoU of wall and floor: added over two pictures, and without the cube
     figures = {name: figure.mean for name, figure in report.segmentation.items()}
     assert figures["miou"] == pytest.approx((2 * stuff + 400 / 800) / 3)
@@ -174,14 +174,14 @@ def test_classes_by_hand(scenes, tmp_path):
 def test_other_classes_leave_regions_and_a_reason(scenes, tmp_path):
     model = Sees()
     model.modalities = build_modalities({"segmentation": {"codec": "scenes", "names": [*CLASS_NAMES[:-1], "gate"]}})
-    report = evaluate_segmentation(model, SegmentationSettings("sees", "scenes", scenes, tmp_path / "out", quiet=True))
+    report = SegmentationSuite(model="sees", dataset="scenes", data=scenes, out=tmp_path / "out", quiet=True).evaluate(model)
     assert report.settings["no mIoU"].startswith("the model draws other classes (void, floor, wall and 11 more)")
     assert report.segmentation["region_rq"].mean == pytest.approx(10 / 11)
     assert without_classes((), CLASS_NAMES) == "the model draws regions and does not name their classes"
 
 
 def test_depth_of_scenes(scenes, tmp_path):
-    report = evaluate_depth(Sees(), DepthSettings("sees", "scenes", scenes, tmp_path / "out", limit=3, quiet=True))
+    report = DepthSuite(model="sees", dataset="scenes", data=scenes, out=tmp_path / "out", limit=3, quiet=True).evaluate(Sees())
     assert report.depth["abs_rel_metres"].mean < 1e-3 and report.depth["abs_rel"].rows == 3
     assert all(row["id"].startswith("test-") for row in read_rows(tmp_path / "out" / "depth.jsonl"))
     assert report.settings["pictures"] == "3 of 4" and (tmp_path / "out" / "sheet.png").is_file()
@@ -190,15 +190,15 @@ def test_depth_of_scenes(scenes, tmp_path):
 def test_mistakes_are_named(ade, tmp_path):
     for dataset, words in (("", "no data set of segmentation is named"), ("nyu", "unknown data set 'nyu' of segmentation")):
         with pytest.raises(CooperError, match=f"{words}.*; known: ade20k, scenes"):
-            SegmentationSettings("draws", dataset, ade, tmp_path)
+            SegmentationSuite(model="draws", dataset=dataset, data=ade, out=tmp_path)
     with pytest.raises(CooperError, match="gone is no folder; --data must name that of the data set ade20k"):
-        evaluate_segmentation(Draws(), settings(tmp_path / "gone", tmp_path / "out"))
+        settings(tmp_path / "gone", tmp_path / "out").evaluate(Draws())
     model = Draws()
     model.modalities = {}
     with pytest.raises(CooperError, match="draws no 'segmentation' map; it draws: none"):
-        evaluate_segmentation(model, settings(ade, tmp_path / "out"))
+        settings(ade, tmp_path / "out").evaluate(model)
     for path in ade.rglob("0*.png"):
         Image.fromarray(np.zeros_like(np.asarray(Image.open(path)))).save(path)
     with pytest.raises(CooperError, match="validation/0 has no pixel that counts: all of it is void"):
-        evaluate_segmentation(Draws(), settings(ade, tmp_path / "out"))
+        settings(ade, tmp_path / "out").evaluate(Draws())
     assert not (tmp_path / "gone").exists()

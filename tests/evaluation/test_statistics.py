@@ -66,9 +66,9 @@ def test_one_row_is_never_sure():
     for estimate in (bounded_mean([1.0]), grouped_mean([1.0], ["a"]), wilson(1, 1)):
         assert estimate.mean == 1.0 and estimate.low < 0.25 and estimate.high == 1.0
     assert bounded_mean([0.0]).high > 0.75 and bounded_mean([0.4]).high - bounded_mean([0.4]).low > 0.8
-    step = paired_difference([True], [True]).estimate
+    step = paired_difference([0.0]).estimate
     assert step.mean == 0 and step.low < -0.9 and step.high > 0.9
-    alike = [plain_mean([2.5]), plain_mean([2.5, 2.5]), resampled(0.5, np.full(9, 0.5), 1), resampled(1.0, np.ones(9), 3)]
+    alike = [plain_mean([2.5]), plain_mean([2.5, 2.5]), resampled(np.full(10, 0.5), 1), resampled(np.ones(10), 3)]
     assert not any(estimate.sure for estimate in alike) and [percent(each) for each in alike[2:]] == ["50.0", "100.0"]
     assert points(alike[2]) == ["+50.0", "-"]
 
@@ -163,14 +163,13 @@ def test_many_rows_are_told_as_surely_as_they_are():
 
 
 def test_paired_difference_counts_the_rows_that_differ():
-    first = [True, True, True, False, True, True]
-    second = [False, True, False, True, False, False]
-    difference = paired_difference(first, second)
+    steps = [1.0, 0.0, 1.0, -1.0, 1.0, 1.0]
+    difference = paired_difference(steps)
     assert (difference.only_first, difference.only_second) == (4, 1)
     assert difference.estimate.mean == pytest.approx(0.5)
     assert difference.p_value == mcnemar(4, 1)
-    same = paired_difference(first, first)
+    same = paired_difference([0.0] * 6)
     assert (same.estimate.mean, same.p_value) == (0, 1) and same.estimate.low == pytest.approx(-same.estimate.high)
     assert 0.3 < same.estimate.high < 0.7, "six rows without a difference leave room for one"
-    with pytest.raises(CooperError, match="same rows"):
-        paired_difference(first, second[:3])
+    with pytest.raises(CooperError, match="groups"):
+        paired_difference(steps, ["a"] * 3)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.figures.statistics import sign_flips
-from cooper.evaluation.figures.study import Model, read_model, study
+from cooper.evaluation.figures.comparison import compare_runs
+from cooper.evaluation.figures.pairing import Model
+from cooper.evaluation.figures.statistics import mcnemar, sign_flips
+from cooper.evaluation.figures.study import read_model, study
 from cooper.evaluation.report.study import study_json, write_study
 from cooper.evaluation.runs.answering import AnswerRow
 from cooper.files.rows import append_rows
@@ -76,7 +78,9 @@ def test_sign_flips_are_the_share_of_signs_that_go_as_far():
     exact = float(np.mean(np.abs(sums) >= abs(sum(weighed)) - 1e-12))
     assert sign_flips(steps, groups, resamples=20_000) == pytest.approx(exact, abs=0.01)
     assert sign_flips([0.0, 0.0], ["a", "a"]) == 1.0
-    assert sign_flips([1.0] * 40, ["a"] * 40, resamples=1000) == pytest.approx(1 / 1001)
+    uneven = ["a"] * 30 + ["b"] * 10
+    assert sign_flips([1.0] * 40, uneven, resamples=1000) == pytest.approx(1 / 1001)
+    assert sign_flips([1.0] * 40, ["a"] * 40) == mcnemar(40, 0), "rows that weigh alike need no random signs"
 
 
 def test_pages_hold_every_figure(tmp_path: Path):
@@ -108,3 +112,22 @@ def test_a_model_is_named_with_its_runs(tmp_path: Path):
 def test_a_run_counts_once():
     with pytest.raises(CooperError, match="one run twice"):
         read_model("a=run:direct,run:direct")
+
+
+def test_another_spelling_of_a_run_is_the_same_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CooperError, match="one run twice"):
+        read_model("a=run:direct,./run/:direct")
+
+
+def test_a_comparison_is_a_study_of_two(tmp_path):
+    """Of 8, 8 and 7 questions in three categories: the mean over categories weighs rows unlike, so its p is no McNemar's."""
+    runs = {"one": rows("xx.xxxxx.xx.xxxxx.xx.xx"), "other": rows("x..x.x..xxx....x.xx....")}
+    for name, each in runs.items():
+        append_rows(tmp_path / name / "rows.jsonl", [asdict(row) for row in each])
+    [compared] = compare_runs(*(str(tmp_path / name) for name in runs))
+    (gap,) = study([read_model(f"{name}={tmp_path / name}:text") for name in runs]).gaps
+    assert {name: each.estimate for name, each in compared.means.items()} == gap.means
+    assert {name: each.p_value for name, each in compared.means.items()} == gap.p_values
+    assert compared.all_rows.p_value == mcnemar(compared.all_rows.only_first, compared.all_rows.only_second)
+    assert gap.means["spatial"].rows == 16 and 0 < gap.p_values["spatial"] < 1

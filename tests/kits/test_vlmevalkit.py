@@ -20,7 +20,8 @@ from cooper.evaluation.kits.answering import KitModel
 from cooper.evaluation.kits.vlmeval_sibench import SIBench, read_predictions
 from cooper.evaluation.kits.vlmevalkit import CooperVLM, Reply, question_of_message, register, run_vlmeval
 from cooper.evaluation.replies.answers import score
-from cooper.evaluation.runs.answering import RunPlan, answer_all, check_modes
+from cooper.evaluation.runs.answering import answer_all
+from cooper.evaluation.runs.settings import RunSettings
 from cooper.reasoning.cooper import Cooper
 from cooper.trace.trace import Trace
 
@@ -105,7 +106,7 @@ def test_sibench_scores_as_ours(tmp_path, numbers, write_tsv):
     table = write_tsv(tmp_path / "Height.tsv", numbers)
     result = run_vlmeval(KitModel("nano", "direct"), str(table), tmp_path / "out")
     items = read_sibench(table).items
-    plan = RunPlan(check_modes(["direct"]), 0, 1, tmp_path / "ours", quiet=True)
+    plan = RunSettings(model="nano", modes=("direct",), batch=1, out=tmp_path / "ours", quiet=True)
     ours = answer_all(Cooper.from_pretrained("nano"), items, plan)
     assert result.rows == 5
     assert read_predictions(result.predictions) == {row.id: row.reply for row in ours}

@@ -16,7 +16,8 @@ from cooper.curation.counts import FLAGS
 from cooper.curation.flags import plot_split
 from cooper.evaluation.figures.statistics import Estimate
 from cooper.evaluation.figures.summary import summarise
-from cooper.evaluation.report.report import FIGURE_NAMES, write_report
+from cooper.evaluation.report.meanings import FIGURES
+from cooper.evaluation.report.report import write_report
 from cooper.evaluation.runs.answering import AnswerRow
 from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import append_rows
@@ -76,7 +77,7 @@ def report_page(folder: Path) -> Path:
         keep_trace(hostile_trace(), trace_folder(folder, row.mode, row.id))
     report = summarise(rows, {"model": HOSTILE, "benchmark": HOSTILE, HOSTILE: HOSTILE, "judge": {HOSTILE: [HOSTILE]}})
     one = Estimate(0.5, 0.4, 0.6, 3)
-    figures = dict.fromkeys(FIGURE_NAMES, one)
+    figures = dict.fromkeys(FIGURES, one)
     write_report(replace(report, depth=figures), folder, None, rows, {row.id: HOSTILE for row in rows})
     return folder / "report.html"
 

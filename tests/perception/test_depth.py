@@ -19,7 +19,6 @@ from cooper.perception.depth import (
     DepthModality,
     Intrinsics,
     colourise,
-    crop_to_benchmark,
     intrinsics_of,
     point_cloud,
     published_target,
@@ -119,17 +118,6 @@ def test_the_registry_knows_depth_once():
         register_modality("depth", DepthModality)
     with pytest.raises(CooperError, match="near < far"):
         DepthModality(1, 1, metric=True)
-
-
-def test_kitti_crop_sits_at_the_bottom_centre():
-    rows, columns = np.mgrid[0:375, 0:1242]
-    picture = Image.fromarray((rows * 0 + columns).astype(np.uint16))
-    cropped = crop_to_benchmark(picture, DEPTH_ENCODINGS["kitti"])
-    assert cropped.size == (1216, 352)
-    assert np.asarray(cropped)[0, 0] == 13
-    tall = Image.fromarray(rows.astype(np.uint16))
-    assert np.asarray(crop_to_benchmark(tall, DEPTH_ENCODINGS["vkitti"]))[0, 0] == 23
-    assert crop_to_benchmark(picture, DEPTH_ENCODINGS["nyu"]) is picture
 
 
 def test_wrong_depth_files_are_named():

@@ -34,7 +34,7 @@ THESE = Origin(weights="these")
 def drawings(start: Path, scene_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Drawings:
     out = tmp_path_factory.mktemp("drawings") / "maps"
     return draw_scenes(
-        Cooper.from_pretrained(start), DrawSettings("tiny", scene_folder, out, batch=3, origin=THESE, quiet=True)
+        Cooper.from_pretrained(start), DrawSettings(model="tiny", data=scene_folder, out=out, batch=3, origin=THESE, quiet=True)
     )
 
 
@@ -50,14 +50,16 @@ def test_what_is_kept_is_what_the_model_reads_back(drawings: Drawings, start: Pa
 def test_every_scene_begins_with_its_own_noise(start: Path, scene_folder: Path, tmp_path: Path, monkeypatch):
     one = SceneSet(scene_folder)[0]
     monkeypatch.setattr(SceneSet, "__getitem__", lambda self, index: one)
-    made = draw_scenes(Cooper.from_pretrained(start), DrawSettings("tiny", scene_folder, tmp_path, limit=2, quiet=True))
+    made = draw_scenes(
+        Cooper.from_pretrained(start), DrawSettings(model="tiny", data=scene_folder, out=tmp_path, limit=2, quiet=True)
+    )
     first, second = (np.asarray(made.image(scene, "depth"), int) for scene in (0, 1))
     assert np.abs(first - second).mean() > 1
 
 
 def test_an_interrupted_run_draws_what_is_missing(drawings: Drawings, start: Path, scene_folder: Path, monkeypatch):
     door = Cooper.from_pretrained(start)
-    settings = DrawSettings("tiny", scene_folder, drawings.folder, origin=THESE, quiet=True)
+    settings = DrawSettings(model="tiny", data=scene_folder, out=drawings.folder, origin=THESE, quiet=True)
     lost = drawings.path(2, "depth")
     before = lost.read_bytes()
     lost.unlink()

@@ -35,9 +35,9 @@ def flags(
     seed: Annotated[int, typer.Option(help="Random seed of questions and answers; as in the training recipe.")] = 0,
 ) -> None:
     """Answer each question with and without maps, and flag it positive (maps help), negative (maps hurt) or boundary."""
-    from cooper.curation.counts import read_flag_rows
+    from cooper.curation.counts import DrawingCounts, read_flag_rows
     from cooper.curation.flags import FlagSettings, flag_questions, open_flags
-    from cooper.curation.gains import category_flag, category_gains, luck_of, points, read_counts
+    from cooper.curation.gains import category_flag, category_gains, luck_of, points
     from cooper.files.locks import held
     from cooper.reasoning.cooper import Cooper
     from cooper.training.rl.tasks import source_of
@@ -45,7 +45,10 @@ def flags(
     if per_scene < 1:
         raise CooperError(f"per_scene must be at least 1, got {per_scene}")
     run_folder(out)
-    settings = FlagSettings(model, source, out, samples, margin, by, limit, batch, temperature, seed=seed)
+    settings = FlagSettings(
+        model=model, data=source, out=out, samples=samples, margin=margin, by=by, limit=limit, batch=batch,
+        temperature=temperature, seed=seed,
+    )  # fmt: skip
     questions = source_of(source, seed, per_scene)
     with held(out, "cooper data flags"):
         open_flags(settings, questions)
@@ -54,7 +57,8 @@ def flags(
         gains = category_gains(read_flag_rows(flagged.path))
         told = [f"{name} {category_flag(gain)} {points(gain)}" for name, gain in gains.items()]
     else:
-        told = [f"{flag} {luck}" for flag, luck in luck_of(read_counts(flagged.path), margin, samples).items()]
+        counts = [DrawingCounts.of(row) for row in read_flag_rows(flagged.path)]
+        told = [f"{flag} {luck}" for flag, luck in luck_of(counts, margin, samples).items()]
     typer.echo(f"{flagged.path}: " + ", ".join(told))
     if flagged.set_aside:
         reason = next(iter(flagged.set_aside.values()))
@@ -80,7 +84,9 @@ def draw(
 
     modalities = tuple(part.strip() for part in maps.split(",") if part.strip())
     run_folder(out)
-    settings = DrawSettings(model, source, out, modalities, limit, batch, seed, Origin.of(model))
+    settings = DrawSettings(
+        model=model, data=source, out=out, modalities=modalities, limit=limit, batch=batch, seed=seed, origin=Origin.of(model)
+    )
     SceneSet(source)  # what cannot be read shows before a folder is made
     with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data draw"):
         open_drawings(settings)

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +20,7 @@ from cooper.trace.modes import MODES
 if TYPE_CHECKING:
     from cooper.evaluation.figures.summary import Report
     from cooper.evaluation.judge.endpoint import JudgeSettings
-    from cooper.evaluation.suites.jobs import Job
+    from cooper.evaluation.suites.suite import Suite
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.options import Inference
 
@@ -92,48 +91,50 @@ def evaluate(
     Start with torchrun to split the questions over several processes.
     """
     from cooper.evaluation.runs.origin import Origin
-    from cooper.evaluation.suites.jobs import EvaluationRequest, are_runs, job_of, rescore_folder
+    from cooper.evaluation.runs.settings import check_modes
+    from cooper.evaluation.suites.jobs import EvaluationRequest, are_runs, suite_in
 
     asked = _judge(judge, judge_model, judge_key, out or RUNS)
     if rescore and are_runs(names):
-        _rescored({name: partial(rescore_folder, Path(name), asked, skip_bad, as_json) for name in names}, as_json)
+        settings = {"judge": asked, "skip_bad": skip_bad, "quiet": as_json}
+        _rescored({name: lambda name=name: suite_in(Path(name), **settings).rescore() for name in names}, as_json)
         return
-    modes = tuple(part.strip() for part in mode.split(",") if part.strip())
     wanted = EvaluationRequest(
-        model=model, modes=modes, seed=seed, limit=limit, dataset=dataset, split=split, batch=batch, maps=maps, traces=traces,
-        blind=blind, true_maps=true_maps, judge=asked, quiet=as_json, skip_bad=skip_bad,
+        model=model, out=out or RUNS, modes=check_modes([part.strip() for part in mode.split(",") if part.strip()]), seed=seed,
+        limit=limit, dataset=dataset, split=split, batch=batch, maps=maps, traces=traces, blind=blind, true_maps=true_maps,
+        judge=asked, judged=rescore, quiet=as_json, skip_bad=skip_bad,
     )  # fmt: skip
     places = _places(names, data or [])
     _check_judge(names, asked)
     for name in names:
-        job_of(name, Path(), places.get(name, ""), wanted, rescore)  # mistakes in any of them show before files are read
+        replace(wanted, data=places.get(name, "")).suite(name)  # mistakes in any of them show before files are read
     changed = None if inference is None else _inference(inference)
     wanted = replace(wanted, origin=Origin.of(model, base, changed))
     folders = _folders(names, out, model, dataset)
-    jobs = [job_of(name, folder, places.get(name, ""), wanted, rescore) for name, folder in folders.items()]
+    suites = [replace(wanted, out=folder, data=places.get(name, "")).suite(name) for name, folder in folders.items()]
     if rescore:
-        _rescored({str(job.folder): partial(job.rescore, asked) for job in jobs}, as_json)
+        _rescored({str(suite.out): suite.rescore for suite in suites}, as_json)
     else:
-        _run(jobs, lambda: _loaded(model, base, device, changed), as_json)
+        _run(suites, lambda: _loaded(model, base, device, changed), as_json)
 
 
-def _run(jobs: "Sequence[Job]", load: "Callable[[], Cooper]", as_json: bool) -> None:
+def _run(suites: "Sequence[Suite]", load: "Callable[[], Cooper]", as_json: bool) -> None:
     """Read all data, take all folders, and only then load the model and run: what can go wrong shows at once."""
     from cooper.files.locks import held
 
-    for job in jobs:
-        run_folder(job.folder)
-    read = [job.read() for job in jobs]
+    for suite in suites:
+        run_folder(suite.out)
+    read = [suite.read() for suite in suites]
     reports = {}
-    with told_when_interrupted(lambda: goes_on(*(job.folder for job in jobs))), ExitStack() as stack:
-        for job in jobs:
-            stack.enter_context(held(job.folder, f"cooper eval {job.name}"))
-        opened = [job.open(asked) for job, asked in zip(jobs, read, strict=True)]
+    with told_when_interrupted(lambda: goes_on(*(suite.out for suite in suites))), ExitStack() as stack:
+        for suite in suites:
+            stack.enter_context(held(suite.out, f"cooper eval {suite.name}"))
+        opened = [suite.open(asked) for suite, asked in zip(suites, read, strict=True)]
         loaded = load()
-        for job, asked in zip(jobs, opened, strict=True):
-            reports[job.name] = job.evaluate(loaded, asked)
+        for suite, asked in zip(suites, opened, strict=True):
+            reports[suite.name] = suite.evaluate(loaded, asked)
             if not as_json:
-                _show(reports[job.name], job.folder)
+                _show(reports[suite.name], suite.out)
     _conclude(reports, as_json)
 
 
@@ -261,13 +262,13 @@ def compare(
     second: Annotated[str, typer.Argument(help="Folder of the second run, or FOLDER:MODE.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
-    """Compare two runs on the questions that both answered, with paired 95 % intervals and McNemar's test."""
-    from cooper.evaluation.figures.comparison import compare_runs, comparison_json
-    from cooper.evaluation.report.report import comparison_table
+    """Compare two runs on the questions that both answered, with paired 95 % intervals and p-values."""
+    from cooper.evaluation.figures.comparison import compare_runs
+    from cooper.evaluation.report.report import comparison_table, report_json
     from cooper.files.arguments import visible
 
     found = compare_runs(first, second)
     if as_json:
-        typer.echo(json.dumps([comparison_json(each) for each in found]))
+        typer.echo(json.dumps([report_json(each) for each in found]))
     else:
         typer.echo(visible("\n".join(comparison_table(each).markdown() for each in found)))

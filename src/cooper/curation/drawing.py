@@ -4,7 +4,6 @@ A network that has read only true maps believes what it draws, mistakes and all;
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image
 
@@ -13,7 +12,7 @@ from cooper.evaluation.maps.drawing import modality_of
 from cooper.evaluation.runs.folder import open_run
 from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.runs.progress import progress
-from cooper.files.arguments import seed_of
+from cooper.evaluation.runs.settings import WorkSettings
 from cooper.files.digests import keep_digests
 from cooper.files.locks import held
 from cooper.files.rows import batches
@@ -22,26 +21,18 @@ from cooper.scenes.drawings import PICTURES, SETTINGS, Drawings, picture_digests
 from cooper.scenes.store import SceneSet
 
 
-@dataclass(frozen=True)
-class DrawSettings:
+@dataclass(frozen=True, kw_only=True)
+class DrawSettings(WorkSettings):
     """`limit`: scenes, from the first. `batch`: maps drawn at once. `seed`: of the noise that a map begins with.
     `origin`: what draws, for the record."""
 
-    model: str
-    data: Path
-    out: Path
     modalities: tuple[str, ...] = ("depth", "segmentation")
     limit: int = 100_000
     batch: int = 32
-    seed: int = 0
     origin: Origin = Origin()
-    quiet: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("limit", "batch"):
-            if getattr(self, name) < 1:
-                raise CooperError(f"{name} must be at least 1, got {getattr(self, name)}")
-        seed_of(self.seed, "seed")
+        super().__post_init__()
         if not self.modalities:
             raise CooperError("no map is named (--maps); name depth, segmentation, or both")
 

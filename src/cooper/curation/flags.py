@@ -22,7 +22,7 @@ from cooper.evaluation.runs.answering import answer_row
 from cooper.evaluation.runs.folder import FILE as RUN
 from cooper.evaluation.runs.folder import QUESTIONS, open_run
 from cooper.evaluation.runs.progress import progress
-from cooper.files.arguments import seed_of
+from cooper.evaluation.runs.settings import WorkSettings
 from cooper.files.digests import digests_in, first_changed, keep_digests
 from cooper.files.locks import held
 from cooper.files.rows import Row, append_rows, batches, read_rows, write_whole
@@ -46,30 +46,23 @@ class Questions(Protocol):
     def digest(self, number: int) -> str: ...
 
 
-@dataclass(frozen=True)
-class FlagSettings:
+@dataclass(frozen=True, kw_only=True)
+class FlagSettings(WorkSettings):
     """`samples` answers in each of the modes interleaved and text, at `temperature`; a difference of shares of at least
     `margin` makes a flag, where half of `samples` drew and as many did not. `by` category: all questions of a category get
-    the flag that their answers make together (`categories.py`). `limit`: questions."""
+    the flag that their answers make together (`gains.py`). `limit`: questions."""
 
-    model: str
-    data: Path
-    out: Path
     samples: int = 8
     margin: float = 0.25
     by: By = "question"
     limit: int = 1000
-    batch: int = 16
     temperature: float = 1.0
     max_tokens: int = 128
-    seed: int = 0
-    quiet: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("samples", "limit", "batch"):
-            if getattr(self, name) < 1:
-                raise CooperError(f"{name} must be at least 1, got {getattr(self, name)}")
-        seed_of(self.seed, "seed")
+        super().__post_init__()
+        if self.samples < 1:
+            raise CooperError(f"samples must be at least 1, got {self.samples}")
         if not 0 <= self.temperature < math.inf:
             raise CooperError(f"temperature must not be negative or infinite, got {self.temperature}")
         if not 0 < self.margin <= 1:

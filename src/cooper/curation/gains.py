@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cooper.curation.counts import DrawingCounts, Flag, read_flag_rows
+from cooper.curation.counts import DrawingCounts, Flag
 from cooper.evaluation.figures.statistics import Estimate, bounded_mean
 
 DEALS = 200  # random deals of right answers, to tell flags from luck
@@ -70,8 +69,3 @@ def luck_of(counts: Sequence[DrawingCounts], margin: float, samples: int, seed: 
     flags: tuple[Flag, ...] = ("positive", "negative")
     numbers = {flag: [deal[flag] for deal in deals] for flag in flags}
     return {flag: Luck(found[flag], float(np.mean(numbers[flag])), float(np.std(numbers[flag]))) for flag in flags}
-
-
-def read_counts(path: Path) -> list[DrawingCounts]:
-    """The counts beside the flags of a file. CooperError: a row without them."""
-    return [DrawingCounts.of(row) for row in read_flag_rows(path)]

@@ -112,9 +112,9 @@ class DepthModality:
 
 @dataclass(frozen=True)
 class DepthEncoding:
-    """How a data set stores depth in 16-bit PNG: stored value / `divisor` = metres, trained on `near`..`far` metres.
+    """How a data set stores depth in 16-bit PNG: stored value / `divisor` = metres, trained and judged on `near`..`far` metres.
 
-    `crop`: (height, width) of the box kept before resizing, at the bottom and horizontally centred.
+    `crop`: (height, width) of the part of each picture that is kept, at the bottom and horizontally centred.
     """
 
     divisor: float
@@ -129,17 +129,6 @@ DEPTH_ENCODINGS = {
     "hypersim": DepthEncoding(1000.0, 1e-5, 65.0),
     "nyu": DepthEncoding(1000.0, 1e-3, 10.0),
 }
-
-
-def crop_to_benchmark(picture: Image.Image, encoding: DepthEncoding) -> Image.Image:
-    """The crop of the KITTI family; a picture smaller than the box, or of a set without one, is returned as it is."""
-    if encoding.crop is None:
-        return picture
-    height, width = encoding.crop
-    if picture.height < height or picture.width < width:
-        return picture
-    left, top = int((picture.width - width) / 2), picture.height - height
-    return picture.crop((left, top, left + width, top + height))
 
 
 def published_target(png: Image.Image, dataset: str, size: tuple[int, int]) -> Drawn:

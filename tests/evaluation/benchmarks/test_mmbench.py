@@ -3,8 +3,8 @@
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.mmbench import DEV, MINI, circular_accuracy, read_mmbench, rotated
-from cooper.evaluation.benchmarks.wording import LETTER
+from cooper.evaluation.benchmarks.items import LETTER
+from cooper.evaluation.benchmarks.mmbench import DEV, MINI, read_mmbench, rotated
 from cooper.evaluation.runs.answering import score_reply
 
 
@@ -61,11 +61,7 @@ def test_options_that_are_letters_or_alike_keep_their_place(tmp_path, write_tabl
         assert right == [letter]
 
 
-def test_circular_accuracy_by_hand():
-    assert circular_accuracy([True, True, True, False], ["1", "1", "2", "2"]) == 0.5
-    assert circular_accuracy([True, False, True], ["1", "2", "3"]) == pytest.approx(2 / 3)
-    with pytest.raises(CooperError, match="no questions"):
-        circular_accuracy([], [])
+def test_options_move_on_by_places():
     assert rotated(("left", "right", "up"), 1) == ("right", "up", "left")
     assert rotated(("left", "right"), 0) == ("left", "right")
 

@@ -5,9 +5,11 @@ from typing import ClassVar
 import pytest
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.mmvp import paired_accuracy, read_mmvp
-from cooper.evaluation.benchmarks.wording import LETTER
-from cooper.evaluation.runs.answering import RunPlan, answer_all, score_reply
+from cooper.evaluation.benchmarks.items import LETTER
+from cooper.evaluation.benchmarks.mmvp import read_mmvp
+from cooper.evaluation.figures.summary import bundle_figure
+from cooper.evaluation.runs.answering import answer_all, score_reply
+from cooper.evaluation.runs.settings import RunSettings
 from cooper.trace.steps import TextStep
 from cooper.trace.trace import Trace
 
@@ -72,20 +74,13 @@ class Opener:
 
 def test_a_run_over_the_set_keeps_its_traces(folder, tmp_path, red):
     items = read_mmvp(folder).items[:6]
-    rows = answer_all(Opener(), items, RunPlan(("text",), 0, 4, tmp_path / "run", traces=2, quiet=True))
+    rows = answer_all(
+        Opener(), items, RunSettings(model="made", modes=("text",), seed=0, batch=4, out=tmp_path / "run", traces=2, quiet=True)
+    )
     correct = [row.correct for row in rows]
-    assert correct == [True, False] * 3 and paired_accuracy(correct, [item.bundle for item in items]) == 0.0
+    assert correct == [True, False] * 3 and (bundle_figure(rows).mean, bundle_figure(rows).rows) == (0.0, 3)
     kept = Trace.load(tmp_path / "run" / "traces" / "text" / items[1].id)
     assert kept.question.text == items[1].question.text and red(kept) == red(items[1])
-
-
-def test_paired_accuracy_by_hand():
-    assert paired_accuracy([True, True, True, False], ["a", "a", "b", "b"]) == 0.5
-    assert paired_accuracy([True, False, True, False], ["a", "b", "b", "a"]) == 0.0
-    with pytest.raises(CooperError, match="pair b has 1 questions, not 2"):
-        paired_accuracy([True, True, True], ["a", "a", "b"])
-    with pytest.raises(CooperError, match="no pairs"):
-        paired_accuracy([], [])
 
 
 def test_rows_at_fault_are_named(tmp_path, write_table, picture):

@@ -6,8 +6,7 @@ import pytest
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.pictures import PictureColumn, from_files, split_list
-from cooper.evaluation.benchmarks.tables import TableRow
+from cooper.evaluation.benchmarks.tables import PictureColumn, TableRow, from_files, split_list
 from cooper.files.pictures import LazyPicture
 from cooper.trace.steps import Question
 

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from cooper.errors import CooperError
+from cooper.evaluation.benchmarks.items import DISTANCE
 from cooper.evaluation.benchmarks.q_spatial import read_q_spatial
-from cooper.evaluation.benchmarks.wording import DISTANCE
 from cooper.evaluation.replies.answers import within_ratio
 from cooper.evaluation.runs.answering import score_reply
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from cooper.evaluation.benchmarks.mmbench import MINI
 from cooper.evaluation.benchmarks.q_spatial import COLUMNS
-from cooper.evaluation.suites.published import PublishedSettings, evaluate_published
+from cooper.evaluation.suites.published import PublishedSuite
 from cooper.trace.steps import TextStep
 from cooper.trace.trace import Trace
 from tests.judge_server import Play, completion, serving, settings_of
@@ -37,8 +37,10 @@ class Replies:
 def evaluated(model: Replies, name: str, data: Path, judge=None):
     """The first mode of the report as it is in the JSON file, and the Markdown."""
     out = data.parent / f"run-{name}"
-    settings = PublishedSettings("replies", name, ("direct",), out, str(data), batch=2, judge=judge, quiet=True)
-    evaluate_published(model, settings)
+    suite = PublishedSuite(
+        model="replies", name=name, modes=("direct",), out=out, data=str(data), batch=2, judge=judge, quiet=True
+    )
+    suite.evaluate(model)
     return json.loads((out / "report.json").read_text())["modes"][0], (out / "report.md").read_text()
 
 

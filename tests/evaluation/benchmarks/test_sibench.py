@@ -3,8 +3,8 @@
 import pytest
 
 from cooper.errors import CooperError
+from cooper.evaluation.benchmarks.items import LETTER, NUMBER, YES_NO
 from cooper.evaluation.benchmarks.sibench import OTHERS, SETTINGS, UNINSTRUCTED, SibenchSubset, read_sibench
-from cooper.evaluation.benchmarks.wording import LETTER, NUMBER, YES_NO
 from cooper.evaluation.runs.answering import score_reply
 
 ROWS = [

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from cooper.data.examples import Example
+from cooper.data.examples import Box, Conventions, Example, ExampleSet
 from cooper.errors import CooperError
 from cooper.files.pictures import MAX_PIXELS, read_image
+from cooper.perception.depth import DEPTH_ENCODINGS
 from cooper.perception.modality import Reading
 
 Metres = Callable[[Path], Float32[np.ndarray, "H W"]]  # reads a file as metres, 0 where nothing was measured
-KITTI_WINDOW = (352, 1216)  # px: the part of a street picture that the KITTI benchmark keeps, at the bottom, in the middle
 
 
 def measured(name: str, picture: Path, depth: Path, metres: Metres, window: tuple[int, int] | None = None) -> Example:
@@ -122,3 +122,21 @@ def items_of(
         measured(picture.relative_to(folder).with_suffix("").as_posix(), picture, depth, metres, window)
         for picture, depth in pairs
     ]
+
+
+def depth_set(
+    name: str,
+    folder: Path,
+    pairs: Sequence[tuple[Path, Path]],
+    *,
+    metres: Metres | None = None,
+    none: float = 0.0,
+    box: Box | None = None,
+    expected: int = 0,
+) -> ExampleSet:
+    """The pairs as the data set of that name in `DEPTH_ENCODINGS`. `metres` reads its files where they are no PNG; `none`: the
+    number of a PNG that means not measured. CooperError: as `items_of`."""
+    encoding = DEPTH_ENCODINGS[name]
+    items = items_of(folder, pairs, metres or png_metres(encoding.divisor, none), encoding.crop)
+    conventions = Conventions(near=encoding.near, far=encoding.far, box=box)
+    return ExampleSet(name=name, items=items, conventions=conventions, expected=expected)

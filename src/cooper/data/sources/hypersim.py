@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from cooper.data.examples import Conventions, ExampleSet
-from cooper.data.sources.depth_pairs import items_of, listed_pairs, paired, png_metres
+from cooper.data.examples import ExampleSet
+from cooper.data.sources.depth_pairs import depth_set, listed_pairs, paired
 from cooper.errors import CooperError
 
 FOCAL = 886.81  # px, for pictures of 1024 x 768
@@ -20,16 +20,9 @@ def read_hypersim(folder: Path) -> ExampleSet:
     tonemap.jpg` with `scene_cam_00_geometry_hdf5/frame.0000.depth_meters.hdf5`; or the pairs of a list."""
     found = listed_pairs(folder) or paired(folder, "**/rgb_*.png", _plane)
     if found:
-        return ExampleSet(
-            name="hypersim",
-            items=items_of(folder, found, png_metres(1000)),
-            conventions=Conventions(near=1e-5, far=65.0),
-            expected=7682,
-        )
+        return depth_set("hypersim", folder, found, expected=7682)
     raw = paired(folder, "**/*_final_preview/frame.*.tonemap.jpg", _raw)
-    return ExampleSet(
-        name="hypersim", items=items_of(folder, raw, plane_depth), conventions=Conventions(near=1e-5, far=65.0), expected=7682
-    )
+    return depth_set("hypersim", folder, raw, metres=plane_depth, expected=7682)
 
 
 def _plane(picture: Path) -> Path:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from cooper.data.examples import Box, Conventions, ExampleSet
-from cooper.data.sources.depth_pairs import KITTI_WINDOW, items_of, listed_pairs, paired, png_metres
+from cooper.data.examples import Box, ExampleSet
+from cooper.data.sources.depth_pairs import depth_set, listed_pairs, paired
 
 EIGEN = Box(0.3324324, 0.91351351, 0.0359477, 0.96405229)
 GARG = Box(0.40810811, 0.99189189, 0.03594771, 0.96405229)
@@ -13,12 +13,7 @@ def read_kitti(folder: Path, box: Box = EIGEN) -> ExampleSet:
     """The raw layout, `<date>/<drive>/image_02/data/N.png` with `<drive>/proj_depth/groundtruth/image_02/N.png`; or the
     pairs of a list. Pictures are cut to the benchmark's window; `box` counts within it."""
     found = listed_pairs(folder) or paired(folder, "**/image_02/data/*.png", lambda path: _truth(folder, path))
-    return ExampleSet(
-        name="kitti",
-        items=items_of(folder, found, png_metres(256), KITTI_WINDOW),
-        conventions=Conventions(near=1e-5, far=80.0, box=box),
-        expected=652,
-    )
+    return depth_set("kitti", folder, found, box=box, expected=652)
 
 
 def _truth(folder: Path, picture: Path) -> Path:

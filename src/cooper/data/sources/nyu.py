@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from cooper.data.examples import Box, Conventions, ExampleSet
-from cooper.data.sources.depth_pairs import items_of, listed_pairs, paired, png_metres
+from cooper.data.examples import Box, ExampleSet
+from cooper.data.sources.depth_pairs import depth_set, listed_pairs, paired
 
 BOX = Box(45 / 480, 471 / 480, 41 / 640, 601 / 640)  # the part that Eigen et al. (2014) count
 
@@ -13,9 +13,4 @@ def read_nyu(folder: Path) -> ExampleSet:
     found = listed_pairs(folder) or paired(
         folder, "**/rgb_*.png", lambda path: path.with_name(path.name.replace("rgb", "depth"))
     )
-    return ExampleSet(
-        name="nyu",
-        items=items_of(folder, found, png_metres(1000)),
-        conventions=Conventions(near=1e-3, far=10.0, box=BOX),
-        expected=654,
-    )
+    return depth_set("nyu", folder, found, box=BOX, expected=654)

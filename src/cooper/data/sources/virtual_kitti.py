@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
-from cooper.data.examples import Conventions, ExampleSet
-from cooper.data.sources.depth_pairs import KITTI_WINDOW, items_of, listed_pairs, paired, png_metres
+from cooper.data.examples import ExampleSet
+from cooper.data.sources.depth_pairs import depth_set, listed_pairs, paired
 
 
 def read_virtual_kitti(folder: Path) -> ExampleSet:
     """`SceneXX/<variation>/frames/rgb/Camera_N/rgb_M.jpg` with `frames/depth/Camera_N/depth_M.png`; or the pairs of a list."""
     found = listed_pairs(folder) or paired(folder, "**/frames/rgb/*/rgb_*.*", _truth)
-    return ExampleSet(
-        name="vkitti",
-        items=items_of(folder, found, png_metres(100, none=65535), KITTI_WINDOW),
-        conventions=Conventions(near=1e-5, far=80.0),
-    )
+    return depth_set("vkitti", folder, found, none=65535)
 
 
 def _truth(picture: Path) -> Path:

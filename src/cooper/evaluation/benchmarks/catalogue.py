@@ -4,21 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks import mm_vet, mmbench, mmvp, q_spatial, question_file, sibench
-from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet
+from cooper.evaluation.benchmarks.items import BenchmarkSet
 from cooper.files.plugins import load_plugins, register
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark. `expected`: published questions, 0 if not known. `hub`: its data set on the hub, "" without one."""
+    """One benchmark. `hub`: its data set on the hub, "" without one."""
 
     name: str
-    group: Literal["spatial", "general"]
-    expected: int
     hub: str
     read: Callable[[str | Path], BenchmarkSet]
 
@@ -30,33 +27,31 @@ def _sibench() -> list[Benchmark]:
         wholes = [sibench.SibenchSubset(mini=mini), *(sibench.SibenchSubset((setting,), mini) for setting in sibench.SETTINGS)]
         for wanted in wholes:
             read = partial(sibench.read_sibench, wanted=wanted)
-            found.append(Benchmark(wanted.name, "spatial", 0, sibench.HUB, read))
+            found.append(Benchmark(wanted.name, sibench.HUB, read))
     return found
 
 
 def _all() -> list[Benchmark]:
     splits = [
-        Benchmark(f"q-spatial-{split}", "spatial", expected, q_spatial.HUB, partial(q_spatial.read_q_spatial, split=split))
-        for split, expected in q_spatial.EXPECTED.items()
+        Benchmark(f"q-spatial-{split}", q_spatial.HUB, partial(q_spatial.read_q_spatial, split=split))
+        for split in q_spatial.EXPECTED
     ]
     tables = []
     for table, name in ((mmbench.MINI, "mmbench-v11-mini"), (mmbench.DEV, "mmbench-dev-en-v11")):
         for circular, ending in ((True, ""), (False, "-plain")):
             read = partial(mmbench.read_mmbench, table=table, circular=circular)
-            tables.append(Benchmark(name + ending, "general", mmbench.EXPECTED.get(table, 0), "", read))
+            tables.append(Benchmark(name + ending, "", read))
     return [
         *_sibench(),
         *splits,
-        Benchmark("mmvp", "spatial", mmvp.EXPECTED, mmvp.HUB, mmvp.read_mmvp),
+        Benchmark("mmvp", mmvp.HUB, mmvp.read_mmvp),
         *tables,
-        Benchmark("mm-vet", "general", mm_vet.EXPECTED, mm_vet.HUB, mm_vet.read_mm_vet),
-        Benchmark(question_file.NAME, "general", 0, "", question_file.read_questions),
+        Benchmark("mm-vet", mm_vet.HUB, mm_vet.read_mm_vet),
+        Benchmark(question_file.NAME, "", question_file.read_questions),
     ]
 
 
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _all()}
-COLUMNS = ("sibench", "q-spatial-plus", "mmvp", "mmbench-v11-mini", "mm-vet")
-"""The columns of the COOPER paper's first table, in its order."""
 
 
 def register_benchmark(benchmark: Benchmark) -> None:

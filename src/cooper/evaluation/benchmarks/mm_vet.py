@@ -6,9 +6,16 @@ from pathlib import Path
 
 from cooper.data.item import Item
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.pictures import PictureColumn, from_bytes, from_files, pictures_or_fault
-from cooper.evaluation.benchmarks.tables import TableRow, check_key, read_table
+from cooper.evaluation.benchmarks.items import BenchmarkSet, checked_set, item_id
+from cooper.evaluation.benchmarks.tables import (
+    PictureColumn,
+    TableRow,
+    check_key,
+    from_bytes,
+    from_files,
+    pictures_or_fault,
+    read_table,
+)
 from cooper.files.hub import find_files, local_data
 from cooper.files.pictures import LazyPicture
 from cooper.files.rows import read_json
@@ -37,11 +44,6 @@ def read_mm_vet(data: str | Path = HUB) -> BenchmarkSet:
         found = [(row, pictures_or_fault(row, partial(column.of, row))) for row in rows]
         items = [_item(row, row.text("index"), pictures, "category") for row, pictures in found]
     return checked_set("mm-vet", items, EXPECTED)
-
-
-def capabilities(category: str) -> tuple[str, ...]:
-    """What a question asks for, from its category: `capabilities("math_ocr")` is `("math", "ocr")`."""
-    return tuple(category.split("_"))
 
 
 def _from_json(path: Path) -> list[Item]:

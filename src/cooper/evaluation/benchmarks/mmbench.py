@@ -12,12 +12,17 @@ from pathlib import Path
 from string import ascii_uppercase
 
 from cooper.data.item import Item
-from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
-from cooper.evaluation.benchmarks.pictures import PictureColumn, pictures_or_fault
-from cooper.evaluation.benchmarks.tables import TableRow, read_table
-from cooper.evaluation.benchmarks.wording import LETTER, worded
+from cooper.evaluation.benchmarks.items import (
+    LETTER,
+    BenchmarkSet,
+    answer_letter,
+    checked_set,
+    column_options,
+    item_id,
+    truth_text,
+    worded,
+)
+from cooper.evaluation.benchmarks.tables import PictureColumn, TableRow, pictures_or_fault, read_table
 from cooper.files.hub import find_files, local_data
 from cooper.files.pictures import LazyPicture
 from cooper.trace.steps import Question
@@ -54,20 +59,6 @@ def read_mmbench(data: str | Path, table: str = MINI, circular: bool = True) -> 
     questions = sum(row.integer("index") < TURN for row in rows)
     name = f"{table.lower().replace('_', '-')}{'' if circular else '-plain'}"
     return checked_set(name, items, EXPECTED.get(table, 0), _notes(rows), found=questions)
-
-
-def circular_accuracy(correct: Sequence[bool], questions: Sequence[str]) -> float:
-    """The share of questions of which all rotations are right; `questions` names that of each row (`Item.bundle`).
-
-    `circular_accuracy([True, True, True, False], ["1", "1", "2", "2"])` is 0.5: one rotation of question 2 is wrong.
-    CooperError: no rows.
-    """
-    whole: dict[str, bool] = defaultdict(lambda: True)
-    for right, question in zip(correct, questions, strict=True):
-        whole[question] &= right
-    if not whole:
-        raise CooperError("there are no questions to count")
-    return sum(whole.values()) / len(whole)
 
 
 def rotated(options: tuple[str, ...], turn: int) -> tuple[str, ...]:

@@ -5,18 +5,21 @@ published, although four of them are disputed (questions 99, 100, 279 and 280: i
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from cooper.data.item import Item
-from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.options import answer_letter, column_options, truth_text
-from cooper.evaluation.benchmarks.pictures import PictureColumn, from_file, pictures_or_fault
-from cooper.evaluation.benchmarks.tables import TableRow, read_table
-from cooper.evaluation.benchmarks.wording import LETTER, worded
+from cooper.evaluation.benchmarks.items import (
+    LETTER,
+    BenchmarkSet,
+    answer_letter,
+    checked_set,
+    column_options,
+    item_id,
+    truth_text,
+    worded,
+)
+from cooper.evaluation.benchmarks.tables import PictureColumn, TableRow, from_file, pictures_or_fault, read_table
 from cooper.files.hub import find_files, local_data
 from cooper.files.pictures import LazyPicture
 from cooper.trace.asked import options_in
@@ -36,21 +39,6 @@ def read_mmvp(data: str | Path = HUB) -> BenchmarkSet:
     path = find_files(local_data(data, ("Questions.csv", f"{PICTURES}/*")), FILES)[0]
     items = _published(path) if path.suffix == ".csv" else _from_tsv(path)
     return checked_set("mmvp", items, EXPECTED)
-
-
-def paired_accuracy(correct: Sequence[bool], pairs: Sequence[str]) -> float:
-    """The share of pairs of which both questions are right; `pairs` names the pair of each (`Item.bundle`).
-
-    `paired_accuracy([True, True, True, False], ["a", "a", "b", "b"])` is 0.5: three questions, but one pair is right.
-    CooperError: no questions, or a pair without exactly two.
-    """
-    both: dict[str, list[bool]] = defaultdict(list)
-    for right, pair in zip(correct, pairs, strict=True):
-        both[pair].append(right)
-    odd = [pair for pair, rights in both.items() if len(rights) != 2]
-    if odd or not both:
-        raise CooperError(f"pair {odd[0]} has {len(both[odd[0]])} questions, not 2" if odd else "there are no pairs to count")
-    return sum(all(rights) for rights in both.values()) / len(both)
 
 
 def _published(path: Path) -> list[Item]:

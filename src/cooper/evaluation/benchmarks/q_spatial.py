@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from cooper.data.item import Item
-from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.pictures import from_bytes, from_file, pictures_or_fault
-from cooper.evaluation.benchmarks.tables import TableRow, read_table
-from cooper.evaluation.benchmarks.wording import DISTANCE, worded
+from cooper.evaluation.benchmarks.items import DISTANCE, BenchmarkSet, checked_set, item_id, worded
+from cooper.evaluation.benchmarks.tables import TableRow, from_bytes, from_file, pictures_or_fault, read_table
 from cooper.evaluation.replies.numbers.numerals import METRES
 from cooper.files.hub import find_files, local_data
 from cooper.files.pictures import LazyPicture

@@ -8,7 +8,7 @@ from typing import Any
 
 from cooper.data.item import QUESTION_TYPES, TOLERANCE, Item, QuestionType
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set
+from cooper.evaluation.benchmarks.items import BenchmarkSet, checked_set
 from cooper.evaluation.runs.answering import check_items
 from cooper.files.pictures import LazyPicture
 from cooper.files.rows import Line, read_lines

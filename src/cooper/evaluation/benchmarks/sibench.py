@@ -11,18 +11,20 @@ from pathlib import Path
 
 from cooper.data.item import QUESTION_TYPES, Item, QuestionType
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet, checked_set, item_id
-from cooper.evaluation.benchmarks.options import (
+from cooper.evaluation.benchmarks.items import (
+    WANTED,
+    BenchmarkSet,
     answer_letter,
     are_stand_ins,
     bare_letter,
+    checked_set,
     column_options,
+    item_id,
     stand_ins,
     truth_text,
+    worded,
 )
-from cooper.evaluation.benchmarks.pictures import PictureColumn, from_files, pictures_or_fault
-from cooper.evaluation.benchmarks.tables import TableRow, read_table
-from cooper.evaluation.benchmarks.wording import WANTED, worded
+from cooper.evaluation.benchmarks.tables import PictureColumn, TableRow, from_files, pictures_or_fault, read_table
 from cooper.evaluation.replies.numbers.quantities import quantities
 from cooper.files.hub import find_files, local_data
 from cooper.files.pictures import LazyPicture
@@ -31,53 +33,19 @@ from cooper.trace.steps import Question
 
 HUB = "Two-hot/SIBench"
 PICTURES = ("*.jpg", "*.jpeg", "*.png", "*.webp", "*.bmp")
-SETTINGS = (
-    "relative_distance",
-    "Reach_Prediction",
-    "Height",
-    "Existence",
-    "Spatial_Compatibility",
-    "Coordinate_Conversion",
-    "Geometric_Reasoning",
-    "Spatial_Imagination",
-    "Spatial_Grid",
-    "Situational_QA",
-    "Maze_Navigation",
-    "Occlusion",
-    "Spatial_Relation",
-)
-OTHERS = (  # settings of SIBench that the published single-picture class leaves out
-    "Object_Shape",
-    "Counting",
-    "Route_Planning",
-    "Trajectory_Description",
-    "Object_Size_Estimation",
-    "Velocity_Acceleration",
-    "Temporal-Appearance_Order",
-    "Camera_Pose",
-    "multi-view_reasoning",
-    "Object_Localization",
-)
+SETTINGS = ("relative_distance", "Reach_Prediction", "Height", "Existence", "Spatial_Compatibility")
+SETTINGS += ("Coordinate_Conversion", "Geometric_Reasoning", "Spatial_Imagination", "Spatial_Grid")
+SETTINGS += ("Situational_QA", "Maze_Navigation", "Occlusion", "Spatial_Relation")
+# settings of SIBench that the published single-picture class leaves out
+OTHERS = ("Object_Shape", "Counting", "Route_Planning", "Trajectory_Description", "Object_Size_Estimation")
+OTHERS += ("Velocity_Acceleration", "Temporal-Appearance_Order", "Camera_Pose", "multi-view_reasoning")
+OTHERS += ("Object_Localization",)
 KNOWN = {name.lower(): name for name in (*SETTINGS, *OTHERS)}
 WHOLE = "SIBench_Single_Image"  # the file that holds all settings
 COLUMNS = ("index", "question", "answer", "type")
-UNINSTRUCTED = frozenset(  # sources whose questions do not say what kind of answer is wanted
-    (
-        "vstibench",
-        "MMSI-Bench",
-        "3DSRBench",
-        "OmniSpatial",
-        "Spatial-MM",
-        "SpatialMQA",
-        "VSI-Bench",
-        "STI-Bench",
-        "SpatialEval",
-        "SITE-Bench",
-        "SPHERE-VLM",
-        "SRBench",
-        "BLINK",
-    )
-)
+# sources whose questions do not say what kind of answer is wanted
+UNINSTRUCTED = frozenset({"vstibench", "MMSI-Bench", "3DSRBench", "OmniSpatial", "Spatial-MM", "SpatialMQA", "VSI-Bench"})
+UNINSTRUCTED |= {"STI-Bench", "SpatialEval", "SITE-Bench", "SPHERE-VLM", "SRBench", "BLINK"}
 
 
 @dataclass(frozen=True)

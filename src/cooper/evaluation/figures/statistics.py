@@ -60,10 +60,9 @@ def grouped_mean(values: Sequence[float], groups: Sequence[str], low: float = 0.
 
     The interval is the exact binomial one of Clopper and Pearson at the effective number of rows (Korn and Graubard, 1998):
     the number of rows right or wrong, of a share like the mean, that would leave it as uncertain as these rows do. A few rows
-    of
-    a group say little of how they vary, so each group is taken together with `WHOLE` rows of all groups; and a few rows in all
-    say
-    little of rare values, so `EXTREME` rows are added that lie as far apart as values may. A test counts how often it covers.
+    of a group say little of how they vary, so each group is taken together with `WHOLE` rows of all groups; and a few rows in
+    all say little of rare values, so `EXTREME` rows are added that lie as far apart as values may. A test counts how often it
+    covers.
     Worked example: rows 1, 1, 0 of group a and 0 of group b: (2 / 3 + 0) / 2 = 1 / 3.
     CooperError: a value outside low..high, or other numbers of values and groups.
     """
@@ -120,9 +119,11 @@ def plain_mean(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, rows)
 
 
-def resampled(figure: float, drawn_B: Float64[np.ndarray, " B"], rows: int) -> Estimate:
-    """A figure in 0..1 that is no mean, with the percentile interval of redrawn rows (Efron, 1979), widened as much as
-    Student's interval is wider than the normal one; without one for a single row, or where every draw gives the same."""
+def resampled(figures_B: Float64[np.ndarray, " B"], rows: int) -> Estimate:
+    """A figure in 0..1 that is no mean, the first of `figures_B`, with the percentile interval of redrawn rows, the others
+    (Efron, 1979), widened as much as Student's interval is wider than the normal one; without one for a single row, or where
+    every draw gives the same."""
+    figure, drawn_B = float(figures_B[0]), figures_B[1:]
     if rows < 2 or float(np.ptp(drawn_B)) < 1e-12:
         return Estimate(figure, math.nan, math.nan, rows)
     wider = student_quantile(rows - 1) / Z95 * math.sqrt(rows / (rows - 1))
@@ -132,7 +133,8 @@ def resampled(figure: float, drawn_B: Float64[np.ndarray, " B"], rows: int) -> E
 
 @dataclass(frozen=True)
 class Difference:
-    """First minus second run over the same rows. `p_value`: McNemar's exact test on right and wrong, two-sided."""
+    """First minus second over the same rows. `only_first` and `only_second`: rows that only one got right. `p_value`:
+    two-sided, as `sign_flips` has it."""
 
     estimate: Estimate
     only_first: int
@@ -140,17 +142,14 @@ class Difference:
     p_value: float
 
 
-def paired_difference(first: Sequence[bool], second: Sequence[bool], groups: Sequence[str] | None = None) -> Difference:
-    """Difference of two accuracies over the same rows in the same order, with the interval of `grouped_mean`.
+def paired_difference(steps: Sequence[float], groups: Sequence[str] | None = None) -> Difference:
+    """The mean of `steps`, what the first earned at each row minus what the second did, with the interval of `grouped_mean`.
 
-    With `groups` it is the difference of the means over groups. CooperError: the runs differ in length.
+    With `groups` it is the mean over their means.
     """
-    if len(first) != len(second):
-        raise CooperError(f"the runs have {len(first)} and {len(second)} rows: they must be the same rows")
-    steps = [float(a) - float(b) for a, b in zip(first, second, strict=True)]
-    estimate = grouped_mean(steps, groups if groups is not None else ["all"] * len(steps), low=-1.0)
-    only_first, only_second = steps.count(1.0), steps.count(-1.0)
-    return Difference(estimate, only_first, only_second, mcnemar(only_first, only_second))
+    names = groups if groups is not None else ["all"] * len(steps)
+    only_first, only_second = (sum(step == side for step in steps) for side in (1.0, -1.0))
+    return Difference(grouped_mean(steps, names, low=-1.0), only_first, only_second, sign_flips(steps, names))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -159,36 +158,33 @@ def mcnemar(only_first: int, only_second: int) -> float:
     >>> mcnemar(1, 5)  # 2 * (1 + 6) / 2**6
     0.21875
     """
-    rows, fewer = only_first + only_second, min(only_first, only_second)
-    ways = sum(math.comb(rows, count) for count in range(fewer + 1))
-    return min(1.0, float(2 * ways / 2**rows)) if rows < 1000 else _mcnemar_large(rows, fewer)
-
-
-def _mcnemar_large(rows: int, fewer: int) -> float:
-    """The same by logarithms, where 2**rows has no float."""
-    logs = [
-        math.lgamma(rows + 1) - math.lgamma(count + 1) - math.lgamma(rows - count + 1) - rows * math.log(2)
-        for count in range(fewer + 1)
-    ]
-    return min(1.0, 2 * math.fsum(math.exp(value) for value in logs))
+    rows, ways, term = only_first + only_second, 1, 1
+    for count in range(min(only_first, only_second)):
+        term = term * (rows - count) // (count + 1)
+        ways += term
+    return min(1.0, 2 * ways / 2**rows)  # whole numbers divide exactly, whatever their size
 
 
 def sign_flips(steps: Sequence[float], groups: Sequence[str], seed: int = 0, resamples: int = 10_000) -> float:
     """Two-sided p-value of a mean over groups of paired differences: how often random signs, one for each row, bring it as far
-    from 0 (Fisher's randomisation test; Good, 2005). 1 where nothing differs; at least 1 / (resamples + 1).
+    from 0 (Fisher's randomisation test; Good, 2005). 1 where nothing differs.
+
+    Where all rows that differ weigh alike it is exact, and then it is McNemar's test; else at least 1 / (resamples + 1).
     """
     numbers = np.asarray(steps, dtype=np.float64)
     if not numbers.any():
         return 1.0
-    sizes = {name: list(groups).count(name) for name in set(groups)}
-    weighed = numbers / np.array([sizes[name] * len(sizes) for name in groups])
-    rng = np.random.default_rng(seed)
+    place_R = np.unique(np.asarray(groups), return_inverse=True)[1]
+    weighed = numbers / np.bincount(place_R)[place_R]
     moved = weighed[weighed != 0]
+    if np.allclose(np.abs(moved), np.abs(moved[0])):
+        return mcnemar(int((moved > 0).sum()), int((moved < 0).sum()))
+    rng = np.random.default_rng(seed)
     block = max(1, 2_000_000 // len(moved))
     found = 0
     for start in range(0, resamples, block):
         signs = rng.integers(0, 2, (min(block, resamples - start), len(moved))) * 2 - 1
-        found += int((np.abs(signs @ moved) >= abs(weighed.sum()) - 1e-12).sum())
+        found += int((np.abs(signs @ moved) >= abs(moved.sum()) - 1e-9 * np.abs(moved).sum()).sum())
     return (found + 1) / (resamples + 1)
 
 

@@ -1,32 +1,15 @@
-"""Several models over the same questions, each trained from one seed or more: every figure, and the gap between any two.
+"""Several models over the same questions, each trained from one seed or more: every figure, and the gap between any two."""
 
-What a model earned at a question is the mean over its seeds, and intervals redraw questions, so that two seeds of one question
-do not count as two questions. Q: questions.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-from jaxtyping import Float64
-
-from cooper.data.item import GROUPS
 from cooper.errors import CooperError
-from cooper.evaluation.figures.comparison import check_truths, rows_by_mode
-from cooper.evaluation.figures.statistics import Estimate, bounded_mean, grouped_mean, sign_flips
-from cooper.evaluation.figures.summary import MEANS, Usage, usage_of
+from cooper.evaluation.figures.comparison import place_of, rows_by_mode
+from cooper.evaluation.figures.pairing import Model, by_category, by_mean, compare, over_common
+from cooper.evaluation.figures.statistics import Estimate, bounded_mean, grouped_mean
+from cooper.evaluation.figures.summary import Usage, usage_of
 from cooper.evaluation.runs.answering import AnswerRow
-
-Earned = Float64[np.ndarray, " Q"]
-
-
-@dataclass(frozen=True)
-class Model:
-    """One model of a study: for each seed the rows of its run in one mode."""
-
-    name: str
-    seeds: tuple[tuple[AnswerRow, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -39,15 +22,38 @@ class ModelFigures:
     categories: Mapping[str, Estimate]
     usage: Mapping[str, Usage]
 
+    @classmethod
+    def of(cls, model: Model) -> "ModelFigures":
+        asked, right = model.seeds[0], model.earned("correct")
+        every = [row for rows in model.seeds for row in rows]
+        seeds = [by_mean(rows, [float(row.correct) for row in rows], grouped_mean) for rows in model.seeds]
+        return cls(
+            model.name,
+            means=by_mean(asked, right, grouped_mean),
+            by_seed=tuple({name: each.mean for name, each in seed.items()} for seed in seeds),
+            categories=by_category(asked, right, bounded_mean),
+            usage={"all": usage_of(every), **by_category(every, every, usage_of)},
+        )
+
 
 @dataclass(frozen=True)
 class Gap:
-    """First minus second: each mean with the two-sided p-value of random sign flips."""
+    """First minus second: each mean with its two-sided p-value."""
 
     first: str
     second: str
     means: Mapping[str, Estimate]
     p_values: Mapping[str, float]
+
+    @classmethod
+    def of(cls, first: Model, second: Model) -> "Gap":
+        means = compare(first, second).means
+        return cls(
+            first.name,
+            second.name,
+            means={name: each.estimate for name, each in means.items()},
+            p_values={name: each.p_value for name, each in means.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -65,88 +71,24 @@ def read_model(said: str) -> Model:
     runs = [place for place in places.split(",") if place]
     if not name or not runs:
         raise CooperError(f"{said!r} names no model of a study; write NAME=RUN:MODE, with a comma between seeds")
-    if len(set(runs)) < len(runs):
+    if len({(folder.resolve(), mode) for folder, mode in map(place_of, runs)}) < len(runs):
         raise CooperError(f"{said!r} names one run twice, which would count its answers twice")
-    seeds = []
+    seeds: list[list[AnswerRow]] = []
     for place in runs:
         parts = rows_by_mode(place)
         if len(parts) != 1:
             raise CooperError(f"{place} has answers in the modes {', '.join(parts)}; name one of them as {place}:MODE")
-        seeds += [tuple(rows) for rows in parts.values()]
+        seeds += parts.values()
     return Model(name, tuple(seeds))
 
 
-def study(models: Sequence[Model], seed: int = 0) -> Study:
+def study(models: Sequence[Model]) -> Study:
     """Figures of every model and the gap between any two. CooperError: two of one name, no question in common, or one id for
     two questions."""
     if len({model.name for model in models}) < len(models):
         raise CooperError("two models of the study have one name")
-    runs = [rows for model in models for rows in model.seeds]
-    for model in models:
-        for rows in model.seeds:
-            check_truths(models[0].name, runs[0], model.name, rows)
-    common = set.intersection(*({row.id for row in rows if not row.unscored} for rows in runs))
-    if not common:
+    kept = over_common(models)
+    if not kept[0].questions:
         raise CooperError("the runs of the study have no question in common that is scored")
-    kept = [Model(model.name, tuple(_only(rows, common) for rows in model.seeds)) for model in models]
-    asked = _Asked.of(kept[0].seeds[0])
-    earned = {model.name: np.mean([_right(rows) for rows in model.seeds], axis=0) for model in kept}
-    figures = [_figures(model, earned[model.name], asked) for model in kept]
-    gaps = [_gap(first, second, earned, asked, seed) for first, second in combinations(earned, 2)]
-    return Study(len(common), tuple(figures), tuple(gaps))
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Category and group of each question, in the order of `Earned`."""
-
-    categories: tuple[str, ...]
-    groups: tuple[str, ...]
-
-    @classmethod
-    def of(cls, rows: Sequence[AnswerRow]) -> "_Asked":
-        return cls(tuple(row.category for row in rows), tuple(row.group for row in rows))
-
-    def mean(self, values: Earned, groups: Iterable[str], low: float) -> Estimate:
-        """The mean over the categories of these groups, of values from `low` to 1."""
-        pairs = [
-            (value, name) for value, name, group in zip(values, self.categories, self.groups, strict=True) if group in groups
-        ]
-        return grouped_mean([float(value) for value, _ in pairs], [name for _, name in pairs], low)
-
-    def means(self, values: Earned, low: float = 0.0) -> dict[str, Estimate]:
-        return {name: self.mean(values, groups, low) for name, groups in MEANS.items()}
-
-    @property
-    def names(self) -> list[str]:
-        """Categories by group, then by name."""
-        order = {name: GROUPS.index(group) for name, group in zip(self.categories, self.groups, strict=True)}
-        return sorted(order, key=lambda name: (order[name], name))
-
-
-def _only(rows: Sequence[AnswerRow], ids: set[str]) -> tuple[AnswerRow, ...]:
-    return tuple(sorted((row for row in rows if row.id in ids), key=lambda row: row.id))
-
-
-def _right(rows: Sequence[AnswerRow]) -> Earned:
-    return np.array([row.correct for row in rows], dtype=np.float64)
-
-
-def _figures(model: Model, earned: Earned, asked: _Asked) -> ModelFigures:
-    every = [row for rows in model.seeds for row in rows]
-    parts = {name: np.array([category == name for category in asked.categories]) for name in asked.names}
-    return ModelFigures(
-        model.name,
-        asked.means(earned),
-        tuple({name: each.mean for name, each in asked.means(_right(rows)).items()} for rows in model.seeds),
-        {name: bounded_mean(earned[part].tolist()) for name, part in parts.items()},
-        {"all": usage_of(every), **{name: usage_of([row for row in every if row.category == name]) for name in parts}},
-    )
-
-
-def _gap(first: str, second: str, earned: Mapping[str, Earned], asked: _Asked, seed: int) -> Gap:
-    steps = earned[first] - earned[second]
-    chosen = {name: np.array([group in groups for group in asked.groups]) for name, groups in MEANS.items()}
-    names = np.array(asked.categories)
-    p_values = {name: sign_flips(steps[part].tolist(), names[part].tolist(), seed) for name, part in chosen.items()}
-    return Gap(first, second, asked.means(steps, low=-1.0), p_values)
+    gaps = tuple(Gap.of(first, second) for first, second in combinations(kept, 2))
+    return Study(kept[0].questions, tuple(map(ModelFigures.of, kept)), gaps)

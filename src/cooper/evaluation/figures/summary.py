@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cooper.data.item import GROUPS
-from cooper.evaluation.figures.statistics import Difference, Estimate, bounded_mean, grouped_mean, paired_difference, wilson
+from cooper.evaluation.figures.pairing import Comparison, Model, by_category, by_mean, compare
+from cooper.evaluation.figures.statistics import Difference, Estimate, bounded_mean, grouped_mean, wilson
 from cooper.evaluation.runs.answering import AnswerRow
-
-MEANS = {"spatial": ("spatial", "distance_size"), "distance_size": ("distance_size",), "general": ("general",)}
-"""Which groups of categories each mean covers: distances and sizes are spatial too, and have a mean of their own."""
 
 
 @dataclass(frozen=True)
@@ -64,33 +61,6 @@ class ModeFigures:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Accuracy of `first` minus `second` over the same rows: all of them, means over categories as in `MEANS`, and each
-    category. `value` and `values`: the same of what rows earned, over all and by category. `first_alone` and `second_alone`:
-    rows that are not compared, because the other has no such row or one of the two is not scored."""
-
-    first: str
-    second: str
-    first_alone: int
-    second_alone: int
-    all_rows: Difference
-    means: Mapping[str, Difference]
-    categories: Mapping[str, Difference]
-    value: Estimate
-    values: Mapping[str, Estimate]
-
-    @property
-    def note(self) -> str:
-        """How many rows are not compared, "" if all are."""
-        if not self.first_alone and not self.second_alone:
-            return ""
-        return (
-            f"Not compared: {self.first_alone} rows of {self.first} and {self.second_alone} of {self.second}, which have no "
-            "scored row of the same question in the other."
-        )
-
-
-@dataclass(frozen=True)
 class MapEffect:
     """Accuracy, and what rows earned, where `map` was drawn in `mode`, minus the same questions in the mode `text`; over one
     category, or over "all".
@@ -130,7 +100,7 @@ def usage_of(rows: Sequence[AnswerRow]) -> Usage:
     parts = [[row.correct for row in rows if not row.unscored and bool(row.maps) == drawn] for drawn in (True, False)]
     right_with, right_without = (wilson(sum(part), len(part)) for part in parts)
     none = float(np.mean([not row.maps for row in rows])) if rows else 0.0
-    return Usage(drew, none, maps, right_with, right_without)
+    return Usage(drew=drew, none=none, maps=maps, right_with=right_with, right_without=right_without)
 
 
 def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
@@ -148,14 +118,11 @@ def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
 
 def mode_figures(rows: Sequence[AnswerRow]) -> ModeFigures:
     """Figures of the rows of one mode; categories by group, then by name."""
-    parts: dict[tuple[int, str], list[AnswerRow]] = {}
-    for row in rows:
-        parts.setdefault((GROUPS.index(row.group), row.category), []).append(row)
     scored = [row for row in rows if not row.unscored]
     return ModeFigures(
         mode=rows[0].mode,
-        categories=tuple(category_figures(parts[key]) for key in sorted(parts)),
-        means={name: _mean([row for row in scored if row.group in groups]) for name, groups in MEANS.items()},
+        categories=tuple(by_category(rows, rows, category_figures).values()),
+        means=by_mean(scored, [float(row.correct) for row in scored], grouped_mean),
         usage=usage_of(rows),
         rows=len(rows),
         unanswered=sum(not row.answered for row in rows),
@@ -188,59 +155,15 @@ def _earned(rows: Sequence[AnswerRow]) -> Estimate:
     return bounded_mean([row.value for row in rows])
 
 
-def _mean(rows: Sequence[AnswerRow]) -> Estimate:
-    return grouped_mean([float(row.correct) for row in rows], [row.category for row in rows])
-
-
-_Pair = tuple[AnswerRow, AnswerRow]
-
-
-def compare(first: Sequence[AnswerRow], second: Sequence[AnswerRow]) -> Comparison:
-    """Two modes over the rows that both have."""
-    pairs = _pairs(first, second)
-    parts = _by_category(pairs)
-    grouped = {name: [pair for pair in pairs if pair[0].group in groups] for name, groups in MEANS.items()}
-    return Comparison(
-        first=first[0].mode,
-        second=second[0].mode,
-        first_alone=len(first) - len(pairs),
-        second_alone=len(second) - len(pairs),
-        all_rows=_difference(pairs),
-        means={name: _difference(kept, [row.category for row, _ in kept]) for name, kept in grouped.items()},
-        categories={name: _difference(part) for name, part in parts.items()},
-        value=_earned_more(pairs),
-        values={name: _earned_more(part) for name, part in parts.items()},
-    )
-
-
-def _pairs(first: Sequence[AnswerRow], second: Sequence[AnswerRow]) -> list[_Pair]:
-    others = {row.id: row for row in second if not row.unscored}
-    return [(row, others[row.id]) for row in first if row.id in others and not row.unscored]
-
-
-def _by_category(pairs: Sequence[_Pair]) -> dict[str, list[_Pair]]:
-    """Categories by group, then by name."""
-    order = {row.category: GROUPS.index(row.group) for row, _ in pairs}
-    names = sorted(order, key=lambda name: (order[name], name))
-    return {name: [pair for pair in pairs if pair[0].category == name] for name in names}
-
-
-def _difference(pairs: Sequence[_Pair], groups: Sequence[str] | None = None) -> Difference:
-    return paired_difference([row.correct for row, _ in pairs], [other.correct for _, other in pairs], groups)
-
-
-def _earned_more(pairs: Sequence[_Pair]) -> Estimate:
-    """What rows earned in the one minus what they earned in the other."""
-    return bounded_mean([row.value - other.value for row, other in pairs], low=-1.0)
-
-
 def map_effects(rows: Sequence[AnswerRow], plain: Sequence[AnswerRow]) -> list[MapEffect]:
     """What each kind of map did in one mode, whose rows they are; `plain`: the rows of the mode `text`."""
     found = []
     for name in sorted({name for row in rows for name in row.maps}):
-        pairs = _pairs([row for row in rows if name in row.maps], plain)
-        for category, part in {"all": pairs, **_by_category(pairs)}.items():
-            found.append(MapEffect(rows[0].mode, name, category, _difference(part), _earned_more(part)))
+        drawn = compare(Model(name, ([row for row in rows if name in row.maps],)), Model("text", (plain,)))
+        parts = {"all": (drawn.all_rows, drawn.value)}
+        parts |= {part: (right, drawn.values[part]) for part, right in drawn.categories.items()}
+        for part, (right, value) in parts.items():
+            found.append(MapEffect(mode=rows[0].mode, map=name, category=part, accuracy=right, value=value))
     return found
 
 
@@ -248,7 +171,8 @@ def summarise(rows: Sequence[AnswerRow], settings: Mapping[str, Any]) -> Report:
     """Figures of every mode in the order of the rows, and of every pair of modes."""
     parts = {mode: [row for row in rows if row.mode == mode] for mode in dict.fromkeys(row.mode for row in rows)}
     modes = tuple(mode_figures(part) for part in parts.values())
-    comparisons = tuple(compare(parts[first], parts[second]) for first, second in combinations(parts, 2))
+    models = [Model(mode, (part,)) for mode, part in parts.items()]
+    comparisons = tuple(compare(first, second) for first, second in combinations(models, 2))
     plain = parts.get("text", [])
     effects = [effect for part in parts.values() if plain for effect in map_effects(part, plain)]
     return Report(settings, modes, comparisons, tuple(effects))

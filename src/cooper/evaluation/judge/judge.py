@@ -123,7 +123,7 @@ class Judge:
         stored = self._cache.get(key)
         if stored is None or not prompt.useful(stored.reply):
             return None
-        return Verdict(stored.reply, "", True, stored.tokens_in, stored.tokens_out)
+        return Verdict(stored.reply, cached=True, tokens_in=stored.tokens_in, tokens_out=stored.tokens_out)
 
     async def _ask_fresh(self, fresh: Mapping[str, _Prompt]) -> dict[str, Verdict]:
         """Verdicts by key; those that another call had under way already count as cached."""

@@ -103,7 +103,8 @@ class Case:
         else:
             scored = score_reply(self.item, f"<answer>{read}</answer>")
             row = replace(row, correct=scored.correct, value=scored.value, extracted=scored.extracted)
-        return Judged(row.id, row.mode, row.correct, row.value, row.extracted, row.unscored, said, error, judge, PROMPT_VERSION)
+        kept = {name: getattr(row, name) for name in ("id", "mode", "correct", "value", "extracted", "unscored")}
+        return Judged(**kept, verdict=said, error=error, judge=judge, prompt_version=PROMPT_VERSION)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 from PIL import Image
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.benchmark_set import item_id
-from cooper.evaluation.runs.answering import check_modes
+from cooper.evaluation.benchmarks.items import item_id
 from cooper.evaluation.runs.origin import Origin
+from cooper.evaluation.runs.settings import check_modes
 from cooper.evaluation.runs.traces import keep_trace
 from cooper.files.pictures import opened
 from cooper.reasoning.cooper import Cooper

@@ -31,18 +31,5 @@ with _certificates_checked():
     from vlmeval.smp import LMUDataRoot, collect_run_benchmark_report, dump, get_intermediate_file_path, load_run_status
     from vlmeval.vlm.base import BaseModel
 
-__all__ = [
-    "FAIL_MSG",
-    "BaseModel",
-    "ImageBaseDataset",
-    "LMUDataRoot",
-    "collect_run_benchmark_report",
-    "datasets",
-    "dump",
-    "get_intermediate_file_path",
-    "load_run_status",
-    "main",
-    "models",
-    "supported_models",
-    "torchvision_cpu",
-]
+__all__ = ["FAIL_MSG", "BaseModel", "ImageBaseDataset", "LMUDataRoot", "collect_run_benchmark_report", "datasets"]
+__all__ += ["dump", "get_intermediate_file_path", "load_run_status", "main", "models", "supported_models", "torchvision_cpu"]

@@ -60,7 +60,9 @@ class _Cooper(lmms):
     ) -> None:
         super().__init__()
         self.size = int(batch_size)
-        model = KitModel(pretrained, mode, base, int(max_tokens), traces=traces, device=device or "", inference=inference)
+        model = KitModel(
+            pretrained, mode, base, max_tokens=int(max_tokens), traces=traces, device=device or "", inference=inference
+        )
         with _ending_the_command():
             self.answerer = Answerer.of(model)
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from cooper.data.item import Item
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.benchmark_set import BenchmarkSet
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS, read_benchmark
+from cooper.evaluation.benchmarks.items import BenchmarkSet
 from cooper.evaluation.benchmarks.sibench import read_sibench
 from cooper.evaluation.kits import installed_vlmeval as kit
 from cooper.evaluation.replies.answers import Score

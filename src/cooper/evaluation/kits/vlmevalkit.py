@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from cooper.evaluation.benchmarks.tables import read_table
 from cooper.evaluation.kits import installed_vlmeval as kit
 from cooper.evaluation.kits.answering import Answerer, KitModel, question_of_parts
 from cooper.evaluation.kits.vlmeval_sibench import SIBench
-from cooper.evaluation.runs.answering import check_modes
 from cooper.evaluation.runs.folder import open_run
+from cooper.evaluation.runs.settings import check_modes
 from cooper.trace.steps import Question
 
 JUDGE = "exact_matching"  # the kit's rules; a judge without a key is given up in silence
@@ -47,19 +47,10 @@ class CooperVLM(kit.BaseModel):
 
     INTERLEAVE = True
 
-    def __init__(
-        self,
-        model_path: str = "nano",
-        mode: str = "interleaved",
-        base: str = "",
-        max_tokens: int = 0,
-        seed: int = 0,
-        traces: str = "",
-        device: str = "",
-        inference: str = "",
-    ) -> None:
+    def __init__(self, model_path: str = "nano", **settings: Any) -> None:
+        """`settings`: those of `KitModel`."""
         super().__init__()
-        self.answerer = Answerer.of(KitModel(model_path, mode, base, max_tokens, seed, traces, device, inference))
+        self.answerer = Answerer.of(KitModel(model_path, **settings))
 
     def generate(self, message: Any, dataset: str | None = None) -> Reply:
         """As the kit has it, but with the trace beside the reply."""
@@ -147,8 +138,8 @@ def run_vlmeval(model: KitModel, data: str, out: Path, limit: int | None = None)
     open_run(out, {"kit": "vlmeval", "data": data, "table": digest, "limit": limit, **model.record})
     name, known = f"cooper-{model.mode}", table.name if table else data
     folder = out.resolve() / name
-    traces, limits = str(folder / "traces"), (model.max_tokens, model.seed)
-    vlm = CooperVLM(model.name, model.mode, model.base, *limits, traces, model.device, model.inference)
+    settings = asdict(replace(model, traces=str(folder / "traces")))
+    vlm = CooperVLM(settings.pop("name"), **settings)
     arguments = ["--work-dir", str(out.resolve()), "--judge", JUDGE, *(["--limit", str(limit)] if limit else [])]
     arguments += _prepared(table, out.resolve() / "kit", name) if table else ["--model", name, "--data", data]
     for stale in (folder / "status.json", *folder.glob(f"{name}_{known}_*")):  # scores that the kit would take over unseen

@@ -167,13 +167,9 @@ def segmentation_figures(rows: Sequence[SegmentationRow], conventions: Conventio
     weights_BR = _weights(len(counted), seed)
     if classed:
         figures["miou_per_image"] = bounded_mean([row.iou for row in classed if row.iou is not None])
-        figures["miou"] = _estimate(_miou_of(classed, conventions, weights_BR), len(classed))
+        figures["miou"] = resampled(_miou_of(classed, conventions, weights_BR), len(classed))
     panoptic = zip(("pq", "sq", "rq"), _panoptic_of(counted, classes, weights_BR), strict=True)
-    return figures | {f"{prefix}{name}": _estimate(column_B, len(counted)) for name, column_B in panoptic}
-
-
-def _estimate(values_B: np.ndarray, rows: int) -> Estimate:
-    return resampled(float(values_B[0]), values_B[1:], rows)
+    return figures | {f"{prefix}{name}": resampled(column_B, len(counted)) for name, column_B in panoptic}
 
 
 def _weights(rows: int, seed: int) -> Float64[np.ndarray, "B R"]:

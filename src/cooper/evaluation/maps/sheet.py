@@ -1,30 +1,11 @@
 """A sheet of pictures to look at after a run: the best, the middle and the worst, a line each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PIL import Image
 
-from cooper.data.examples import Example
-from cooper.evaluation.runs.answering import Reasoner, RunPlan
-from cooper.files.rows import batches
-from cooper.perception.modality import Drawn
-
 SHOWN = 4  # pictures of each kind
 SIDE = 224  # px: their longer side
-
-Panels = Callable[[Example, Drawn], Sequence[Image.Image]]
-
-
-def contact_sheet(
-    model: Reasoner, modality: str, items: Sequence[Example], errors: Sequence[float], panels: Panels, plan: RunPlan
-) -> Image.Image:
-    """The items of the lowest, middle and highest errors, their maps drawn again. `panels` says what follows the picture."""
-    lines = []
-    for places in batches(best_middle_worst(errors), plan.batch):
-        steps = model.draw([items[place].image for place in places], modality, seed=plan.seed)
-        for place, step in zip(places, steps, strict=True):
-            lines.append([items[place].image, *panels(items[place], step.drawn)])
-    return stacked(lines)
 
 
 def best_middle_worst(errors: Sequence[float]) -> list[int]:
@@ -40,7 +21,13 @@ def best_middle_worst(errors: Sequence[float]) -> list[int]:
 
 def stacked(lines: Sequence[Sequence[Image.Image]]) -> Image.Image:
     """Lines of pictures, one below the other."""
-    return _under([_line(line) for line in lines])
+    drawn = [_line(line) for line in lines]
+    sheet = Image.new("RGB", (max(line.width for line in drawn), sum(line.height for line in drawn)))
+    top = 0
+    for line in drawn:
+        sheet.paste(line, (0, top))
+        top += line.height
+    return sheet
 
 
 def _line(pictures: Sequence[Image.Image]) -> Image.Image:
@@ -50,12 +37,3 @@ def _line(pictures: Sequence[Image.Image]) -> Image.Image:
     for place, picture in enumerate(pictures):
         line.paste(picture.convert("RGB").resize((width, height)), (place * width, 0))
     return line
-
-
-def _under(lines: Sequence[Image.Image]) -> Image.Image:
-    sheet = Image.new("RGB", (max(line.width for line in lines), sum(line.height for line in lines)))
-    top = 0
-    for line in lines:
-        sheet.paste(line, (0, top))
-        top += line.height
-    return sheet

@@ -24,11 +24,6 @@ class Score:
     value: float
     extracted: str
 
-    @property
-    def readable(self) -> bool:
-        """Whether an answer could be read at all."""
-        return self.extracted != ""
-
 
 def score(
     reply: str,

@@ -10,76 +10,11 @@ _ABBREVIATED = frozenset(
 _LABEL = re.compile(r"\W*(?:[A-Za-z]|\d{1,2})\W*")
 _GOES_ON = re.compile(r"\s*[\d(a-z]")
 
-_UNFINISHED = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "of",
-        "are",
-        "was",
-        "were",
-        "be",
-        "to",
-        "under",
-        "near",
-        "on",
-        "at",
-        "by",
-        "from",
-        "with",
-        "and",
-        "or",
-        "but",
-        "that",
-        "which",
-        "these",
-        "those",
-        "its",
-        "their",
-        "his",
-        "her",
-        "between",
-        "behind",
-        "above",
-        "below",
-        "beside",
-        "into",
-        "onto",
-        "over",
-        "i",
-        "see",
-        "would",
-        "they",
-        "if",
-        "because",
-        "since",
-        "as",
-        "then",
-        "than",
-        "about",
-        "approximately",
-        "when",
-        "while",
-        "where",
-        "option",
-        "let",
-        "we",
-        "is",
-        "distance",
-        "roughly",
-        "around",
-        "must",
-        "should",
-        "has",
-        "have",
-        "been",
-        "very",
-        "more",
-        "less",
-        "each",
-        "both",
-    ]
+_UNFINISHED = re.compile(
+    r"the|a|an|of|are|was|were|be|to|under|near|on|at|by|from|with|and|or|but|that|which|these|those|its|their|his|"
+    r"her|between|behind|above|below|beside|into|onto|over|i|see|would|they|if|because|since|as|then|than|about|"
+    r"approximately|when|while|where|option|let|we|is|distance|roughly|around|must|should|has|have|been|very|more|"
+    r"less|each|both"
 )
 _SHORT = 4  # words, up to which a reply is no cut-off sentence
 
@@ -169,7 +104,7 @@ def is_cut_off(text: str) -> bool:
     last = re.search(r"([^\W\d_]+(?:['’]\w+)?)$", end[-30:])
     if re.search(r"\b(?:is|are|was|were|has|have|see) (?:no|not an?)$", end[-20:].lower()):
         return True
-    return end[-1:] in (",", "(", ";", "-", "–") or (last is not None and last[1].lower() in _UNFINISHED)
+    return end[-1:] in (",", "(", ";", "-", "–") or (last is not None and _UNFINISHED.fullmatch(last[1].lower()) is not None)
 
 
 def is_refusal(text: str) -> bool:

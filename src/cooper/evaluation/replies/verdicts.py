@@ -29,31 +29,9 @@ _TITLED = re.compile(
 )
 _ONE_OF_ONE = re.compile(r"\s*(?:/|out of)\s*1(?:\.0*)?\W*$")
 _OPENING_WORD = re.compile(r"(yes|no|none)\s*(?:[,;:.!–-]|\n)\s*(?=\S)", re.IGNORECASE)
-_FIELDS = (
-    "verdict",
-    "judgement",
-    "judgment",
-    "score",
-    "grade",
-    "rating",
-    "final_score",
-    "final_answer",
-    "answer",
-    "result",
-    "correct",
-)
-_FIELDS += (
-    "is_correct",
-    "right",
-    "is_right",
-    "option",
-    "choice",
-    "letter",
-    "number",
-    "value",
-    "extracted_answer",
-    "conclusion",
-)
+_FIELDS = ("verdict", "judgement", "judgment", "score", "grade", "rating", "final_score", "final_answer")
+_FIELDS += ("answer", "result", "correct", "is_correct", "right", "is_right", "option", "choice", "letter")
+_FIELDS += ("number", "value", "extracted_answer", "conclusion")
 _SAYS_YES = frozenset(["yes", "right", "correct", "true", "1", "1.0"])
 _SAYS_NO = frozenset(["no", "wrong", "incorrect", "false", "0", "0.0"])
 

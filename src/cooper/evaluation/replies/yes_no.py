@@ -84,22 +84,8 @@ _SHORT_YES = re.compile(
     r"obviously|clearly"
 )
 _SIDE = re.compile(rf"(?<![\w-])(?:(?P<no>{_NO_WORDS})|(?P<yes>{_YES_WORDS}|{_OTHER_YES}))(?![\w-])")
-_WEAK = frozenset(
-    (
-        "indeed",
-        "certainly",
-        "definitely",
-        "absolutely",
-        "surely",
-        "sure",
-        "exactly",
-        "precisely",
-        "totally",
-        "of course",
-        "never",
-        "negative",
-    )
-)
+_WEAK = frozenset({"indeed", "certainly", "definitely", "absolutely", "surely", "sure", "exactly", "precisely"})
+_WEAK |= {"totally", "of course", "never", "negative"}
 _WEAK |= {"not really", "not quite"}
 _OPENING = re.compile(
     r"[\W_]*(?:(?:well|so|ok|okay|hmm|oh|hence|thus|therefore|then|in short|in conclusion|overall|answer|most|very|my|"

@@ -22,48 +22,70 @@ USAGE = (
     "Right with a map and right without are accuracies in % with their 95 % intervals; the model chooses when to draw, so "
     "their difference is no effect of drawing."
 )
+SURE = (
+    "An interval that holds 0 shows no sure difference. p: how likely so large a difference is if there were none, by random "
+    "signs of the rows that differ (over rows that count alike McNemar's exact test); small is sure."
+)
 EFFECTS = (
     "In percentage points: accuracy where the map was drawn minus accuracy on the same questions in the mode text; above 0 "
-    "the map helps. An interval that holds 0 shows no sure effect. McNemar p: how likely a split between only first and only "
-    "second right is as uneven as this if the map did nothing; small is sure."
+    f"the map helps. {SURE}"
 )
 HEALTH = (
     "Numbers of rows, fewer is better in all but the first. Unreadable replies count as wrong; of truncated ones a turn was "
     "cut by the token limit; rows that were not scored count in no figure. Seconds per row: mean time of one answer."
 )
-COMPARISON = (
-    "In percentage points, first minus second over the same questions; above 0 the first is better. An interval that holds 0 "
-    "shows no sure difference. McNemar p: how likely a split between only first and only second right is as uneven as this if "
-    "both were equally good; small is sure."
-)
+COMPARISON = f"In percentage points, first minus second over the same questions; above 0 the first is better. {SURE}"
 MAPS = "Each over all pictures. The 95 % interval: where the figure would lie with many more pictures of the same kind."
 SEEDS = "The accuracies in % of the runs of each model, one number for each seed; how far they differ is the luck of training."
-GAPS = (
-    "In percentage points, first minus second over the same questions; above 0 the first is better. An interval that holds 0 "
-    "shows no sure difference. p: how likely so large a difference is if both were equally good; small is sure."
-)
 POOLED = f"Share of questions answered right, in %, over all seeds of a model; higher is better. {INTERVAL}"
 BARS = "Share of questions answered right, in %; higher is better. The thin line is the 95 % interval."
 DRAWN = "Share of questions, in %, for which each map was drawn; neither way is better."
 _ALIGNED = "after the drawn depth was scaled and shifted to fit the true one"
-FIGURES = {
-    "abs_rel": f"Mean error as a part of the true depth, {_ALIGNED}; lower is better, 0 is perfect.",
-    "delta1": f"Share of pixels within a factor of 1.25 of the true depth, {_ALIGNED}; higher is better, 1 is perfect.",
-    "delta2": "As delta1, within a factor of 1.25².",
-    "delta3": "As delta1, within a factor of 1.25³.",
-    "rmse": f"Root of the mean squared error in metres, {_ALIGNED}; lower is better.",
-    "log10": f"Mean difference of the logarithms to base 10, {_ALIGNED}; lower is better.",
-    "silog": f"100 times the spread of the difference of natural logarithms, {_ALIGNED}; lower is better.",
-    "abs_rel_metres": "Mean error as a part of the true depth, in metres as drawn; lower is better, 0 is perfect.",
-    "delta1_metres": "Share of pixels within a factor of 1.25 of the true depth, in metres as drawn; higher is better.",
-    "rmse_metres": "Root of the mean squared error in metres, as drawn; lower is better.",
-    "miou": "Overlap of drawn and true area over their union, of all pictures together, mean over classes; 1 is perfect.",
-    "miou_per_image": "The same for each picture by itself, then the mean over pictures; higher is better, 1 is perfect.",
-    "region_iou": "Overlap over union of each true region with the drawn one that fits best; higher is better, 1 is perfect.",
-    "pq": "Panoptic quality: SQ times RQ by class, then the mean over classes; higher is better, 1 is perfect.",
-    "sq": "Mean overlap over union of the objects and areas that were found; higher is better, 1 is perfect.",
-    "rq": "How many objects and areas were found and how few invented (an F1 score); higher is better, 1 is perfect.",
-    "region_pq": "Panoptic quality of regions without classes: SQ times RQ; higher is better, 1 is perfect.",
-    "region_sq": "Mean overlap over union of the regions that were found; higher is better, 1 is perfect.",
-    "region_rq": "How many regions were found and how few invented (an F1 score); higher is better, 1 is perfect.",
+FIGURES = {  # of maps: the name of each in a report, and what it is
+    "abs_rel": ("AbsRel, aligned", f"Mean error as a part of the true depth, {_ALIGNED}; lower is better, 0 is perfect."),
+    "delta1": (
+        "delta1, aligned",
+        f"Share of pixels within a factor of 1.25 of the true depth, {_ALIGNED}; higher is better, 1 is perfect.",
+    ),
+    "delta2": ("delta2, aligned", "As delta1, within a factor of 1.25²."),
+    "delta3": ("delta3, aligned", "As delta1, within a factor of 1.25³."),
+    "rmse": ("RMSE, aligned (m)", f"Root of the mean squared error in metres, {_ALIGNED}; lower is better."),
+    "log10": ("log10, aligned", f"Mean difference of the logarithms to base 10, {_ALIGNED}; lower is better."),
+    "silog": ("SILog, aligned", f"100 times the spread of the difference of natural logarithms, {_ALIGNED}; lower is better."),
+    "abs_rel_metres": (
+        "AbsRel in metres, no alignment",
+        "Mean error as a part of the true depth, in metres as drawn; lower is better, 0 is perfect.",
+    ),
+    "delta1_metres": (
+        "delta1 in metres, no alignment",
+        "Share of pixels within a factor of 1.25 of the true depth, in metres as drawn; higher is better.",
+    ),
+    "rmse_metres": ("RMSE in metres, no alignment (m)", "Root of the mean squared error in metres, as drawn; lower is better."),
+    "miou": (
+        "mIoU, over the data set",
+        "Overlap of drawn and true area over their union, of all pictures together, mean over classes; 1 is perfect.",
+    ),
+    "miou_per_image": (
+        "mIoU, mean over pictures",
+        "The same for each picture by itself, then the mean over pictures; higher is better, 1 is perfect.",
+    ),
+    "region_iou": (
+        "region IoU, class-agnostic",
+        "Overlap over union of each true region with the drawn one that fits best; higher is better, 1 is perfect.",
+    ),
+    "pq": ("PQ", "Panoptic quality: SQ times RQ by class, then the mean over classes; higher is better, 1 is perfect."),
+    "sq": ("SQ", "Mean overlap over union of the objects and areas that were found; higher is better, 1 is perfect."),
+    "rq": ("RQ", "How many objects and areas were found and how few invented (an F1 score); higher is better, 1 is perfect."),
+    "region_pq": (
+        "PQ of regions, class-agnostic",
+        "Panoptic quality of regions without classes: SQ times RQ; higher is better, 1 is perfect.",
+    ),
+    "region_sq": (
+        "SQ of regions, class-agnostic",
+        "Mean overlap over union of the regions that were found; higher is better, 1 is perfect.",
+    ),
+    "region_rq": (
+        "RQ of regions, class-agnostic",
+        "How many regions were found and how few invented (an F1 score); higher is better, 1 is perfect.",
+    ),
 }

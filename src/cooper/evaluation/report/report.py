@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cooper.evaluation.figures.pairing import Comparison
 from cooper.evaluation.figures.statistics import Difference, Estimate, without_nan
-from cooper.evaluation.figures.summary import CategoryFigures, Comparison, MapEffect, ModeFigures, Report, Usage
+from cooper.evaluation.figures.summary import CategoryFigures, MapEffect, ModeFigures, Report, Usage
 from cooper.evaluation.report import meanings
 from cooper.evaluation.report.charts import BarGroup, bar_chart, share_chart
 from cooper.evaluation.report.rows import row_table
@@ -18,30 +19,8 @@ from cooper.files.html import render
 from cooper.files.rows import write_whole
 
 MEAN_NAMES = {"spatial": "spatial mean", "distance_size": "distance and size mean", "general": "general mean"}
-FIGURE_NAMES = {
-    "abs_rel": "AbsRel, aligned",
-    "delta1": "delta1, aligned",
-    "delta2": "delta2, aligned",
-    "delta3": "delta3, aligned",
-    "rmse": "RMSE, aligned (m)",
-    "log10": "log10, aligned",
-    "silog": "SILog, aligned",
-    "abs_rel_metres": "AbsRel in metres, no alignment",
-    "delta1_metres": "delta1 in metres, no alignment",
-    "rmse_metres": "RMSE in metres, no alignment (m)",
-    "miou": "mIoU, over the data set",
-    "miou_per_image": "mIoU, mean over pictures",
-    "region_iou": "region IoU, class-agnostic",
-    "pq": "PQ",
-    "sq": "SQ",
-    "rq": "RQ",
-    "region_pq": "PQ of regions, class-agnostic",
-    "region_sq": "SQ of regions, class-agnostic",
-    "region_rq": "RQ of regions, class-agnostic",
-}
 
-DIFFERENCE_HEAD = ("points", "95 % interval", "rows", "only first right", "only second right", "McNemar p")
-USAGE_HEAD = ("no map", "maps per row", "right with a map", "right without")
+DIFFERENCE_HEAD = ("points", "95 % interval", "rows", "only first right", "only second right", "p")
 
 
 @dataclass(frozen=True)
@@ -90,8 +69,8 @@ def write_report(
     write_whole(folder / "report.html", html(report, row_table(rows, folder, questions)))
 
 
-def report_json(report: Report) -> dict[str, Any]:
-    """The report as JSON values; a figure without rows is null."""
+def report_json(report: Report | Comparison) -> dict[str, Any]:
+    """A report, or a comparison, as JSON values; a figure without rows is null."""
     return without_nan(asdict(report))
 
 
@@ -179,20 +158,25 @@ def _earned(modes: Sequence[ModeFigures]) -> Table:
 
 
 def _usage(modes: Sequence[ModeFigures]) -> Table:
-    names = sorted({name for mode in modes for name in mode.usage.drew})
-    rows = []
+    parts: list[tuple[str, Usage]] = []
     for mode in modes:
-        parts = [("all", mode.usage), *((part.category, part.usage) for part in mode.categories)]
-        for label, usage in parts:
-            shares = [f"{100 * usage.drew.get(name, 0.0):.0f}" for name in names]
-            rows.append([f"{mode.mode}: {label}", *shares, *usage_cells(usage)])
-    return Table("Map usage, % of rows", ["mode: category", *names, *USAGE_HEAD], rows, meanings.USAGE)
+        parts += [
+            (f"{mode.mode}: all", mode.usage),
+            *((f"{mode.mode}: {each.category}", each.usage) for each in mode.categories),
+        ]
+    return usage_table("mode: category", parts)
 
 
-def usage_cells(usage: Usage) -> list[str]:
-    """What stands under `USAGE_HEAD`."""
-    right = [f"{percent(each)} of {each.rows}" if each.rows else "-" for each in (usage.right_with, usage.right_without)]
-    return [f"{100 * usage.none:.0f}", f"{usage.maps:.2f}", *right]
+def usage_table(first: str, parts: Sequence[tuple[str, Usage]]) -> Table:
+    """Which maps were drawn in each part, by its name; `first`: the head of the names."""
+    names = sorted({name for _, usage in parts for name in usage.drew})
+    rows = []
+    for label, usage in parts:
+        shares = [f"{100 * usage.drew.get(name, 0.0):.0f}" for name in names]
+        right = [f"{percent(each)} of {each.rows}" if each.rows else "-" for each in (usage.right_with, usage.right_without)]
+        rows.append([label, *shares, f"{100 * usage.none:.0f}", f"{usage.maps:.2f}", *right])
+    head = [first, *names, "no map", "maps per row", "right with a map", "right without"]
+    return Table("Map usage, % of rows", head, rows, meanings.USAGE)
 
 
 def _effects(effects: Sequence[MapEffect]) -> Table:
@@ -245,14 +229,14 @@ def points(estimate: Estimate) -> list[str]:
 def _figures(title: str, figures: Mapping[str, Estimate]) -> Table:
     rows = [
         [
-            FIGURE_NAMES[name],
+            meanings.FIGURES[name][0],
             f"{figure.mean:.4f}",
             f"{figure.low:.4f} .. {figure.high:.4f}" if figure.sure else "-",
             str(figure.rows),
         ]
         for name, figure in figures.items()
     ]
-    told = {FIGURE_NAMES[name]: meanings.FIGURES[name] for name in figures}
+    told = dict(meanings.FIGURES[name] for name in figures)
     return Table(title, ["figure", "value", "95 % interval", "pictures"], rows, meanings.MAPS, told)
 
 
@@ -278,8 +262,12 @@ def charts(report: Report) -> list[Chart]:
     parts = [BarGroup(same[0].category, tuple(part.accuracy for part in same)) for same in _categories(report.modes)]
     found = [Chart("Accuracy", meanings.BARS, bar_chart([mode.mode for mode in report.modes], [*means, *parts]))]
     for mode in report.modes:
-        names = sorted(mode.usage.drew)
-        if names:
-            shares = [(part.category, [part.usage.drew.get(name, 0.0) for name in names]) for part in mode.categories]
-            found.append(Chart(f"Maps drawn, {mode.mode}", meanings.DRAWN, share_chart(shares, names)))
+        found += drawn_chart(mode.mode, mode.usage, {part.category: part.usage for part in mode.categories})
     return found
+
+
+def drawn_chart(name: str, whole: Usage, parts: Mapping[str, Usage]) -> list[Chart]:
+    """Which maps were drawn in each part of the rows, by its name; nothing where none were."""
+    names = sorted(whole.drew)
+    shares = [(label, [usage.drew.get(each, 0.0) for each in names]) for label, usage in parts.items()]
+    return [Chart(f"Maps drawn, {name}", meanings.DRAWN, share_chart(shares, names))] if names else []

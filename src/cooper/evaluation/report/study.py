@@ -9,17 +9,17 @@ from typing import Any
 from cooper.evaluation.figures.statistics import without_nan
 from cooper.evaluation.figures.study import Study
 from cooper.evaluation.report import meanings
-from cooper.evaluation.report.charts import BarGroup, bar_chart, share_chart
+from cooper.evaluation.report.charts import BarGroup, bar_chart
 from cooper.evaluation.report.report import (
     MEAN_NAMES,
-    USAGE_HEAD,
     Chart,
     Table,
+    drawn_chart,
     html_page,
     markdown_page,
     percent,
     points,
-    usage_cells,
+    usage_table,
 )
 from cooper.files.rows import write_whole
 
@@ -42,7 +42,9 @@ def study_json(study: Study) -> dict[str, Any]:
 
 def tables(study: Study) -> list[Table]:
     """Accuracy, each seed by itself, every gap, and map usage."""
-    return [_accuracy(study), _seeds(study), _gaps(study), _usage(study)]
+    drew = [model for model in study.models if model.usage["all"].maps]
+    usage = [(f"{model.name}: {part}", each) for model in drew for part, each in model.usage.items()]
+    return [_accuracy(study), _seeds(study), _gaps(study), usage_table("model: category", usage)]
 
 
 def _accuracy(study: Study) -> Table:
@@ -79,18 +81,7 @@ def _gaps(study: Study) -> Table:
         if gap.means[name].rows
     ]
     head = ["models", "mean", "points", "95 % interval", "p"]
-    return Table("Differences over the same questions", head, rows, meanings.GAPS)
-
-
-def _usage(study: Study) -> Table:
-    names = sorted({name for model in study.models for name in model.usage["all"].drew})
-    rows = [
-        [f"{model.name}: {part}", *(f"{100 * usage.drew.get(name, 0.0):.0f}" for name in names), *usage_cells(usage)]
-        for model in study.models
-        if model.usage["all"].maps
-        for part, usage in model.usage.items()
-    ]
-    return Table("Map usage, % of rows", ["model: category", *names, *USAGE_HEAD], rows, meanings.USAGE)
+    return Table("Differences over the same questions", head, rows, meanings.COMPARISON)
 
 
 def charts(study: Study) -> list[Chart]:
@@ -100,8 +91,5 @@ def charts(study: Study) -> list[Chart]:
     groups = [BarGroup(name, tuple(bars)) for name, bars in named if bars[0].rows]
     found = [Chart("Accuracy", meanings.BARS, bar_chart([model.name for model in study.models], groups))]
     for model in study.models:
-        drawn = sorted(model.usage["all"].drew)
-        if drawn:
-            shares = [(part, [usage.drew.get(name, 0.0) for name in drawn]) for part, usage in model.usage.items()]
-            found.append(Chart(f"Maps drawn, {model.name}", meanings.DRAWN, share_chart(shares, drawn)))
+        found += drawn_chart(model.name, model.usage["all"], model.usage)
     return found

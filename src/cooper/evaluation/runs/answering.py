@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,12 +12,12 @@ from cooper.data.item import GROUPS, QUESTION_TYPES, Item
 from cooper.errors import CooperError
 from cooper.evaluation.replies.answers import Score, score
 from cooper.evaluation.runs.folder import gather_rows, read_part_lines, telling_how_to_go_on
-from cooper.evaluation.runs.processes import Share
 from cooper.evaluation.runs.progress import progress
+from cooper.evaluation.runs.settings import RunSettings
 from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
-from cooper.trace.modes import MODES, AnswerMode, Mode, answer_mode
+from cooper.trace.modes import MODES, AnswerMode, Mode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 
@@ -74,35 +74,6 @@ class AnswerRow:
     unscored: bool = False
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """How a run goes: modes, seed, rows put to the model at once, folder, and of how many questions traces are kept, None
-    for all.
-
-    `share`: this process's part of the work, by default what its launcher says.
-    """
-
-    modes: tuple[AnswerMode, ...]
-    seed: int
-    batch: int
-    out: Path
-    traces: int | None = None
-    quiet: bool = False
-    share: Share = field(default_factory=Share.here)
-
-    @property
-    def silent(self) -> bool:
-        """Whether no progress is shown: of several processes only the first shows any."""
-        return self.quiet or not self.share.first
-
-
-def check_modes(modes: Sequence[str]) -> tuple[AnswerMode, ...]:
-    """The modes as written, each once. CooperError names an unknown one."""
-    if not modes:
-        raise CooperError(f"no mode named; known: {', '.join(MODES)}")
-    return tuple(dict.fromkeys(answer_mode(mode) for mode in modes))
-
-
 def check_items(items: Sequence[Item]) -> None:
     """CooperError: two items of one id, an id that cannot name a folder, or a truth that does not fit its question."""
     seen: set[str] = set()
@@ -116,45 +87,49 @@ def check_items(items: Sequence[Item]) -> None:
             score_reply(item, "")
 
 
-def answer_all(model: Reasoner, items: Sequence[Item], plan: RunPlan) -> list[AnswerRow]:
-    """Answer every question in every mode, but those that `plan.out/rows.jsonl` already holds; of several processes each
+def answer_all(model: Reasoner, items: Sequence[Item], settings: RunSettings) -> list[AnswerRow]:
+    """Answer every question in every mode, but those that `settings.out/rows.jsonl` already holds; of several processes each
     answers its share, and waits for the others.
 
     A trace is on disk before its row is, so a row that a killed run has written has its page. The rows come back in the order
-    of `plan.modes` and `items`; those that a judge must score are unscored. CooperError: two
+    of `settings.modes` and `items`; those that a judge must score are unscored. CooperError: two
     items of one id, or a truth that does not fit its question.
     """
     check_items(items)
-    path = plan.out / "rows.jsonl"
-    done, mine = read_part_lines(path, *KEY).keys(), plan.share.of(items)
-    kept = {item.id for item in items[: plan.traces]}
-    left: dict[AnswerMode, list[Item]] = {mode: [item for item in mine if (mode, item.id) not in done] for mode in plan.modes}
-    total = len(mine) * len(plan.modes)
-    with progress(total, plan.share.told("questions"), plan.silent) as advance:
+    path = settings.out / "rows.jsonl"
+    done, mine = read_part_lines(path, *KEY).keys(), settings.share.of(items)
+    kept = {item.id for item in items[: settings.traces]}
+    left: dict[AnswerMode, list[Item]] = {
+        mode: [item for item in mine if (mode, item.id) not in done] for mode in settings.modes
+    }
+    total = len(mine) * len(settings.modes)
+    with progress(total, settings.share.told("questions"), settings.silent) as advance:
         advance(total - sum(map(len, left.values())))
         for mode, open_items in left.items():
             options = model.options(mode)
-            for chunk in batches(open_items, plan.batch):
+            for chunk in batches(open_items, settings.batch):
                 with telling_how_to_go_on():
                     asked = [item.question.opened() for item in chunk]
-                traces = model.batch(asked, options, plan.seed)
+                traces = model.batch(asked, options, settings.seed)
                 for item, samples in zip(chunk, traces, strict=True):
                     if item.id in kept:
-                        keep_trace(samples[0], trace_folder(plan.out, mode, item.id))
+                        keep_trace(samples[0], trace_folder(settings.out, mode, item.id))
                 rows = [answer_row(item, mode, samples[0]) for item, samples in zip(chunk, traces, strict=True)]
-                append_rows(plan.share.file(path), [asdict(row) for row in rows])
+                append_rows(settings.share.file(path), [asdict(row) for row in rows])
                 advance(len(chunk))
-    return kept_answers(items, plan)
+    return kept_answers(items, settings)
 
 
-def kept_answers(items: Sequence[Item], plan: RunPlan) -> list[AnswerRow]:
-    """The rows of a run, in the order of `plan.modes` and `items`, when every process has written its share.
+def kept_answers(items: Sequence[Item], settings: RunSettings) -> list[AnswerRow]:
+    """The rows of a run, in the order of `settings.modes` and `items`, when every process has written its share.
 
     CooperError: a row that is none, or that answers a question with another truth, type or category than the item has.
     """
-    wanted = [(mode, item.id) for mode in plan.modes for item in items]
-    found = gather_rows(plan.out / "rows.jsonl", KEY, wanted, plan.share)
-    return [check_row(read_answer(found[mode, item.id]), item, found[mode, item.id]) for mode in plan.modes for item in items]
+    wanted = [(mode, item.id) for mode in settings.modes for item in items]
+    found = gather_rows(settings.out / "rows.jsonl", KEY, wanted, share=settings.share)
+    return [
+        check_row(read_answer(found[mode, item.id]), item, found[mode, item.id]) for mode in settings.modes for item in items
+    ]
 
 
 def check_row(row: AnswerRow, item: Item | None, line: Line) -> AnswerRow:
@@ -227,4 +202,4 @@ def score_reply(item: Item, reply: str) -> Score:
     """Compare a reply with the truth of an item. CooperError: only a judge can."""
     if item.scoring == "judge":
         raise CooperError(f"question {item.id} has a free text for an answer, which a judge must grade")
-    return score(reply, item.type, item.truth, item.choices, item.tolerance, item.scoring)
+    return score(reply, item.type, item.truth, choices=item.choices, tolerance=item.tolerance, rule=item.scoring)

@@ -21,14 +21,9 @@ NO_DIGESTS = (
 )
 
 
-def read_parts(path: Path, *key: str) -> dict[tuple[Any, ...], Row]:
-    """All complete rows of a run by their values of the fields `key`, whichever processes wrote them. Of rows with equal
-    values the first stands: that of `rows.jsonl`, then that of `rows-0.jsonl`, and so on."""
-    return {values: line.values for values, line in read_part_lines(path, *key).items()}
-
-
 def read_part_lines(path: Path, *key: str) -> dict[tuple[Any, ...], Line]:
-    """As `read_parts`, with the place of each row. `key`: fields that hold texts."""
+    """All complete rows of a run, with their places, by their values of the fields `key`, which hold texts, whichever processes
+    wrote them. Of rows with equal values the first stands: that of `rows.jsonl`, then that of `rows-0.jsonl`, and so on."""
     found: dict[tuple[Any, ...], Line] = {}
     for file in parts_of(path):
         for line in read_lines(file):

@@ -1,128 +1,64 @@
-"""What one `cooper eval` does, a job for each name: settings are checked first, then data, then folders, the model last."""
+"""What `cooper eval` is asked for, as suites: one for each name, or for each folder of a run that is read again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from cooper.errors import CooperError
-from cooper.evaluation.benchmarks.catalogue import BENCHMARKS, benchmark_of
+from cooper.evaluation.benchmarks.catalogue import BENCHMARKS
 from cooper.evaluation.figures.summary import Report
 from cooper.evaluation.judge.endpoint import JudgeSettings
-from cooper.evaluation.runs.answering import Reasoner
 from cooper.evaluation.runs.folder import FILE
-from cooper.evaluation.runs.origin import Origin
-from cooper.evaluation.suites import depth as measured
-from cooper.evaluation.suites import published, scenes
-from cooper.evaluation.suites import segmentation as segmented
-from cooper.evaluation.suites.rescoring import rescore, settings_of
+from cooper.evaluation.runs.settings import RunSettings
+from cooper.evaluation.suites.depth import DepthSuite
+from cooper.evaluation.suites.published import PublishedSuite
+from cooper.evaluation.suites.scenes import ScenesSuite
+from cooper.evaluation.suites.segmentation import SegmentationSuite
+from cooper.evaluation.suites.suite import QuestionSuite, Suite
+from cooper.files.rows import read_object
+from cooper.files.values import build
 
-SCENES = "scenes"
-MAPS: Mapping[str, tuple[type[Any], Callable[..., Report]]] = {
-    "depth": (measured.DepthSettings, measured.evaluate_depth),
-    "segmentation": (segmented.SegmentationSettings, segmented.evaluate_segmentation),
-}
-SCENE_QUESTIONS = 400  # by default
+KINDS: Mapping[str, type[Suite]] = {"scenes": ScenesSuite, "depth": DepthSuite, "segmentation": SegmentationSuite}
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationRequest:
-    """What all jobs of a command share; the fields are those of the settings of each kind of job."""
+class EvaluationRequest(RunSettings):
+    """What a command says of its suites, whatever their kind. A suite takes the settings that it has; None: by default."""
 
-    model: str
-    modes: tuple[str, ...]
-    seed: int
-    limit: int | None
-    dataset: str
-    split: str
-    batch: int
-    maps: int | None
-    traces: int | None
-    blind: bool
-    true_maps: bool
-    judge: JudgeSettings | None
-    quiet: bool
-    skip_bad: bool
-    origin: Origin = Origin()
+    dataset: str = ""
+    split: str = "test"
+    maps: int | None = None
+    blind: bool = False
+    true_maps: bool = False
+    judge: JudgeSettings | None = None
+    judged: bool = False
 
-
-@dataclass(frozen=True)
-class Job:
-    """One run that is ready: `read` gives what it asks, `open` takes the folder, `evaluate` needs the model, `rescore` does
-    not."""
-
-    name: str
-    folder: Path
-    settings: Any
-    read: Callable[[], Any]
-    open: Callable[[Any], Any]
-    evaluate: Callable[[Reasoner, Any], Report]
-
-    def rescore(self, judge: JudgeSettings | None) -> Report:
-        """Read the kept replies again. CooperError: the job is about maps."""
-        if not isinstance(self.settings, published.PublishedSettings):
-            return rescored(self.name, self.settings)
-        return rescore(replace(self.settings, judge=judge, judged=True))
+    def suite(self, name: str) -> Suite:
+        """The suite of a name: scenes, depth, segmentation, or a benchmark of the catalogue. CooperError: settings that cannot
+        be."""
+        kind = KINDS.get(name, PublishedSuite)
+        shared = {each.name for each in fields(kind)} & {each.name for each in fields(self)}
+        said = {each: getattr(self, each) for each in shared}
+        return kind(name=name, **{each: value for each, value in said.items() if value is not None})
 
 
-def rescored(name: str, settings: Any) -> Report:
-    """As `Job.rescore`, for scenes."""
-    if not isinstance(settings, scenes.ScenesSettings):
-        raise CooperError(f"{name} has no replies, so there is nothing to read again (--rescore)")
-    return rescore(settings)
-
-
-def job_of(name: str, folder: Path, place: str, wanted: EvaluationRequest, rescoring: bool = False) -> Job:
-    """The job of a name: scenes, depth, segmentation, or a benchmark of the catalogue. CooperError: settings that cannot be."""
-    shared: dict[str, Any] = {"model": wanted.model, "out": folder, "seed": wanted.seed, "batch": wanted.batch}
-    shared |= {"origin": wanted.origin, "quiet": wanted.quiet, "skip_bad": wanted.skip_bad}
-    if name in MAPS:
-        kind, evaluate = MAPS[name]
-        found = kind(dataset=wanted.dataset, data=Path(place), limit=wanted.limit, **shared)
-        if not place:
-            raise CooperError(_without_data(name, wanted.dataset))
-        return Job(name, folder, found, found.read, found.open, lambda model, asked: evaluate(model, found, asked))
-    shared |= {"modes": wanted.modes, "traces": wanted.traces}
-    if name == SCENES:
-        limit, data = SCENE_QUESTIONS if wanted.limit is None else wanted.limit, Path(place) if place else None
-        more: dict[str, Any] = {
-            "split": wanted.split,
-            "maps": wanted.maps,
-            "blind": wanted.blind,
-            "true_maps": wanted.true_maps,
-        }
-        asked = scenes.ScenesSettings(limit=limit, data=data, **more, **shared)
-        read = partial(_scenes, asked)
-        return Job(name, folder, asked, read, partial(_open_scenes, asked), partial(_evaluate_scenes, asked))
-    settings = published.PublishedSettings(
-        name=benchmark_of(name).name, data=place, limit=wanted.limit, judge=wanted.judge, judged=rescoring, **shared
-    )
-    read, opened = partial(published.read_published, settings), partial(published.open_published, settings)
-    return Job(name, folder, settings, read, opened, lambda model, asked: published.evaluate_published(model, settings, asked))
-
-
-def _without_data(name: str, dataset: str) -> str:
-    """What to do where the data of a kind of map are not named."""
-    if dataset != SCENES:
-        return f"{name} on {dataset} needs the folder of the data set: --data {name}=FOLDER"
-    made = "cooper scenes render --count 100 --split val --out data/scenes/val"
-    return f"{name} on scenes needs a rendered set: `{made}` makes one, then --data {name}=data/scenes/val"
-
-
-def _scenes(settings: scenes.ScenesSettings) -> scenes.AskedScenes | None:
-    """A set that is there is read; one that must be rendered first waits until the folder is taken."""
-    return None if settings.data is None else scenes.read_scenes(settings)
-
-
-def _open_scenes(settings: scenes.ScenesSettings, asked: scenes.AskedScenes | None) -> scenes.AskedScenes:
-    return scenes.open_scenes(settings, asked or scenes.read_scenes(settings))
-
-
-def _evaluate_scenes(settings: scenes.ScenesSettings, model: Reasoner, asked: scenes.AskedScenes) -> Report:
-    return scenes.evaluate_scenes(model, settings, asked)
+def suite_in(folder: Path, *, judge: JudgeSettings | None = None, skip_bad: bool = False, quiet: bool = False) -> QuestionSuite:
+    """The suite of the run in a folder, by its `run.json`. CooperError: there is no run of questions."""
+    path = folder / FILE
+    if not path.is_file():
+        raise CooperError(f"{folder} holds no run: {FILE} is missing")
+    known = read_object(path)
+    name = known.get("benchmark")
+    if name != "scenes" and name not in BENCHMARKS:
+        raise CooperError(f"{path}: benchmark is {name!r}, which has no replies to read again")
+    kind = ScenesSuite if name == "scenes" else PublishedSuite
+    taken = {each.name for each in fields(kind)} - {"origin", "out"}
+    said = {key: value for key, value in known.items() if key in taken and value is not None}
+    origin = {key: known[key] for key in ("base", "weights", "inference") if key in known}
+    said |= {"name": name, "out": str(folder), "origin": origin, "skip_bad": skip_bad, "quiet": quiet}
+    return build(kind, said if kind is ScenesSuite else {**said, "judged": True, "judge": judge}, str(path))
 
 
 def are_runs(names: Sequence[str]) -> bool:
@@ -131,7 +67,7 @@ def are_runs(names: Sequence[str]) -> bool:
     others = [name for name in names if not (Path(name) / FILE).is_file()]
     if not others:
         return True
-    strange = [name for name in names if name not in (*BENCHMARKS, *MAPS, SCENES)]
+    strange = [name for name in names if name not in (*BENCHMARKS, *KINDS)]
     for name in strange:
         if name in others:
             what = f"holds no run ({FILE} is missing)" if Path(name).is_dir() else "is no folder"
@@ -141,12 +77,6 @@ def are_runs(names: Sequence[str]) -> bool:
             f"--rescore takes folders of runs or names of benchmarks: {strange[0]} is a folder, {others[0]} is none"
         )
     return False
-
-
-def rescore_folder(folder: Path, judge: JudgeSettings | None, skip_bad: bool, quiet: bool) -> Report:
-    """Read the replies of the run in a folder again, with its own settings."""
-    found = replace(settings_of(folder), skip_bad=skip_bad, quiet=quiet)
-    return rescore(replace(found, judge=judge) if isinstance(found, published.PublishedSettings) else found)
 
 
 def left_out(reports: Mapping[str, Report]) -> Sequence[str]:

@@ -1,114 +1,132 @@
-"""One run over a data set of maps: which model, which data, where to, and what the report says of it."""
+"""One run over a data set of maps: drawn, compared with the truth, reported, and a sheet of the best, middle and worst."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from PIL import Image
+
 from cooper.data.digests import truth_digests
+from cooper.data.examples import Conventions, Example, ExampleSet
 from cooper.errors import CooperError
-from cooper.evaluation.runs.answering import RunPlan
-from cooper.evaluation.runs.folder import left_out_notes, open_run
-from cooper.evaluation.runs.origin import Origin
-from cooper.files.arguments import seed_of
+from cooper.evaluation.figures.statistics import Estimate
+from cooper.evaluation.figures.summary import Report
+from cooper.evaluation.maps.drawing import MapKind, draw_maps, modality_of
+from cooper.evaluation.maps.sheet import best_middle_worst, stacked
+from cooper.evaluation.runs.answering import Reasoner
+from cooper.evaluation.runs.folder import left_out_notes
+from cooper.evaluation.suites.suite import Asked, Suite
 from cooper.files.plugins import load_plugins
+from cooper.files.rows import batches
+from cooper.perception.modality import Drawn, Modality
 
 
-@dataclass(frozen=True)
-class MapSettings:
-    """One run. `limit`: pictures, None for all. `origin`: what draws, for the record. `skip_bad`: pictures that cannot be read
-    are left out and counted. A kind of map names itself and the readers of its data sets."""
+@dataclass(frozen=True, kw_only=True)
+class MapSuite(Suite):
+    """`dataset`: one of `READERS`; `data`: its folder; `limit`: pictures. A kind of map says what its rows, figures and panels
+    are."""
 
-    KIND: ClassVar[str] = "maps"
-    READERS: ClassVar[Mapping[str, Callable[[Path], Any]]] = {}
+    KIND: ClassVar[MapKind[Any]]
+    READERS: ClassVar[dict[str, Callable[[Path], ExampleSet]]]
 
-    model: str
-    dataset: str
-    data: Path
-    out: Path
-    limit: int | None = None
-    batch: int = 16
-    seed: int = 0
-    origin: Origin = Origin()
-    quiet: bool = False
-    skip_bad: bool = False
+    dataset: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         load_plugins()
         known = ", ".join(self.READERS)
         if not self.dataset:
-            raise CooperError(f"no data set of {self.KIND} is named (--dataset); known: {known}")
+            raise CooperError(f"no data set of {self.name} is named (--dataset); known: {known}")
         if self.dataset not in self.READERS:
-            raise CooperError(f"unknown data set {self.dataset!r} of {self.KIND}; known: {known}")
-        if self.batch < 1 or (self.limit is not None and self.limit < 1):
-            raise CooperError("batch and limit must be at least 1")
-        seed_of(self.seed, "seed")
+            raise CooperError(f"unknown data set {self.dataset!r} of {self.name}; known: {known}")
+        if not self.data:
+            raise CooperError(self._without_data())
+
+    def _without_data(self) -> str:
+        """What to do where the data are not named."""
+        if self.dataset != "scenes":
+            return f"{self.name} on {self.dataset} needs the folder of the data set: --data {self.name}=FOLDER"
+        made = "cooper scenes render --count 100 --split val --out data/scenes/val"
+        return f"{self.name} on scenes needs a rendered set: `{made}` makes one, then --data {self.name}=data/scenes/val"
+
+    @property
+    def benchmark(self) -> str:
+        return f"{self.name} on {self.dataset}"
 
     @property
     def record(self) -> dict[str, Any]:
-        """What makes two runs the same run."""
-        return {
-            "benchmark": f"{self.KIND} on {self.dataset}",
-            "model": self.model,
-            "data": str(self.data),
-            "limit": self.limit,
-            "seed": self.seed,
-            **self.origin.record,
-        }
+        return {**super().record, "data": str(Path(self.data))}
 
-    @property
-    def plan(self) -> RunPlan:
-        return RunPlan((), self.seed, self.batch, self.out, quiet=self.quiet)
-
-    def check_folder(self) -> None:
-        """CooperError: there is no such folder."""
-        if not self.data.is_dir():
-            raise CooperError(f"{self.data} is no folder; --data must name that of the data set {self.dataset}")
-
-    def read(self) -> "AskedMaps":
-        """The pictures of the data set. CooperError: no such data."""
-        self.check_folder()
-        found = self.READERS[self.dataset](self.data)
-        items, faults = list(found.items[: self.limit]), {}
-        if self.skip_bad:
-            faults = _unreadable(items, self.KIND)
-        digests = {**truth_digests([item for item in items if item.id not in faults]), **dict.fromkeys(faults, "")}
+    def load(self) -> Asked:
+        folder = Path(self.data)
+        if not folder.is_dir():
+            raise CooperError(f"{folder} is no folder; --data must name that of the data set {self.dataset}")
+        found = self.READERS[self.dataset](folder)
+        items = found.items[: self.limit]
+        faults = _unreadable(items) if self.skip_bad else {}
         kept = [item for item in items if item.id not in faults]
         if not kept:
-            raise CooperError(f"{self.data}: no picture can be read; the first: {next(iter(faults.values()), 'there is none')}")
-        return AskedMaps(found, kept, tuple(left_out_notes(faults)), digests)
+            raise CooperError(f"{folder}: no picture can be read; the first: {next(iter(faults.values()), 'there is none')}")
+        total = len(found.items)
+        other = f"{total} pictures are there, {found.expected} belong to the published test set"
+        notes = [other] if found.expected and found.expected != total else []
+        return Asked(
+            truths=tuple(kept),
+            conventions=found.conventions,
+            told={"pictures": f"{len(kept)} of {total}"} | ({"regions": found.regions} if self.name == "segmentation" else {}),
+            notes=(*notes, *left_out_notes(faults)),
+            digests={**truth_digests(kept), **dict.fromkeys(faults, "")},
+        )
 
-    def open(self, asked: "AskedMaps") -> "AskedMaps":
-        """Make the folder the place of this run, or go on with the run there. CooperError: it holds another one."""
-        notes = open_run(self.out, self.record, questions=asked.digests)
-        return replace(asked, notes=tuple(dict.fromkeys((*asked.notes, *notes))))
+    def run(self, model: Reasoner, asked: Asked) -> Report:
+        modality = modality_of(model, self.name)
+        conventions, told = self.protocol(modality, asked.conventions)
+        rows = draw_maps(model, self.KIND, asked.truths, conventions=conventions, settings=self)
+        asked = replace(asked, told={**asked.told, **told})
+        report = self.reported(asked, maps={self.name: self.figures(rows, conventions)})
+        if self.share.first:
+            self._sheet(model, asked.truths, list(map(self.error, rows)), conventions=conventions).save(self.out / "sheet.png")
+        return report
 
-    def told(self, asked: "AskedMaps") -> dict[str, Any]:
-        """The record, how many pictures were taken, whether the published set has another number, and notes."""
-        total, expected = len(asked.found.items), asked.found.expected
-        told = {**self.record, "pictures": f"{len(asked.items)} of {total}"}
-        if expected and expected != total:
-            told["note"] = f"{total} pictures are there, {expected} belong to the published test set"
-        return told | {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
+    def _sheet(
+        self, model: Reasoner, truths: Sequence[Example], errors: Sequence[float], *, conventions: Conventions
+    ) -> Image.Image:
+        """The pictures of the lowest, middle and highest errors, their maps drawn again."""
+        modality, lines = model.modalities[self.name], []
+        for places in batches(best_middle_worst(errors), self.batch):
+            chosen = [truths[place] for place in places]
+            steps = model.draw([truth.image for truth in chosen], self.name, seed=self.seed)
+            for truth, step in zip(chosen, steps, strict=True):
+                panels = self.panels(truth, step.drawn, modality=modality, conventions=conventions)
+                lines.append([truth.image, *panels])
+        return stacked(lines)
+
+    def protocol(self, modality: Modality, conventions: Conventions) -> tuple[Conventions, Mapping[str, str]]:
+        """How maps of this modality are judged, and what the report says of it."""
+        del modality
+        return conventions, {}
+
+    @abstractmethod
+    def figures(self, rows: Sequence[Any], conventions: Conventions) -> Mapping[str, Estimate]:
+        """Averages over pictures."""
+
+    @abstractmethod
+    def error(self, row: Any) -> float:
+        """By what the sheet is sorted."""
+
+    @abstractmethod
+    def panels(self, item: Example, drawn: Drawn, *, modality: Modality, conventions: Conventions) -> list[Image.Image]:
+        """What stands beside a picture on the sheet."""
 
 
-@dataclass(frozen=True)
-class AskedMaps:
-    """A data set that is `found`, the pictures of it that are drawn, what a reader of the report must know, and their
-    digests."""
-
-    found: Any
-    items: Sequence[Any]
-    notes: tuple[str, ...]
-    digests: Mapping[str, str]
-
-
-def _unreadable(items: Sequence[Any], kind: str) -> dict[str, str]:
+def _unreadable(items: Sequence[Example]) -> dict[str, str]:
     """Pictures that cannot be read, or whose truth cannot, by name with the reason."""
     found = {}
     for item in items:
         try:
-            _ = item.image, (item.depth_m if kind == "depth" else item.labels)
+            _ = item.image, item.reading
         except CooperError as error:
             found[item.id] = str(error)
     return found

@@ -42,62 +42,13 @@ _PRONOUN_BEFORE = re.compile(
 )
 _OF_LETTER = re.compile(r"(?<!\w)\(?[A-Z]\)? (?:is|are|seems?|looks?|must be) (?:not |also |both |clearly |the )?$")
 _RIGHT_BEHIND = re.compile(r"\s+(?:one|answer|option|choice|match|description|order|now|away)\b|\s*(?:answer|option)\b", re.I)
-_AFTER_A = [
-    "is",
-    "are",
-    "were",
-    "have",
-    "isn",
-    "isn't",
-    "was",
-    "were",
-    "seems",
-    "looks",
-    "appears",
-    "fits",
-    "matches",
-    "and",
-    "or",
-    "nor",
-    "but",
-    "not",
-    "over",
-    "rather",
-    "instead",
-    "it",
-    "because",
-    "since",
-    "as",
-    "would",
-    "could",
-    "might",
-    "may",
-    "can",
-    "cannot",
-    "can't",
-    "does",
-    "doesn't",
-    "has",
-    "must",
-    "should",
-    "remains",
-    "agrees",
-    "describes",
-    "shows",
-    "works",
-    "holds",
-    "to",
-    "stands",
-    "seem",
-    "look",
-    "appear",
-    "fit",
-    "match",
-]
-_MID_SENTENCE = re.compile(r"[a-z,] $")  # where an article is written small
-_AS_A_LETTER = re.compile(
-    rf"\s*(?:$|[.,:;!?✓✔✅✗✘❌×)\]/&+=–\-\"'\n]|(?:{'|'.join(_AFTER_A)})\b|[B-Z]\b|[\u3400-\u9fff{MARK[1:-1]}])"
+_AFTER_A = (
+    r"is|are|were|have|isn|isn't|was|seems|looks|appears|fits|matches|and|or|nor|but|not|over|rather|instead|it|"
+    r"because|since|as|would|could|might|may|can|cannot|can't|does|doesn't|has|must|should|remains|agrees|describes|"
+    r"shows|works|holds|to|stands|seem|look|appear|fit|match"
 )
+_MID_SENTENCE = re.compile(r"[a-z,] $")  # where an article is written small
+_AS_A_LETTER = re.compile(rf"\s*(?:$|[.,:;!?✓✔✅✗✘❌×)\]/&+=–\-\"'\n]|(?:{_AFTER_A})\b|[B-Z]\b|[\u3400-\u9fff{MARK[1:-1]}])")
 
 
 def labels(count: int) -> list[str]:
