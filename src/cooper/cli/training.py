@@ -1,4 +1,4 @@
-"""`cooper train`: one stage of training from one recipe."""
+"""`cooper train`: one stage of training from one recipe, or all phases of one."""
 
 import warnings
 from enum import StrEnum
@@ -13,24 +13,30 @@ from cooper.files.plain import read_plain
 
 
 class Stage(StrEnum):
-    """The autoencoder; the picture tower; stage 1, drawing maps; stage 2, reasoning with them; stage 3, reinforcement."""
+    """The autoencoder; the picture tower; stage 1, drawing maps; stage 2, reasoning with them; stage 3, reinforcement; all
+    `phases` of a recipe, one after the other."""
 
     AUTOENCODER = "autoencoder"
     VISION = "vision"
     AMG = "amg"
     SFT = "sft"
     GRPO = "grpo"
+    PHASES = "phases"
 
 
 def train(
-    stage: Annotated[Stage, typer.Argument(help="What to train.")],
+    stage: Annotated[Stage, typer.Argument(help="What to train; `phases`: all that the recipe has under `phases`, in order.")],
     config: Annotated[Path, typer.Option("--config", help="The recipe, a YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Changes such as optimiser.steps=100.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes such as optimiser.steps=100 or phases.maps.seed=1.")
+    ] = None,
     force_recipe: Annotated[
         bool, typer.Option("--force-recipe", help="Go on with the run in the folder `out` although its recipe was another.")
     ] = False,
 ) -> None:
-    """Train one stage. The same command goes on from the last checkpoint of the run; Ctrl-C leaves one.
+    """Train one stage, or all phases of a recipe.
+
+    The same command goes on from the last checkpoint of the run; Ctrl-C leaves one.
 
     A run that goes on keeps its recipe: what changed is refused by its key, but for where and how often it writes.
     """

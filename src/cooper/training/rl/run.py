@@ -18,6 +18,7 @@ from cooper.curation.flags import check_flags, read_flags
 from cooper.errors import CooperError
 from cooper.evaluation.judge.judge import Judge
 from cooper.files.values import checked
+from cooper.model.cooper import CooperModel
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options
@@ -54,7 +55,9 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
     """
     bundle = load_bundle(recipe.init, recipe.base)
     args = arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
-    trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, _callbacks(recipe, plain), _adapters(recipe.lora, bundle))
+    trainer = InterleavedGRPOTrainer(
+        assemble(recipe, bundle), args, _callbacks(recipe, plain), _adapters(recipe.lora, bundle.model)
+    )
     for default in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(default)
     tracked, every = recipe.record.tracker == "trackio", recipe.record.eval_every
@@ -156,7 +159,13 @@ def _examined(exam: AnswerExam, bundle: Bundle) -> Mapping[str, float]:
         return exam.figures(bundle)
 
 
-def _adapters(lora: LoraSettings | None, bundle: Bundle) -> Any:
+def check_settings(recipe: GrpoRecipe, network: CooperModel) -> None:
+    """CooperError: what a run would refuse as it begins, beside such a network and TRL."""
+    arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
+    _adapters(recipe.lora, network)
+
+
+def _adapters(lora: LoraSettings | None, network: CooperModel) -> Any:
     """CooperError: a target that no module's name ends with."""
     if lora is None:
         return None
@@ -164,7 +173,7 @@ def _adapters(lora: LoraSettings | None, bundle: Bundle) -> Any:
 
     if not lora.targets:
         raise CooperError("recipe: lora.targets must name at least one module")
-    names = [f".{name}" for name, _ in bundle.model.named_modules()]
+    names = [f".{name}" for name, _ in network.named_modules()]
     for target in lora.targets:
         if not any(name.endswith(f".{target}") for name in names):
             raise CooperError(f"recipe: lora.targets names {target!r}, and no module of the network ends so")
