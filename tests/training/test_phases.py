@@ -209,6 +209,25 @@ def test_the_recipe_of_the_bundled_model_reads(scene_folder: Path, tmp_path: Pat
     assert len(set(seeds)) == len(seeds), "a phase begins with the rows of another"
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("phases.own-maps.scenes=2", "phases.reading-own: scenes is 4, but 2 in the phase that makes its drawings"),
+        ("phases.own-maps.maps=[depth]", r"maps is \['depth', 'segmentation'\], but \['depth'\] in the phase"),
+        ("phases.own-maps.data=elsewhere", "phases.own-maps: elsewhere/dataset.json: not found"),
+        ("phases.flags.seed=3", "phases.reinforced: questions_seed is 2, but 3 in the phase that makes its flags"),
+        ("phases.flags.per_scene=5", "phases.reinforced: per_scene is 4, but 5 in the phase that makes its flags"),
+        ("phases.flags.margin=0", "phases.flags.margin is 0.0; it must be above 0 and at most 1"),
+    ],
+)
+def test_maps_and_flags_of_other_scenes_or_questions_are_named_before_the_first_begins(scene_folder, tmp_path, override, said):
+    places = [f"data={scene_folder}", f"val={scene_folder}", f"out={tmp_path / 'all'}"]
+    places += [f"phases.{name}.data={scene_folder}" for name in ("flags", "reinforced")]
+    with pytest.raises(CooperError, match=said):
+        train("phases", NANO, [*places, override])
+    assert not (tmp_path / "all" / "autoencoder").exists()
+
+
 @pytest.mark.slow
 def test_the_bundled_model_is_made_tiny_killed_in_the_middle_and_gone_on_with(scene_folder: Path, tmp_path: Path):
     data, record = str(scene_folder), {"log_every": 1, "save_every": 1, "eval_every": 2, "keep": 9}

@@ -40,12 +40,12 @@ FROM = {  # keys that may name a phase, and the stages whose results they take
 
 @dataclass(frozen=True)
 class Phase:
-    """`uses`: the key of its recipe and the name of each earlier phase that it begins with; their paths stand in the recipe."""
+    """`uses`: the earlier phases that it begins with, by the keys that name them; in the recipe stand their results."""
 
     name: str
     stage: str
     recipe: Any
-    uses: Mapping[str, str]
+    uses: Mapping[str, "Phase"]
 
     @property
     def result(self) -> Path:
@@ -77,7 +77,7 @@ def read_phases(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Path, 
         place = f"{path}: phases.{name}"
         merged, file = _merged(stage, Path(path), values, own)
         uses = _uses(merged, found, tuple(said), place)
-        merged |= {key: found[earlier].result for key, earlier in uses.items()} | {"out": out / name}
+        merged |= {key: earlier.result for key, earlier in uses.items()} | {"out": out / name}
         recipe = build(STAGES[stage].recipe, merged, f"{path}{file}", f"phases.{name}")
         found[name] = Phase(name, stage, recipe, uses)
     known = {key for phase in found.values() for key in get_type_hints(type(phase.recipe))}
@@ -108,8 +108,8 @@ def _laid_over(kind: Any, below: Mapping[str, Any], above: Mapping[str, Any]) ->
     return merged
 
 
-def _uses(merged: Mapping[str, Any], earlier: Mapping[str, Phase], names: Sequence[str], place: str) -> dict[str, str]:
-    """By key, the names of phases that a phase begins with. CooperError: one that does not come before it, or does not fit."""
+def _uses(merged: Mapping[str, Any], earlier: Mapping[str, Phase], names: Sequence[str], place: str) -> dict[str, Phase]:
+    """By key, the phases that a phase begins with. CooperError: one that does not come before it, or does not fit."""
     found = {key: merged[key] for key in FROM if isinstance(merged.get(key), str) and merged[key] in names}
     for key, name in found.items():
         if name not in earlier:
@@ -118,7 +118,7 @@ def _uses(merged: Mapping[str, Any], earlier: Mapping[str, Phase], names: Sequen
             raise CooperError(
                 f"{place}.{key} names the phase {name!r} of stage {earlier[name].stage}; it takes one of {', '.join(FROM[key])}"
             )
-    return found
+    return {key: earlier[name] for key, name in found.items()}
 
 
 def check_phases(path: str | Path, phases: Sequence[Phase]) -> None:
@@ -136,9 +136,17 @@ def check_phases(path: str | Path, phases: Sequence[Phase]) -> None:
 def _check(phase: Phase, network: CooperModel) -> None:
     recipe = phase.recipe
     if recipe.data.is_dir() or not hasattr(recipe, "per_scene"):
-        SceneSet(recipe.data)
+        scenes = min(len(SceneSet(recipe.data)), getattr(recipe, "scenes", 1))
     else:
-        source_of(recipe.data, 0, recipe.per_scene)
+        scenes = len(source_of(recipe.data, 0, recipe.per_scene))
+    if "drawings" in phase.uses:
+        made = phase.uses["drawings"].recipe
+        _check_same("drawings", ("data", recipe.data, made.data), ("scenes", scenes, min(scenes, made.scenes)))
+        _check_same("drawings", ("maps", ["depth", "segmentation"], sorted(made.maps)))  # traces draw both
+    if "flags" in phase.uses:
+        made, seed = phase.uses["flags"].recipe, recipe.seed if recipe.questions_seed is None else recipe.questions_seed
+        _check_same("flags", ("data", recipe.data, made.data), ("per_scene", recipe.per_scene, made.per_scene))
+        _check_same("flags", ("questions_seed", seed, made.seed))
     if getattr(recipe, "val", None) is not None:
         SceneSet(recipe.val)
     for key in FROM:
@@ -160,3 +168,10 @@ def _check(phase: Phase, network: CooperModel) -> None:
         from cooper.training.rl.run import check_settings
 
         check_settings(recipe, network)
+
+
+def _check_same(key: str, *pairs: tuple[str, Any, Any]) -> None:
+    """CooperError: the phase that `key` names made its maps or flags of other data."""
+    for name, ours, theirs in pairs:
+        if ours != theirs:
+            raise CooperError(f"{name} is {ours}, but {theirs} in the phase that makes its {key}; they must be the same")

@@ -78,7 +78,7 @@ def _train_phases(config: str | Path, out: Path, phases: Sequence[Phase], force:
 def _refuse_stale(phases: Sequence[Phase], left: set[str]) -> None:
     """CooperError: a phase has begun with the result of one that is to be trained still, so of an earlier one."""
     for phase in phases:
-        for name in left & set(phase.uses.values()):
+        for name in left & {earlier.name for earlier in phase.uses.values()}:
             if is_begun(phase.recipe.out):
                 raise CooperError(
                     f"{phase.recipe.out} began with another result of the phase {name!r} than the one that is to be made now; "

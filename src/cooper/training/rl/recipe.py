@@ -9,7 +9,6 @@ from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import JudgeSettings
 from cooper.files.rows import read_object
 from cooper.files.values import (
-    Above,
     AtLeast,
     AtMost,
     Below,
@@ -23,6 +22,7 @@ from cooper.files.values import (
     checked,
     shown,
 )
+from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Turns
 from cooper.training.recipe import Batch, RecordSettings
 
@@ -90,11 +90,10 @@ class RewardSettings:
 
 
 @dataclass(frozen=True)
-class SamplingSettings:
+class SamplingSettings(Sampling):
     """How rollouts are written: temperature, nucleus, tokens per turn."""
 
     temperature: Positive = 1.0
-    top_p: Annotated[float, Above(0), AtMost(1)] = 1.0
     max_tokens: Size = 128
 
 

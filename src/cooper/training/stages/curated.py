@@ -12,8 +12,7 @@ from cooper.curation.drawing import DrawSettings, draw_scenes
 from cooper.curation.flags import FlagSettings, flag_questions
 from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.runs.processes import Share
-from cooper.files.values import AtLeast, AtMost, Count, Seed, Weight
-from cooper.files.values import Share as Part
+from cooper.files.values import Above, AtLeast, AtMost, Count, Seed, Weight
 from cooper.reasoning.cooper import Cooper
 from cooper.training.recipe import Batch, check_map_names
 from cooper.training.rl.tasks import source_of
@@ -47,7 +46,7 @@ class FlagsRecipe:
     init: Path
     by: By = "question"
     samples: Annotated[int, AtLeast(1), AtMost(1000)] = 8
-    margin: Part = 0.25
+    margin: Annotated[float, Above(0), AtMost(1)] = 0.25
     limit: Count = 1000
     per_scene: Annotated[int, AtLeast(1), AtMost(10_000)] = 4
     batch: Batch = 16
@@ -59,26 +58,16 @@ def draw_own_maps(recipe: DrawingsRecipe) -> None:
     """Draw the maps into the folder `maps` of the phase."""
     if Share.here().first:
         model, out = str(recipe.init), recipe.out / MAPS_FOLDER
-        settings = DrawSettings(
-            model, recipe.data, out, recipe.maps, recipe.scenes, recipe.batch, recipe.seed, Origin.of(model)
-        )
+        same = {"data": recipe.data, "limit": recipe.scenes, "batch": recipe.batch, "seed": recipe.seed}
+        settings = DrawSettings(model=model, out=out, modalities=recipe.maps, origin=Origin.of(model), **same)
         draw_scenes(Cooper.from_pretrained(model), settings)
 
 
 def make_flags(recipe: FlagsRecipe) -> None:
     """Write `flags.jsonl` into the folder `flags` of the phase."""
     if Share.here().first:
-        settings = FlagSettings(
-            model=str(recipe.init),
-            data=recipe.data,
-            out=recipe.out / FLAGS_FOLDER,
-            samples=recipe.samples,
-            margin=recipe.margin,
-            by=recipe.by,
-            limit=recipe.limit,
-            batch=recipe.batch,
-            temperature=recipe.temperature,
-            seed=recipe.seed,
-        )
+        names = ("data", "by", "samples", "margin", "limit", "batch", "temperature", "seed")
+        same = {name: getattr(recipe, name) for name in names}
+        settings = FlagSettings(model=str(recipe.init), out=recipe.out / FLAGS_FOLDER, **same)
         questions = source_of(recipe.data, recipe.seed, recipe.per_scene)
         flag_questions(Cooper.from_pretrained(settings.model), questions, settings)

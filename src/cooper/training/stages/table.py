@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cooper.curation.flags import FILE as FLAGS_FILE
-from cooper.training.loop.folder import MODEL_FOLDER, plain
+from cooper.training.loop.folder import MODEL_FOLDER
 from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.stages.autoencoder import AutoencoderRecipe, train_autoencoder
 from cooper.training.stages.curated import FLAGS_FOLDER, MAPS_FOLDER, DrawingsRecipe, FlagsRecipe, draw_own_maps, make_flags
@@ -28,7 +28,7 @@ def _grpo(recipe: GrpoRecipe) -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is experimental there; its signature is tested here
     from cooper.training.rl.run import reinforce
 
-    reinforce(recipe, plain(recipe))
+    reinforce(recipe)
 
 
 STAGES = {
