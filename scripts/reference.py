@@ -79,12 +79,12 @@ def _default(value: Any) -> str:
 def recipes() -> str:
     """Every recipe: one table of keys for each stage, and one for each group of keys."""
     from cooper.reasoning.options import Inference
-    from cooper.training.run import stages
+    from cooper.training.stages.table import STAGES as KINDS
 
     page = f"# Recipes\n\n{GENERATED}{RECIPES}"
     groups: dict[str, type] = {}
     for name, told in STAGES.items():
-        kind = stages()[name][0]
+        kind = KINDS[name].recipe
         page += f"\n## {name}: {told}\n\n`cooper train {name} --config FILE`\n\n{_class(kind, groups)}"
     page += f"\n## Inference settings\n\n`cooper eval ... --inference FILE`\n\n{_class(Inference, groups)}"
     page += "\n## Groups of keys\n"
@@ -98,7 +98,10 @@ def recipes() -> str:
 
 RECIPES = """A recipe is a YAML file with one whole run. A key that is unknown, stands twice, is missing or is out of its range
 ends the command with one sentence that names file and key. `key=value` behind the command replaces a key, such as
-`optimiser.steps=100`. The folder `out` keeps the recipe with every default written out. The recipes that come with the
+`optimiser.steps=100`. A recipe with `phases:` holds several stages by name, in order: `cooper train phases --config FILE` trains
+them one after the other, checks all of them before the first, and continues where it was stopped. Keys above `phases` hold for
+every phase that knows them; `stage:` names the stage, `recipe:` a file to begin with, and `init`, `base`, `autoencoder`,
+`vision`, `drawings` and `flags` may name an earlier phase. The folder `out` keeps the recipe with every default written out. The recipes that come with the
 project are in `recipes/nano` and `recipes/7b`.
 """
 
@@ -155,7 +158,8 @@ def door() -> str:
     from cooper.reasoning import events
     from cooper.reasoning.drawn_map import DrawnMap
     from cooper.training.rl.rewards.reward import register_reward
-    from cooper.training.run import register_stage, train
+    from cooper.training.run import train
+    from cooper.training.stages.table import register_stage
 
     page = f"# Python\n\n{GENERATED}`import cooper` loads no torch; a name is found when it is first used.\n"
     page += "".join(_thing(f"cooper.{name}", getattr(cooper, name)) for name in cooper.__all__ if not name.startswith("_"))

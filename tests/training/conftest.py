@@ -15,11 +15,13 @@ from cooper.scenes.room.catalogue import CLASS_NAMES
 from cooper.scenes.room.render import SceneRecord, stage_scene
 from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
+from cooper.sequence.packing import Row
 from cooper.trace.prompts import DEFAULT
 from cooper.training.bundles import Bundle, TrainedAutoencoder, save_bundle, save_tokenizer
 from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.stages.latents import LatentStore
+from cooper.training.stages.reasoning import TraceRows
 from cooper.training.stages.rows import MapRows, Noise
 from cooper.training.start.network import NetworkShape, new_model
 from cooper.training.start.tokenizer import train_tokenizer
@@ -127,3 +129,8 @@ def map_rows(examples: SceneExamples, bundle: Bundle, tmp_path: Path) -> MapRows
 @pytest.fixture
 def map_rows_with_two_draws(map_rows: MapRows) -> MapRows:
     return replace(map_rows, draws=2)
+
+
+def row_of(rows: TraceRows, number: int, index: int, kind: str, count: int) -> Row:
+    """Row `number` of a run: `count` traces of a kind about one example."""
+    return rows.tree(number, rows.group(number, index, kind, count))

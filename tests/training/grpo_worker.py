@@ -105,7 +105,7 @@ def run(start: str, data: str, out: str, rows: str, steps: str, rate: str, way: 
         val=Path(data) if way in ("sharded", "examined") else None,
         eval_questions=4,
     )
-    reinforcing.reinforce(recipe, {})
+    reinforcing.reinforce(recipe)
 
 
 def shard(start: str, data: str, out: str) -> None:

@@ -33,10 +33,9 @@ from cooper.training.stages.autoencoder import (
 )
 from cooper.training.stages.exam import AnswerExam, MapExam
 from cooper.training.stages.latents import LatentStore
-from cooper.training.stages.maps import AmgRecipe, MapBatches
 from cooper.training.stages.objective import LossWeights, PackedObjective
 from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
-from cooper.training.stages.rows import MapRows, Noise, PictureKey
+from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey, RowRecipe
 from cooper.training.stages.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
 from tests.elsewhere import ELSEWHERE, Elsewhere, pretended_accelerator
 
@@ -104,8 +103,8 @@ def test_the_trainer_takes_its_terms_from_the_device(device, tmp_path):
 
 def test_maps_are_learnt_drawn_and_scored(device, bundle, examples, tmp_path):
     placed, rows = begun(bundle, examples, tmp_path, device)
-    recipe = AmgRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER, autoencoder=tmp_path)
-    assert step(PackedObjective(placed.model, LossWeights()), MapBatches(rows, recipe)(range(2)), device) > 0
+    batches = MapBatches(rows, RowRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER))
+    assert step(PackedObjective(placed.model, LossWeights()), batches(range(2)), device) > 0
     exam = MapExam(examples[:2], CONVENTIONS, rows.modalities)
     drawn = exam.drawn(placed)
     assert 0 <= exam.scores(drawn)["miou"] <= 1
@@ -128,7 +127,7 @@ def test_reasoning_is_learnt_and_examined(device, bundle, examples, tmp_path, mo
     source = SceneLessons(examples=examples, prompts=bundle.prompts, modalities=rows.modalities, seed=0)
     traces = TraceRows(source, rows, placed.model.config.view_rules, 1.0)
     mixture, questions = {"interleaved": 1.0, "reading": 1.0, "replay": 1.0}, {"interleaved": 2, "reading": 2}
-    recipe = SftRecipe(tmp_path, tmp_path, tmp_path, tmp_path, OPTIMISER, mixture, questions)
+    recipe = SftRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER, init=tmp_path, mixture=mixture, questions=questions)
     batches = TraceBatches(traces, recipe)
     kinds = {batches.kind(2 * number): 2 * number for number in range(40)}
     for number in kinds.values():

@@ -26,6 +26,8 @@ from cooper.training.bundles import Bundle
 from cooper.training.stages.reasoning import TraceRows
 from cooper.training.stages.rows import MapRows, PictureKey
 
+from .conftest import row_of
+
 NAMES = ("depth", "segmentation")
 THESE = Origin(weights="these")
 
@@ -98,16 +100,16 @@ def _seen(row: Row) -> list[np.ndarray]:
 
 
 def test_stage_2_reads_drawn_maps_and_says_what_is_true(rows, map_rows: MapRows, drawings: Drawings, bundle: Bundle):
-    true, own = (rows(share).row(0, 1, "perception", 2) for share in (0.0, 1.0))
+    true, own = (row_of(rows(share), 0, 1, "perception", 2) for share in (0.0, 1.0))
     assert _words(true) == _words(own)
     assert np.array_equal(_seen(true)[0], _seen(own)[0])  # the picture
     shown = [bundle.processor.vit_pixels(drawings.image(1, name)).numpy() for name in NAMES]
     for place, pixels in enumerate(_seen(own)[1:]):
         assert np.array_equal(pixels, shown[place % 2]) and not np.array_equal(pixels, _seen(true)[1 + place])
-    some = [rows(0.5).row(number, 1, "perception", 2) for number in range(8)]
+    some = [row_of(rows(0.5), number, 1, "perception", 2) for number in range(8)]
     hits = [np.array_equal(_seen(row)[1], shown[0]) for row in some]
     assert 0 < sum(hits) < 8
-    for row in (rows(share, 1.0).row(0, 1, "perception", 2) for share in (0.0, 1.0)):  # what is to be drawn is the truth
+    for row in (row_of(rows(share, 1.0), 0, 1, "perception", 2) for share in (0.0, 1.0)):  # what is to be drawn is the truth
         targets = [segment for segment in row.segments if isinstance(segment, NoisedSegment)]
         assert len(targets) == 4
         for place, target in enumerate(targets):

@@ -23,7 +23,7 @@ from tests.training.grpo_runs import changed, lines, script, weights
 
 @pytest.mark.usefixtures("rewarded")
 def test_a_run_trains_logs_and_leaves_a_model(recipe):
-    folder = reinforce(recipe, {})
+    folder = reinforce(recipe)
     logged = [line for line in lines(recipe) if "reward" in line]
     assert [line["step"] for line in logged] == [1, 2]
     assert {"loss", "entropy", "rewards/short/mean", "rewards/short/std", "clip_ratio/region_mean"} <= logged[0].keys()
@@ -39,15 +39,15 @@ def test_a_run_trains_logs_and_leaves_a_model(recipe):
 @pytest.mark.usefixtures("rewarded")
 def test_a_resumed_run_takes_the_same_steps(recipe, lora):
     unbroken = replace(recipe, steps=3, lora=lora)
-    whole = weights(reinforce(unbroken, {}))
+    whole = weights(reinforce(unbroken))
     assert changed(recipe.init, recipe.out / "model")
     broken = replace(unbroken, out=recipe.out.parent / "broken")
-    reinforce(replace(broken, steps=2), {})  # a constant learning rate: stopping early changes nothing
+    reinforce(replace(broken, steps=2))  # a constant learning rate: stopping early changes nothing
     torn = broken.out / "checkpoint-3"
     torn.mkdir()
     (torn / "trainer_state.json").write_text('{"global_st')  # killed while it was written
     assert last_whole(broken.out) == broken.out / "checkpoint-2"
-    resumed = weights(reinforce(broken, {}))
+    resumed = weights(reinforce(broken))
     for name, weight in whole.items():
         torch.testing.assert_close(resumed[name], weight, atol=1e-7, rtol=0, msg=name)
     assert [line["step"] for line in lines(broken) if "reward" in line] == [1, 2, 3]
@@ -56,7 +56,7 @@ def test_a_resumed_run_takes_the_same_steps(recipe, lora):
 @pytest.mark.parametrize("lora", [None, LoraSettings(rank=2, alpha=4)], ids=["all weights", "adapters"])
 @pytest.mark.usefixtures("rewarded")
 def test_no_library_leaves_its_model_card(recipe, lora):
-    reinforce(replace(recipe, steps=1, lora=lora, record=RecordSettings(log_every=1, save_every=1)), {})
+    reinforce(replace(recipe, steps=1, lora=lora, record=RecordSettings(log_every=1, save_every=1)))
     assert (recipe.out / "checkpoint-1").is_dir() and last_whole(recipe.out) == recipe.out / "checkpoint-1"
     assert not list(recipe.out.rglob("README.md")) and not list(recipe.out.rglob("*.md"))
 
@@ -66,7 +66,7 @@ def test_second_iterations_are_compared_with_the_samplers_log_probs(recipe):
     run = replace(
         recipe, steps=4, learning_rate=3e-2, trl={"num_iterations": 2}, record=RecordSettings(log_every=1, save_every=2)
     )
-    reinforce(run, {})
+    reinforce(run)
     logged = [line for line in lines(run) if "loss" in line]
     first, second = (line["clip_ratio/region_mean"] for line in logged[:2])
     assert first == 0.0 and second > 0.0
@@ -76,7 +76,7 @@ def test_second_iterations_are_compared_with_the_samplers_log_probs(recipe):
 def test_adapters_are_trained_and_merged(recipe):
     run = replace(recipe, lora=LoraSettings(rank=2, alpha=4), learning_rate=1e-2, trl={"beta": 0.01})
     assert arguments(run, 1).beta == 0.01
-    folder = reinforce(run, {})
+    folder = reinforce(run)
     first, second = (line["kl"] for line in lines(run) if "kl" in line)
     assert first == pytest.approx(0, abs=1e-9) and second > 1e-6  # the weights below the adapters are the reference
     assert weights(run.init).keys() == weights(folder).keys()
@@ -100,7 +100,7 @@ def test_a_judge_rewards_what_it_decides_and_nothing_else(recipe, monkeypatch):
         server.script = lambda call, prompt: next(verdicts[word] for word in verdicts if f"\n{word}\n" in prompt)
         terms = RewardSettings(format=0, exploration=0)
         run = replace(recipe, steps=1, judge=settings_of(server, retries=0), rewards=terms)
-        folder = reinforce(run, {})
+        folder = reinforce(run)
         assert len(server.prompts) == len(set(server.prompts)) == 6  # two questions, three answers each
     (line,) = [line for line in lines(run) if "reward" in line]
     assert line["rewards/answer/mean"] == 0.5 and line["rewards/answer/unjudged"] == pytest.approx(1 / 3)
@@ -153,7 +153,7 @@ def test_flags_must_be_those_of_the_questions(recipe, start, tmp_path):
 def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_its_rollouts(recipe, monkeypatch):
     monkeypatch.setattr(GRPOTrainer, "_compute_loss", lambda self, model, inputs: torch.tensor(float("nan")))
     with pytest.raises(CooperError, match=r"not a number at step 1; its rollouts are in .*step-1"):
-        reinforce(recipe, {})
+        reinforce(recipe)
     kept = list((recipe.out / "not-a-number" / "step-1").iterdir())
     assert len(kept) == recipe.rows and (kept[0] / "trace.json").exists()
 
@@ -171,7 +171,7 @@ def test_a_signal_leaves_a_checkpoint(recipe, monkeypatch):
 
     monkeypatch.setattr(InterleavedGRPOTrainer, "sample", interrupted)
     with pytest.raises(Interrupted) as stopped:
-        reinforce(recipe, {})
+        reinforce(recipe)
     assert stopped.value.step == 1 and last_whole(recipe.out) == recipe.out / "checkpoint-1"
 
 

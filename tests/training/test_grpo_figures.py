@@ -30,7 +30,7 @@ def drawing(bundle, monkeypatch):
 
 @pytest.mark.usefixtures("drawing")
 def test_the_first_line_says_where_the_seconds_of_its_update_went(recipe):
-    reinforce(replace(recipe, steps=1), {})
+    reinforce(replace(recipe, steps=1))
     (line,) = [line for line in read_metrics(recipe.out / "metrics.jsonl") if "loss" in line]
     assert all(line[name] > 0 for name in SECONDS)
     assert sum(line[name] for name in SECONDS) <= line["seconds_per_step"] + 0.001
@@ -39,7 +39,7 @@ def test_the_first_line_says_where_the_seconds_of_its_update_went(recipe):
 
 def test_an_exam_leaves_the_figures_of_its_step_where_they_belong(recipe, scene_folder):
     examined = replace(recipe, steps=1, val=scene_folder, eval_questions=2, record=RecordSettings(log_every=1, eval_every=1))
-    reinforce(examined, {})
+    reinforce(examined)
     exam, step = read_metrics(recipe.out / "metrics.jsonl")
     assert "eval_interleaved_accuracy" in exam and not {"reward", "maps/drawing"} & exam.keys()
     assert {"loss", "reward", "maps/drawing", "seconds/update"} <= step.keys()

@@ -85,7 +85,7 @@ def _spread(values: list[float]) -> list[float]:
 @pytest.mark.parametrize("noise", [0.0, 0.6])
 def test_rollouts_with_maps_are_trained_on_what_the_sampler_saw(drawing, ratios, noise):
     run = replace(drawing, map_noise=noise)
-    folder = reinforce(run, {})
+    folder = reinforce(run)
     assert len(ratios) == 2 and all(len(ratio) > 100 for ratio in ratios)
     for ratio in ratios:
         torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-4, rtol=0)
@@ -107,12 +107,12 @@ def test_rollouts_with_maps_are_trained_on_what_the_sampler_saw(drawing, ratios,
 
 def test_later_iterations_move_away_from_the_sampler(drawing, ratios):
     run = replace(drawing, map_noise=0.6, learning_rate=1e-2, trl={"num_iterations": 2}, record=RecordSettings(1, 2))
-    reinforce(run, {})
+    reinforce(run)
     assert (ratios[0] - 1).abs().max() < 1e-4 < 1e-2 < (ratios[1] - 1).abs().max()
 
 
 def test_a_run_leaves_curves_of_what_it_logged(drawing):
-    reinforce(drawing, {})
+    reinforce(drawing)
     curves, use = ((drawing.out / name).read_text() for name in ("curves.svg", "tool-use.svg"))
     logged = lines(drawing)
     names = {name for line in logged for name in line} - {"step", "seconds_per_step"}
@@ -135,7 +135,7 @@ def test_the_joint_recipe_trains_words_and_drawing(recipe, ratios, monkeypatch):
     joint = read_recipe(GrpoRecipe, JOINT, [*small, *places, *rewards, "trl.warmup_steps=1"])
     assert joint.map_noise > 0 and "gen" not in joint.frozen and joint.mode == "interleaved"
     monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags: [Drawn()])
-    moved = changed(joint.init, reinforce(joint, {}))
+    moved = changed(joint.init, reinforce(joint))
     assert any(name.endswith("latent_out.weight") for name in moved) and any(".und." in name for name in moved)
     assert not any(name.startswith(("vit", "vae")) for name in moved)
     assert len(ratios) == 6 and all((ratio - 1).abs().max() < 1e-4 for ratio in ratios)

@@ -52,7 +52,7 @@ def options(recipe: GrpoRecipe, monkeypatch: pytest.MonkeyPatch) -> GrpoRecipe:
 
 def losses(recipe: GrpoRecipe, name: str, trl: dict[str, Any]) -> tuple[float, ...]:
     run = replace(recipe, out=recipe.out / name, trl={"num_iterations": 2, **trl})
-    reinforce(run, {})
+    reinforce(run)
     return tuple(line["loss"] for line in lines(run) if "loss" in line)
 
 

@@ -55,16 +55,16 @@ def interrupt_in_step(monkeypatch, step: int) -> None:
 
 
 def test_a_run_resumed_after_its_first_epoch_asks_what_the_unbroken_one_asks(small, asked, monkeypatch):
-    reinforce(small, {})
+    reinforce(small)
     whole = asked.copy()
     assert sorted(whole[0] + whole[1]) == sorted(whole[2] + whole[3]) == list(range(8)) and whole[:2] != whole[2:4]
     asked.clear()
     broken = replace(small, out=small.out.parent / "broken")
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
         interrupt_in_step(patch, 3)
-        reinforce(broken, {})
+        reinforce(broken)
     assert len(asked) == 3
-    reinforce(broken, {})
+    reinforce(broken)
     assert asked == whole
     for name, weight in weights(small).items():
         torch.testing.assert_close(weights(broken)[name], weight, atol=1e-7, rtol=0, msg=name)
@@ -79,11 +79,11 @@ def test_no_generation_asks_a_question_twice():
 
 def test_a_finished_run_started_again_takes_no_step(small, asked):
     run = replace(small, steps=3)
-    reinforce(run, {})
+    reinforce(run)
     once, logged = weights(run), read_metrics(run.out / "metrics.jsonl")
     (run.out / "model" / "model.safetensors").unlink()
     asked.clear()
-    reinforce(run, {})
+    reinforce(run)
     assert not asked and read_metrics(run.out / "metrics.jsonl") == logged
     assert last_whole(run.out) == run.out / "checkpoint-3"
     for name, weight in once.items():
@@ -94,7 +94,7 @@ def test_a_signal_waits_until_a_generation_is_used_up(small, monkeypatch):
     run = replace(small, steps=4, trl={"num_iterations": 2}, record=RecordSettings(log_every=1, save_every=2))
     interrupt_in_step(monkeypatch, 1)
     with pytest.raises(Interrupted) as stopped:
-        reinforce(run, {})
+        reinforce(run)
     assert stopped.value.step == 2 and last_whole(run.out) == run.out / "checkpoint-2"
 
 

@@ -44,7 +44,7 @@ def test_an_undecided_row_neither_earns_nor_loses_and_others_are_compared_withou
     recipe, monkeypatch, generated, aggregation
 ):
     rewarding(monkeypatch, answer=[1.0, None, 0.0], format=[1.0, 1.0, 1.0])
-    reinforce(replace(recipe, steps=1, rows=6, trl={"multi_objective_aggregation": aggregation}), {})
+    reinforce(replace(recipe, steps=1, rows=6, trl={"multi_objective_aggregation": aggregation}))
     first, undecided, last = generated[0]["advantages"].view(2, 3).unbind(1)
     assert not undecided.any()
     torch.testing.assert_close(first, -last)
@@ -55,5 +55,5 @@ def test_an_undecided_row_neither_earns_nor_loses_and_others_are_compared_withou
 
 def test_a_group_with_nobody_to_compare_teaches_nothing(recipe, monkeypatch, generated):
     rewarding(monkeypatch, answer=[None, None, 0.0], format=[1.0, 0.0, 1.0])
-    reinforce(replace(recipe, steps=1, rows=6), {})
+    reinforce(replace(recipe, steps=1, rows=6))
     assert not generated[0]["advantages"].any()

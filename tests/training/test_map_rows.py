@@ -19,9 +19,9 @@ from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, 
 from cooper.training.bundles import Bundle
 from cooper.training.recipe import Optimiser
 from cooper.training.stages.latents import LatentStore
-from cooper.training.stages.maps import AmgRecipe, MapBatches
+from cooper.training.stages.maps import AmgRecipe
 from cooper.training.stages.objective import LossWeights, PackedObjective
-from cooper.training.stages.rows import MapRows, Noise, PictureKey, to_pixels
+from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey, to_pixels
 from cooper.training.start.network import QUERY_KEY_LIKENESS
 
 from .conftest import MODALITIES

@@ -32,7 +32,7 @@ def test_questions_of_scenes(scene_folder, records):
     items = [tasks.item(number) for number in range(6)]
     assert len({item.id for item in items}) == 6
     assert [item.id.rsplit("-", 2)[0] for item in items[::2]] == [
-        f"{each.scene.split}-{each.scene.seed}" for each in records[:3]
+        f"{s.split}-{s.seed}" for s in (record.scene for record in records[:3])
     ]
     assert isinstance(source_of(scene_folder, 3, 2), SceneTasks)
     assert all(item.type in ("MCQ", "YN", "Number", "Number_Int") for item in items)

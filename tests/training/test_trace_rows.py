@@ -16,6 +16,8 @@ from cooper.training.recipe import Optimiser
 from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
 from cooper.training.stages.rows import MapRows
 
+from .conftest import row_of
+
 GREY_PIXEL = (GREY / 255 - 0.5) / 0.5
 
 
@@ -37,17 +39,17 @@ def _learned(row: Row, bundle: Bundle) -> list[str]:
 
 
 def test_only_turns_of_the_model_are_learned(rows: TraceRows, bundle: Bundle):
-    row = rows.row(0, 0, "direct", 3)
+    row = row_of(rows, 0, 0, "direct", 3)
     learned = _learned(row, bundle)
     assert len(learned) == 3
     assert all(text.startswith("<answer>") and text.endswith("</answer>") for text in learned)
-    perceived = _learned(rows.row(0, 0, "perception", 1), bundle)
+    perceived = _learned(row_of(rows, 0, 0, "perception", 1), bundle)
     assert len(perceived) == 1 and "<think>" not in perceived[0]
 
 
 def test_a_share_of_the_traces_draws_something_else(rows: TraceRows, bundle: Bundle):
-    plain = [_learned(rows.row(number, number % 4, "interleaved", 3), bundle) for number in range(8)]
-    others = [_learned(exploring(rows).row(number, number % 4, "interleaved", 3), bundle) for number in range(8)]
+    plain = [_learned(row_of(rows, number, number % 4, "interleaved", 3), bundle) for number in range(8)]
+    others = [_learned(row_of(exploring(rows), number, number % 4, "interleaved", 3), bundle) for number in range(8)]
 
     def maps(learned: list[str]) -> list[str]:
         return [name for text in learned for name in ("<depth-estimation>", "<segmentation>") if name in text]
@@ -55,12 +57,12 @@ def test_a_share_of_the_traces_draws_something_else(rows: TraceRows, bundle: Bun
     assert sum(maps(one) != maps(other) for one, other in zip(plain, others, strict=True)) >= 6
     assert {name for learned in others for name in maps(learned)} == {"<depth-estimation>", "<segmentation>"}
     assert any(len(maps(learned)) < 3 for learned in others)
-    direct = exploring(rows).row(0, 0, "direct", 3)
-    assert _learned(direct, bundle) == _learned(rows.row(0, 0, "direct", 3), bundle)
+    direct = row_of(exploring(rows), 0, 0, "direct", 3)
+    assert _learned(direct, bundle) == _learned(row_of(rows, 0, 0, "direct", 3), bundle)
 
 
 def test_lessons_in_looking_share_one_picture_that_is_read_once(rows: TraceRows, bundle: Bundle):
-    row = rows.row(2, 1, "grounding", 4)
+    row = row_of(rows, 2, 1, "grounding", 4)
     assert sum(isinstance(segment, VitSegment) for segment in row.segments) == 1
     assert not any(isinstance(segment, LatentSegment | NoisedSegment) for segment in row.segments)
     learned = _learned(row, bundle)
@@ -68,27 +70,27 @@ def test_lessons_in_looking_share_one_picture_that_is_read_once(rows: TraceRows,
 
 
 def test_questions_share_one_picture(rows: TraceRows):
-    row = rows.row(1, 2, "direct", 3)
+    row = row_of(rows, 1, 2, "direct", 3)
     assert sum(isinstance(segment, LatentSegment) for segment in row.segments) == 1
     trunk = 2  # system, latent, ViT
     assert [row.parent_of.count(place) for place in range(trunk + 1)] == [1, 1, 3]
-    text_mode = rows.row(1, 2, "text", 1)
+    text_mode = row_of(rows, 1, 2, "text", 1)
     assert not any(isinstance(segment, LatentSegment) for segment in text_mode.segments)
 
 
 def test_a_drawn_map_is_a_target_beside_the_map_that_is_read(rows: TraceRows):
-    row = rows.row(3, 1, "perception", 1)
+    row = row_of(rows, 3, 1, "perception", 1)
     noised = [place for place, segment in enumerate(row.segments) if isinstance(segment, NoisedSegment)]
     assert len(noised) == 2
     for place in noised:
         assert isinstance(row.segments[place + 1], VitSegment)
         assert row.parent_of[place] == row.parent_of[place + 1] == place - 1
         assert place not in row.parent_of
-    assert not any(isinstance(s, NoisedSegment) for s in replace(rows, drawn=0.0).row(3, 1, "perception", 1).segments)
+    assert not any(isinstance(s, NoisedSegment) for s in row_of(replace(rows, drawn=0.0), 3, 1, "perception", 1).segments)
 
 
 def test_branches_are_learned_as_if_alone(rows: TraceRows, bundle: Bundle):
-    row = rows.row(4, 3, "interleaved", 3)
+    row = row_of(rows, 4, 3, "interleaved", 3)
     geometry = bundle.processor.geometry
     leaves = [place for place in range(len(row.segments)) if place not in row.parent_of]
     with torch.no_grad():
@@ -106,14 +108,14 @@ def test_branches_are_learned_as_if_alone(rows: TraceRows, bundle: Bundle):
 def test_a_grey_run_sees_nothing(rows: TraceRows):
     blind = replace(rows, grey=True)
     for scene in (0, 1):
-        row = blind.row(6, scene, "interleaved", 3)
+        row = row_of(blind, 6, scene, "interleaved", 3)
         for segment in row.segments:
             assert not isinstance(segment, NoisedSegment)
             if isinstance(segment, VitSegment):
                 assert _is_grey(segment)
             if isinstance(segment, LatentSegment):
                 assert torch.equal(segment.latent_zhw, grey_latent(rows))
-        seen = rows.row(6, scene, "interleaved", 3)
+        seen = row_of(rows, 6, scene, "interleaved", 3)
         texts, seen_texts = ([s.ids for s in r.segments if isinstance(s, TextSegment)] for r in (row, seen))
         assert texts == seen_texts
 
@@ -130,7 +132,7 @@ def _is_grey(segment: VitSegment) -> bool:
 def test_maps_are_read_with_the_picture_hidden_in_about_half_of_the_rows(rows: TraceRows, bundle: Bundle):
     hidden = []
     for number in range(16):
-        row = rows.row(number, number % 4, "reading", 3)
+        row = row_of(rows, number, number % 4, "reading", 3)
         picture, *maps = [segment for segment in row.segments if isinstance(segment, VitSegment)]
         assert len(maps) == 3 and not any(_is_grey(each) for each in maps)
         hidden.append(_is_grey(picture))
@@ -145,7 +147,7 @@ def test_batches_depend_on_seed_and_row_alone_and_have_one_kind_each(rows: Trace
     mixture = {"interleaved": 1.0, "direct": 1.0, "grounding": 1.0, "reading": 1.0, "replay": 1.0}
     optimiser = Optimiser(4, 2, 1e-3)
     questions = {"interleaved": 1, "direct": 2, "grounding": 3, "reading": 2}
-    recipe = SftRecipe(tmp_path, tmp_path, tmp_path, tmp_path, optimiser, mixture, questions)
+    recipe = SftRecipe(tmp_path, tmp_path, tmp_path, optimiser, init=tmp_path, mixture=mixture, questions=questions)
     batches = TraceBatches(rows, recipe)
     for first in (0, 2, 4, 6, 8):
         assert batches.kind(first) == batches.kind(first + 1)

@@ -39,7 +39,7 @@ def test_a_tracked_run_logs_figures_and_a_table_with_all_pictures(recipe, tracke
     turns = ([DEPTH, PARTS, ANSWER], [ANSWER], [PARTS, ANSWER])
     script(monkeypatch, load_bundle(recipe.init).processor, lambda id: turns)
     run = replace(recipe, max_turns=3, record=replace(recipe.record, tracker="trackio"))
-    reinforce(run, {"steps": 2})
+    reinforce(run)
 
     from trackio.sqlite_storage import SQLiteStorage
 

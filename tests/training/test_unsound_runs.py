@@ -45,7 +45,7 @@ def test_nor_in_reinforcement(recipe, monkeypatch):
 
     monkeypatch.setattr(GRPOTrainer, "_compute_loss", steep)
     with pytest.raises(CooperError, match="the gradients are not numbers at step 2"):
-        reinforce(recipe, {})
+        reinforce(recipe)
     assert last_whole(recipe.out) == recipe.out / "checkpoint-1"
 
 

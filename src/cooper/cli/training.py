@@ -1,7 +1,6 @@
-"""`cooper train`: one stage of training from one recipe."""
+"""`cooper train`: one stage of training from one recipe, or all phases of one."""
 
 import warnings
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,25 +11,23 @@ from cooper.errors import CooperError
 from cooper.files.plain import read_plain
 
 
-class Stage(StrEnum):
-    """The autoencoder; the picture tower; stage 1, drawing maps; stage 2, reasoning with them; stage 3, reinforcement."""
-
-    AUTOENCODER = "autoencoder"
-    VISION = "vision"
-    AMG = "amg"
-    SFT = "sft"
-    GRPO = "grpo"
-
-
 def train(
-    stage: Annotated[Stage, typer.Argument(help="Stage to train; vision pretrains the vision tower on dense labels.")],
+    stage: Annotated[
+        str,
+        typer.Argument(
+            help="Stage to train: autoencoder, vision (the tower, on dense labels), amg (drawing maps), sft (reasoning), grpo "
+            "(reinforcement), one of an installed package; or phases, for a recipe of several stages."
+        ),
+    ],
     config: Annotated[Path, typer.Option("--config", help="Recipe: a YAML file with all settings of the run.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe, such as optimiser.steps=100.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes to the recipe, such as optimiser.steps=100 or phases.maps.seed=1.")
+    ] = None,
     force_recipe: Annotated[
         bool, typer.Option("--force-recipe", help="Continue the run in the folder `out` although the recipe has changed.")
     ] = False,
 ) -> None:
-    """Train one stage. Ctrl-C saves a checkpoint, and the same command continues from the last one.
+    """Train one stage, or all phases of a recipe. Ctrl-C saves a checkpoint, and the same command continues from the last one.
 
     A run that continues must have the same recipe, except for settings of saving and logging.
     """
@@ -44,7 +41,7 @@ def train(
     logging.disable_progress_bar()  # the run prints its own lines
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\..*")  # names that libraries will change
     try:
-        model = run(stage.value, config, tuple(overrides or ()), force_recipe)
+        model = run(stage, config, tuple(overrides or ()), force_recipe)
     except Interrupted as stopped:
         typer.echo(str(stopped), err=True)
         raise typer.Exit(130) from None

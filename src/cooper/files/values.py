@@ -64,6 +64,11 @@ _LARGEST = 2**63 - 1  # of a whole number without a range of its own
 
 def read_recipe(kind: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
     """The recipe at `path` with `key=value` overrides (`optimiser.steps=10`). CooperError names the file and the key."""
+    return build(kind, read_values(path, overrides), str(path))
+
+
+def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """As `read_recipe`, but the plain values."""
     values = read_plain(path)
     seen: list[str] = []
     for override in overrides:
@@ -73,7 +78,7 @@ def read_recipe(kind: type[T], path: str | Path, overrides: Sequence[str] = ()) 
                 raise CooperError(f"{shown(override)} overrides {shown(earlier)}, which was given before; give each key once")
         seen.append(key)
         values = overridden(values, override)
-    return build(kind, values, str(path))
+    return values
 
 
 def overridden(values: Mapping[str, Any], override: str) -> dict[str, Any]:
@@ -110,9 +115,12 @@ class _Place:
         return ": ".join(part for part in (self.file, self.key) if part)
 
 
-def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """An instance of the dataclass `kind` from plain values, nested groups too. CooperError names what does not fit."""
-    return _built(kind, values, _Place(where))
+def build(kind: type[T], values: Mapping[str, Any], where: str, key: str = "") -> T:
+    """An instance of the dataclass `kind` from plain values, nested groups too. CooperError names what does not fit.
+
+    `where`: the file; `key`: the group in it that holds the values.
+    """
+    return _built(kind, values, _Place(where, key))
 
 
 def checked(kind: Any, value: Any, name: str) -> Any:

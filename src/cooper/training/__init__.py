@@ -1,1 +1,1 @@
-"""Three stages of training on existing trainers: the autoencoder, drawing maps (`amg`), and reasoning (`sft`)."""
+"""Stages of training on existing trainers, from the autoencoder to reinforcement, one by one or as phases of one recipe."""

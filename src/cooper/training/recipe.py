@@ -1,25 +1,14 @@
 """What every training recipe holds besides its own keys: how weights move, and what a run leaves behind."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cooper.errors import CooperError
-from cooper.files.values import AtLeast, AtMost, Below, Count, Positive, Rate, Weight, build, overridden, read_recipe
+from cooper.files.values import AtLeast, AtMost, Below, Count, Positive, Rate, Seed, Weight, build
 from cooper.perception.depth import DepthModality
 from cooper.perception.segmentation import SegmentationModality
-
-__all__ = [
-    "Batch",
-    "Optimiser",
-    "OptimiserKind",
-    "Precision",
-    "RecordSettings",
-    "Schedule",
-    "build",
-    "overridden",
-    "read_recipe",
-]
 
 MOST_CLASSES = 256  # that colours can be told apart for
 Batch = Annotated[int, AtLeast(1), AtMost(2**16)]  # samples that are in memory together
@@ -62,6 +51,18 @@ class RecordSettings:
     eval_every: Count = 200
     keep: Count = 2
     tracker: Literal["trackio", "none"] = "none"
+
+
+@dataclass(frozen=True)
+class StageRecipe:
+    """What every stage on rendered scenes has: those that it learns from, and others that it is examined on."""
+
+    out: Path
+    data: Path
+    val: Path
+    optimiser: Optimiser
+    record: RecordSettings = field(default_factory=RecordSettings, kw_only=True)
+    seed: Seed = field(default=0, kw_only=True)
 
 
 def check_mixture(weights: Mapping[str, float], known: Sequence[str]) -> None:

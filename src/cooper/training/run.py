@@ -1,71 +1,88 @@
 """One door for every stage: a recipe in, a run folder with checkpoints, figures and a finished model out."""
 
-import os
-from collections.abc import Callable, Sequence
+import gc
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from cooper.errors import CooperError
+from cooper.evaluation.runs.processes import Share, wait_for_others
 from cooper.files.locks import held
-from cooper.files.plugins import load_plugins, register
+from cooper.files.plugins import load_plugins
+from cooper.files.rows import write_whole
 from cooper.files.values import read_recipe
-from cooper.training.loop.folder import MODEL_FOLDER, enter, finish, is_finished, plain
-from cooper.training.rl.recipe import GrpoRecipe
-from cooper.training.stages.autoencoder import (
-    AutoencoderRecipe,
-    train_autoencoder,
-)
-from cooper.training.stages.maps import AmgRecipe, train_maps
-from cooper.training.stages.reasoning import SftRecipe, train_reasoning
-from cooper.training.stages.vision import VisionRecipe, train_vision
+from cooper.training.loop.folder import FINISHED_FILE, RECIPE_FILE, enter, finish, is_begun, is_finished, plain
+from cooper.training.loop.stopping import Interrupted
+from cooper.training.phases import Phase, check_phases, read_phases
+from cooper.training.stages.table import STAGES
 
-Stages = dict[str, tuple[type[Any], Callable[[Any], object]]]
-_STAGES: Stages = {}  # those that other packages registered
-
-
-def register_stage(name: str, recipe: type[Any], run: Callable[[Any], object]) -> None:
-    """Make `train(name, ...)` run a stage from outside the package. ValueError: the name is taken.
-
-    `recipe`: a frozen dataclass with at least `out`, a folder, and `steps` or `optimiser.steps`. `run` trains as the recipe
-    says and writes the finished model into `recipe.out / "model"`.
-    """
-    register(_STAGES, "stage", name, (recipe, run))
-
-
-def stages() -> Stages:
-    """Every stage by name, with its recipe and what runs it."""
-    load_plugins()
-    return _STAGES | {
-        "autoencoder": (AutoencoderRecipe, train_autoencoder),
-        "vision": (VisionRecipe, train_vision),
-        "amg": (AmgRecipe, train_maps),
-        "sft": (SftRecipe, train_reasoning),
-        "grpo": (GrpoRecipe, _grpo),
-    }
+PHASES = "phases"  # in place of a stage
 
 
 def train(stage: str, config: str | Path, overrides: Sequence[str] = (), force: bool = False) -> Path:
-    """Run a stage as its recipe says, from its last checkpoint if there is one; returns the folder of the finished model.
+    """Run a stage as its recipe says, from its last checkpoint if there is one; returns the folder of the finished model. The
+    stage `phases` runs all phases of a recipe that are not finished, and returns the result of the last.
 
     `force`: a run in the same folder goes on although its recipe was another. CooperError: an unknown stage, key or value, a
     recipe that changed, data that are not there, or a loss that is not a number. Interrupted: a signal ended the run; a
     checkpoint was left.
     """
-    known = stages()
-    if stage not in known:
-        raise CooperError(f"unknown stage {stage!r}; choose {', '.join(known)}")
-    kind, run = known[stage]
-    recipe = read_recipe(kind, config, overrides)
-    if is_finished(recipe):
-        return recipe.out / MODEL_FOLDER
-    with held(recipe.out, f"cooper train {stage}"):
-        enter(recipe, force)
-        run(recipe)
-        return finish(recipe)
+    if stage == PHASES:
+        out, phases = read_phases(config, overrides)
+        with held(out, "cooper train phases"):
+            return _train_phases(config, out, phases, force)
+    load_plugins()
+    if stage not in STAGES:
+        raise CooperError(f"unknown stage {stage!r}; choose {', '.join((*STAGES, PHASES))}")
+    return _train(stage, read_recipe(STAGES[stage].recipe, config, overrides), force)
 
 
-def _grpo(recipe: GrpoRecipe) -> Path:
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is experimental there; its signature is tested here
-    from cooper.training.rl.run import reinforce
+def _train(stage: str, recipe: Any, force: bool) -> Path:
+    result: Path = recipe.out / STAGES[stage].result
+    if not is_finished(recipe, result):
+        with held(recipe.out, f"cooper train {stage}"):
+            enter(recipe, force)
+            STAGES[stage].run(recipe)
+            finish(recipe)
+    return result
 
-    return reinforce(recipe, plain(recipe))
+
+def _train_phases(config: str | Path, out: Path, phases: Sequence[Phase], force: bool) -> Path:
+    left = [phase for phase in phases if not is_finished(phase.recipe, phase.result)]
+    check_phases(config, left)
+    _refuse_stale(phases, {phase.name for phase in left})
+    if is_begun(out):
+        raise CooperError(f"{out} holds a run of one stage; choose another out for the phases")
+    if Share.here().first:
+        record = {phase.name: {"stage": phase.stage, **plain(phase.recipe)} for phase in phases}
+        write_whole(out / RECIPE_FILE, yaml.safe_dump({"out": str(out), "phases": record}, sort_keys=False, allow_unicode=True))
+    for phase in left:
+        title = f"phase {phase.name} ({phases.index(phase) + 1} of {len(phases)})"
+        if Share.here().first:
+            print(f"{title}: {phase.stage} in {phase.recipe.out}", file=sys.stderr)
+        try:
+            _train(phase.stage, phase.recipe, force)
+        except Interrupted as stopped:
+            raise Interrupted(stopped.step, stopped.folder, title) from None
+        except KeyboardInterrupt:
+            raise Interrupted(None, phase.recipe.out, title) from None
+        except CooperError as error:
+            raise CooperError(f"{title}: {error}") from None
+        finished = phase.recipe.out / FINISHED_FILE
+        wait_for_others(lambda finished=finished: int(not finished.exists()), f"file {finished}")
+        gc.collect()  # a trainer and its model refer to each other
+    return phases[-1].result
+
+
+def _refuse_stale(phases: Sequence[Phase], left: set[str]) -> None:
+    """CooperError: a phase has begun with the result of one that is to be trained still, so of an earlier one."""
+    for phase in phases:
+        for name in left & {earlier.name for earlier in phase.uses.values()}:
+            if is_begun(phase.recipe.out):
+                raise CooperError(
+                    f"{phase.recipe.out} began with another result of the phase {name!r} than the one that is to be made now; "
+                    "move that folder away, or choose another out"
+                )

@@ -1,11 +1,11 @@
 """Options in columns and in running text."""
 
 import pytest
-from cooper.trace.asked import options_in
 
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.items import answer_letter, are_stand_ins, column_options, stand_ins, truth_text, worded
 from cooper.evaluation.benchmarks.tables import TableRow
+from cooper.trace.asked import options_in
 
 TOLD = [
     ("Is it open? (a) Open (b) Closed", ("Open", "Closed")),

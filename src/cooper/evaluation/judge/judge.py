@@ -146,12 +146,12 @@ class Judge:
     async def _put(self, session: _Session, key: str, prompt: _Prompt) -> Verdict:
         """Ask one prompt when there is a place, and keep a useful reply before anyone sees it."""
         try:
-            async with session.places:
+            async with session.places:  # given up when the reply is on disk, so a killed run loses no more than its places
                 verdict = await session.endpoint.ask(prompt.text)
-            self._count(JudgeCounts(asked=1, tokens_in=verdict.tokens_in, tokens_out=verdict.tokens_out))
-            if verdict.reply is not None and prompt.useful(verdict.reply):
-                stored = StoredReply(key, verdict.reply, verdict.tokens_in, verdict.tokens_out)
-                await asyncio.to_thread(self._cache.add, stored)  # reaches the disk: too slow for the loop
+                self._count(JudgeCounts(asked=1, tokens_in=verdict.tokens_in, tokens_out=verdict.tokens_out))
+                if verdict.reply is not None and prompt.useful(verdict.reply):
+                    stored = StoredReply(key, verdict.reply, verdict.tokens_in, verdict.tokens_out)
+                    await asyncio.to_thread(self._cache.add, stored)  # reaches the disk: too slow for the loop
             return verdict
         finally:
             session.under_way.pop(key, None)

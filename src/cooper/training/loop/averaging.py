@@ -26,12 +26,9 @@ class Average:
             name: weight.detach().float().clone() for name, weight in module.named_parameters() if weight.requires_grad
         }
 
-    def decay_now(self) -> float:
-        return min(self.decay, (1 + self.updates) / (10 + self.updates))
-
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        decay = self.decay_now()
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         for name, weight in module.named_parameters():
             if name in self.weights:

@@ -31,14 +31,19 @@ FREE = (  # keys that cannot change what a run learns: where it lies, what it pr
 MOST_SHOWN = 5  # differences in one message
 
 
-def is_finished(recipe: Any) -> bool:
+def is_finished(recipe: Any, result: Path) -> bool:
     """Whether the folder holds the finished run of this very recipe; said on stderr, for then there is nothing to do."""
     folder: Path = recipe.out
-    model = any((folder / MODEL_FOLDER).glob("*.safetensors"))
-    if not (folder / FINISHED_FILE).exists() or not model or _differences(recipe, folder):
+    there = result.is_file() or any(path.suffix in (".safetensors", ".png") for path in result.rglob("*"))
+    if not (folder / FINISHED_FILE).exists() or not there or _differences(recipe, folder):
         return False
-    print(f"{folder} holds the finished run of this recipe; its model is {folder / MODEL_FOLDER}", file=sys.stderr)
+    print(f"{folder} holds the finished run of this recipe: {result}", file=sys.stderr)
     return True
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a run has left something there that it learnt or made."""
+    return bool(checkpoints(folder)) or any((folder / name).exists() for name in (MODEL_FOLDER, FINISHED_FILE))
 
 
 def enter(recipe: Any, force: bool) -> None:
@@ -71,11 +76,10 @@ def enter(recipe: Any, force: bool) -> None:
     write_whole(folder / RECIPE_FILE, yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True))
 
 
-def finish(recipe: Any) -> Path:
-    """Mark the run as finished; returns the folder of its model."""
+def finish(recipe: Any) -> None:
+    """Mark the run as finished."""
     if os.environ.get("RANK", "0") == "0":
         write_whole(recipe.out / FINISHED_FILE, json.dumps({"steps": _steps(recipe)}) + "\n")
-    return recipe.out / MODEL_FOLDER
 
 
 def plain(recipe: Any) -> dict[str, Any]:
@@ -96,7 +100,8 @@ def _plain(value: Any) -> Any:
 
 
 def _steps(recipe: Any) -> int:
-    return recipe.steps if hasattr(recipe, "steps") else recipe.optimiser.steps
+    """Updates of the weights; none where a stage only makes data."""
+    return getattr(recipe, "optimiser", recipe).steps if hasattr(recipe, "record") else 0
 
 
 def _differences(recipe: Any, folder: Path) -> list[str]:

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import zipfile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -116,16 +117,10 @@ def resume_point(folder: Path) -> Path | None:
 
 
 def _set_aside_damaged(folder: Path) -> Path | None:
-    damaged: list[tuple[Path, str]] = []
-    last = None
-    for path in checkpoints(folder):
-        fault = fault_of(path)
-        if not fault:
-            last = path
-            break
-        damaged.append((path, fault))
+    last = last_whole(folder)
     then = "the run begins anew" if last is None else f"the run goes on from {last.name}"
-    for path, fault in damaged:
+    for path in takewhile(lambda path: path != last, checkpoints(folder)):
+        fault = fault_of(path)
         aside = next(name for number in range(1000) if not (name := folder / f"damaged-{number}-{path.name}").exists())
         path.rename(aside)
         print(f"{path} is damaged ({fault}): {then}; it is now {aside.name}", file=sys.stderr)

@@ -13,10 +13,12 @@ from cooper.errors import CooperError
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
-    """A run that was stopped by a signal, after writing a checkpoint. Not frozen: Python writes into an exception under way."""
+    """A run that was stopped by a signal, after writing the checkpoint `folder`. Not frozen: Python writes into an exception
+    under way. `step`: None where nothing is trained; `phase`: what the run is a part of."""
 
-    def __init__(self, step: int, folder: Path) -> None:
-        super().__init__(f"stopped at step {step}; start the same command again to continue from {folder}")
+    def __init__(self, step: int | None, folder: Path, phase: str = "") -> None:
+        at = "stopped" if step is None else f"stopped at step {step}"
+        super().__init__(f"{phase and phase + ': '}{at}; start the same command again to continue from {folder}")
         self.step, self.folder = step, folder
 
 

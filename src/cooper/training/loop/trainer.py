@@ -23,7 +23,7 @@ from cooper.training.loop.folder import MODEL_FOLDER, plain
 from cooper.training.loop.optimisers import build_optimiser
 from cooper.training.loop.sealing import STATE_FILE, Sealing, resume_point
 from cooper.training.loop.stopping import Finite, Interrupted, Stopping
-from cooper.training.loop.watching import METRICS_FILE, Evaluating, Tracking, Watching
+from cooper.training.loop.watching import METRICS_FILE, Evaluating, watchers
 from cooper.training.recipe import Optimiser, RecordSettings
 
 WEIGHTS_FILE = "model.safetensors"
@@ -199,32 +199,32 @@ class _Averaging(TrainerCallback):
         self._trainer.average.update(self._trainer.plan.objective)
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What a stage adds to the shared run: figures at intervals, and how to write the model."""
+def run_stage(
+    stage: str,
+    recipe: Any,
+    objective: Objective,
+    make_batch: Callable[[range], Movable],
+    figures: Callable[[int], Mapping[str, float]],
+    export: Callable[[Path], None],
+) -> Path:
+    """Train an objective as a recipe says, with all that is watched, then write curves and the model of averaged weights.
 
-    figures: Callable[[int], Mapping[str, float]]
-    export: Callable[[Path], None]
-
-
-def run_plan(plan: TrainingPlan, stage: str, recipe: Any, measured: Measured) -> Path:
-    """Train a plan with all that is watched, then write curves and the model of averaged weights."""
-    watching: list[TrainerCallback] = [Watching(plan.folder, stage)]
-    if plan.record.tracker == "trackio":
-        watching.append(Tracking("cooper", f"{stage}-{plan.folder.name}", plain(recipe)))
-    trainer = PackedTrainer(plan, watching)
-    objective, average = plan.objective, trainer.average
+    `figures`: what is measured at intervals, by the number of the step; `export` writes the model into a folder.
+    """
+    plan = TrainingPlan(objective, make_batch, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    trainer = PackedTrainer(plan, watchers(stage, recipe.out, recipe.record, plain(recipe)))
+    model = plan.folder / MODEL_FOLDER
 
     def measure(step: int) -> Mapping[str, float]:
-        with average.applied(objective):
-            figures = measured.figures(step)
-            measured.export(plan.folder / MODEL_FOLDER)
-        return figures
+        with trainer.average.applied(objective):
+            measured = figures(step)
+            export(model)
+        return measured
 
     trainer.add_callback(Evaluating(plan.record.eval_every, measure, trainer.log))
     trainer.run()
     if trainer.is_world_process_zero():
-        with average.applied(objective):
-            measured.export(plan.folder / MODEL_FOLDER)
+        with trainer.average.applied(objective):
+            export(model)
         draw_curves(plan.folder / METRICS_FILE, plan.folder / "curves.svg")
-    return plan.folder / MODEL_FOLDER
+    return model

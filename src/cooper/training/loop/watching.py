@@ -13,6 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from cooper.errors import CooperError
 from cooper.files.rows import Row, read_rows, write_whole
+from cooper.training.recipe import RecordSettings
 
 METRICS_FILE = "metrics.jsonl"
 _HIDDEN = ("epoch", "total_flos", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss")
@@ -130,6 +131,12 @@ class Tracking(TrainerCallback):
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero:
             self._trackio.finish()
+
+
+def watchers(stage: str, folder: Path, record: RecordSettings, config: Mapping[str, Any]) -> list[TrainerCallback]:
+    """What watches a run of a stage: lines and metrics, and a tracker where the recipe names one; it is told the recipe."""
+    tracked = [Tracking("cooper", f"{stage}-{folder.name}", config)] if record.tracker == "trackio" else []
+    return [Watching(folder, stage), *tracked]
 
 
 def read_metrics(path: Path) -> list[Row]:

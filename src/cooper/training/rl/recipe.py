@@ -10,7 +10,6 @@ from cooper.evaluation.judge.endpoint import JudgeSettings
 from cooper.files.plugins import load_plugins
 from cooper.files.rows import read_object
 from cooper.files.values import (
-    Above,
     AtLeast,
     AtMost,
     Below,
@@ -24,6 +23,7 @@ from cooper.files.values import (
     checked,
     shown,
 )
+from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Turns
 from cooper.training.recipe import Batch, RecordSettings
 from cooper.training.rl.rewards.reward import REWARDS
@@ -98,11 +98,10 @@ class RewardSettings:
 
 
 @dataclass(frozen=True)
-class SamplingSettings:
+class SamplingSettings(Sampling):
     """How rollouts are written: temperature, nucleus, tokens per turn."""
 
     temperature: Positive = 1.0
-    top_p: Annotated[float, Above(0), AtMost(1)] = 1.0
     max_tokens: Size = 128
 
 

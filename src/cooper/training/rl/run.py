@@ -9,25 +9,25 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import torch
-from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback
+from transformers import PreTrainedTokenizerFast, Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import GRPOConfig
 
 from cooper.curation.counts import Flag
-from cooper.curation.flags import check_flags, read_flags
+from cooper.curation.flags import Questions, check_flags, read_flags
 from cooper.errors import CooperError
 from cooper.evaluation.judge.judge import Judge
 from cooper.files.values import checked
+from cooper.model.cooper import CooperModel
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options
 from cooper.scenes.examples import SceneExamples
 from cooper.scenes.problems import exam_items
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
-from cooper.training.loop.folder import MODEL_FOLDER
+from cooper.training.loop.folder import MODEL_FOLDER, plain
 from cooper.training.loop.sealing import Sealing, resume_point
 from cooper.training.loop.stopping import Finite, Interrupted, Stopping
-from cooper.training.loop.watching import Evaluating, Tracking, Watching
+from cooper.training.loop.watching import Evaluating, watchers
 from cooper.training.rl.policy import Policy, Words
 from cooper.training.rl.recipe import GrpoRecipe, LoraSettings
 from cooper.training.rl.rewards.answer import AnswerReward, JudgedAnswerReward
@@ -38,7 +38,7 @@ from cooper.training.rl.sampler import Sampler
 from cooper.training.rl.samples import Showing, draw_run
 from cooper.training.rl.scoring import Scorer
 from cooper.training.rl.sharding import is_sharded, whole_weights
-from cooper.training.rl.tasks import Source, Tasks, order_of, source_of
+from cooper.training.rl.tasks import Tasks, order_of, source_of
 from cooper.training.rl.trainer import InterleavedGRPOTrainer, Reinforcing
 from cooper.training.stages.exam import AnswerExam
 from cooper.training.stages.objective import freeze
@@ -46,15 +46,18 @@ from cooper.training.stages.objective import freeze
 EXAM_SCENES = 100
 
 
-def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
+def reinforce(recipe: GrpoRecipe) -> Path:
     """Run the recipe, from its last checkpoint if there is one; returns the folder of the finished model.
 
-    `plain`: the recipe as values for the tracker. CooperError: keys, data or settings of TRL that do not fit, or a loss that
-    is not a number. Interrupted: a signal ended the run; a checkpoint was left.
+    CooperError: keys, data or settings of TRL that do not fit, or a loss that is not a number. Interrupted: a signal ended the
+    run; a checkpoint was left.
     """
     bundle = load_bundle(recipe.init, recipe.base)
     args = arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
-    trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, _callbacks(recipe, plain), _adapters(recipe.lora, bundle))
+    recipe.out.mkdir(parents=True, exist_ok=True)
+    watching = watchers("grpo", recipe.out, recipe.record, plain(recipe))
+    callbacks = [Stopping(recipe.iterations), Finite(), Sealing(), *watching]
+    trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, callbacks, _adapters(recipe.lora, bundle.model))
     for default in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(default)
     tracked, every = recipe.record.tracker == "trackio", recipe.record.eval_every
@@ -63,7 +66,7 @@ def reinforce(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> Path:
         exam = AnswerExam(exam_items(SceneExamples(recipe.val, EXAM_SCENES), recipe.eval_questions), (recipe.mode,))
         # by transformers' own log: TRL's would empty what it has gathered for the line of the step into that of the exam
         report = partial(Trainer.log, trainer)
-        trainer.add_callback(Evaluating(every, lambda step: _examined(exam, bundle), report, trainer.whole))
+        trainer.add_callback(Evaluating(every, lambda step: exam.figures(bundle), report, trainer.whole))
     last = resume_point(recipe.out)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.state.global_step < recipe.steps:
@@ -87,14 +90,6 @@ def _trained(recipe: GrpoRecipe, bundle: Bundle, trainer: InterleavedGRPOTrainer
         whole = load_bundle(recipe.init, recipe.base)
         Policy(whole.model).load_state_dict(weights)
     return whole
-
-
-def _callbacks(recipe: GrpoRecipe, plain: Mapping[str, Any]) -> list[TrainerCallback]:
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    callbacks: list[TrainerCallback] = [Stopping(recipe.iterations), Finite(), Sealing(), Watching(recipe.out, "grpo")]
-    if recipe.record.tracker == "trackio":
-        callbacks.append(Tracking("cooper", f"grpo-{recipe.out.name}", plain))
-    return callbacks
 
 
 def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
@@ -122,7 +117,7 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
     )
 
 
-def _flags(recipe: GrpoRecipe, source: Source) -> dict[str, Flag]:
+def _flags(recipe: GrpoRecipe, source: Questions) -> dict[str, Flag]:
     if recipe.flags is None:
         return {}
     flags = read_flags(recipe.flags)
@@ -134,11 +129,10 @@ def _flags(recipe: GrpoRecipe, source: Source) -> dict[str, Flag]:
 
 def sampling_options(recipe: GrpoRecipe, door: Cooper) -> Options:
     """How rollouts are sampled."""
-    asked, drawing = recipe.sampling, door.defaults.drawing
+    drawing = door.defaults.drawing
     if recipe.num_timesteps is not None:
         drawing = replace(drawing, num_timesteps=recipe.num_timesteps)
-    sampling = Sampling(asked.temperature, asked.top_p, asked.max_tokens)
-    return replace(door.options(recipe.mode, sampling, drawing, recipe.max_turns), map_noise=recipe.map_noise)
+    return replace(door.options(recipe.mode, recipe.sampling, drawing, recipe.max_turns), map_noise=recipe.map_noise)
 
 
 def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag]) -> list[Reward]:
@@ -151,12 +145,13 @@ def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag]) -> l
     return [known[name] if name in known else REWARDS[name]() for name in settings.terms]
 
 
-def _examined(exam: AnswerExam, bundle: Bundle) -> Mapping[str, float]:
-    with torch.no_grad():
-        return exam.figures(bundle)
+def check_settings(recipe: GrpoRecipe, network: CooperModel) -> None:
+    """CooperError: what a run would refuse as it begins, beside such a network and TRL."""
+    arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
+    _adapters(recipe.lora, network)
 
 
-def _adapters(lora: LoraSettings | None, bundle: Bundle) -> Any:
+def _adapters(lora: LoraSettings | None, network: CooperModel) -> Any:
     """CooperError: a target that no module's name ends with."""
     if lora is None:
         return None
@@ -164,7 +159,7 @@ def _adapters(lora: LoraSettings | None, bundle: Bundle) -> Any:
 
     if not lora.targets:
         raise CooperError("recipe: lora.targets must name at least one module")
-    names = [f".{name}" for name, _ in bundle.model.named_modules()]
+    names = [f".{name}" for name, _ in network.named_modules()]
     for target in lora.targets:
         if not any(name.endswith(f".{target}") for name in names):
             raise CooperError(f"recipe: lora.targets names {target!r}, and no module of the network ends so")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from cooper.curation.counts import Flag
+from cooper.curation.flags import Questions
 from cooper.data.batches import shuffled
 from cooper.data.digests import item_digest
 from cooper.data.item import Item
@@ -16,25 +16,12 @@ from cooper.training.rl.rollouts import Rollout
 from cooper.training.rl.sampler import Sampler
 
 
-class Source(Protocol):
-    """Where questions come from. `item` raises CooperError for one whose picture cannot be read, and so does `digest`, which
-    tells one question from another without decoding pictures."""
-
-    def __len__(self) -> int: ...
-
-    def ids(self) -> list[str]: ...
-
-    def item(self, number: int) -> Item: ...
-
-    def digest(self, number: int) -> str: ...
-
-
 @dataclass(eq=False)
 class Tasks:
     """Questions with their flags (by id), and the order in which a run asks them. `set_aside` collects those that could not
     be read, with the reason."""
 
-    source: Source
+    source: Questions
     flags: Mapping[str, Flag] = field(default_factory=dict)
     order: Sequence[int] = ()
     set_aside: dict[int, str] = field(default_factory=dict)
@@ -88,6 +75,6 @@ class FileTasks:
         return item_digest(self._items[number])
 
 
-def source_of(data: Path, seed: int, per_scene: int, scenes: int = 100_000) -> Source:
+def source_of(data: Path, seed: int, per_scene: int, scenes: int = 100_000) -> Questions:
     """A JSON Lines file, or a rendered scene set with `per_scene` questions about each of its first `scenes` scenes."""
     return SceneTasks(data, seed, per_scene, scenes) if data.is_dir() else FileTasks(data)

@@ -15,15 +15,15 @@ from cooper.data.batches import rng_of, shuffled
 from cooper.data.examples import Examples
 from cooper.data.mixture import Mixture
 from cooper.errors import CooperError
-from cooper.files.values import Count, Positive, Seed, Size, Weight
+from cooper.files.values import Count, Positive, Size, Weight
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
 from cooper.perception import Modality, build_modalities
 from cooper.perception.modality import Drawn
 from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.training.bundles import TrainedAutoencoder, check_memory, save_autoencoder
-from cooper.training.loop.trainer import Measured, Objective, TrainingPlan, run_plan
-from cooper.training.recipe import Optimiser, RecordSettings, check_maps, check_mixture
+from cooper.training.loop.trainer import Objective, run_stage
+from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.exam import DrawnMaps, MapExam
 from cooper.training.stages.rows import to_pixels
 
@@ -43,25 +43,19 @@ class AutoencoderLoss:
 
 
 @dataclass(frozen=True)
-class AutoencoderRecipe:
+class AutoencoderRecipe(StageRecipe):
     """`mixture`: how often each kind of picture is shown; `emphasis`: its weight in the loss; `crop`: side in pixels.
     `spread`: the standard deviation of the scaled latents (the noise has 1)."""
 
-    out: Path
-    data: Path
-    val: Path
-    optimiser: Optimiser
     modalities: Mapping[str, Mapping[str, Any]]
     geometry: VaeGeometry = field(default_factory=VaeGeometry)
     mixture: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     emphasis: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     loss: AutoencoderLoss = field(default_factory=AutoencoderLoss)
-    record: RecordSettings = field(default_factory=RecordSettings)
     crop: Size = 64
     spread: Positive = 1.0
     scenes: Count = 2000
     eval_scenes: Count = 48
-    seed: Seed = 0
 
     def __post_init__(self) -> None:
         check_mixture(self.mixture, KINDS)
@@ -185,9 +179,6 @@ def train_autoencoder(recipe: AutoencoderRecipe) -> Path:
     torch.manual_seed(recipe.seed)
     autoencoder = Autoencoder(recipe.geometry)
     objective = AutoencoderObjective(autoencoder, recipe.loss, recipe.seed)
-    plan = TrainingPlan(
-        objective, Crops(examples, modalities, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed
-    )
 
     def figures(step: int) -> Mapping[str, float]:
         return exam.scores(reconstructed(autoencoder, held_out, modalities))
@@ -197,4 +188,4 @@ def train_autoencoder(recipe: AutoencoderRecipe) -> Path:
         scaled.load_state_dict(autoencoder.state_dict())
         save_autoencoder(TrainedAutoencoder(scaled, recipe.modalities), folder)
 
-    return run_plan(plan, "autoencoder", recipe, Measured(figures, export))
+    return run_stage("autoencoder", recipe, objective, Crops(examples, modalities, recipe), figures, export)

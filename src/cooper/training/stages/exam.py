@@ -4,15 +4,15 @@ the scores that evaluation uses.
 N: examples drawn. H, W: height and width in pixels.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from cooper.data.examples import Conventions, Examples
 from cooper.data.item import Item
+from cooper.evaluation.figures.summary import mode_figures
 from cooper.evaluation.maps.scores import class_names, depth_figures, depth_row, segmentation_figures, segmentation_row
 from cooper.evaluation.maps.sheet import stacked
 from cooper.evaluation.runs.answering import answer_row
@@ -38,7 +38,7 @@ class AnswerExam:
     grey: bool = False
 
     def figures(self, bundle: Bundle) -> Mapping[str, float]:
-        """Per mode: accuracy over all questions, and over those of the spatial group, a mean of its categories."""
+        """Per mode: accuracy over all questions, the mean over spatial categories, and maps per question."""
         door = Cooper.of(bundle.model.eval(), bundle.processor, bundle.prompts)
         questions = [item.question.opened() for item in self.items]
         if self.grey:
@@ -50,13 +50,9 @@ class AnswerExam:
         for mode in self.modes:
             traces = door.batch(questions, door.options(mode, Sampling(max_tokens=TURN_TOKENS)))
             rows = [answer_row(item, mode, trace[0]) for item, trace in zip(self.items, traces, strict=True)]
-            by_category: dict[str, list[bool]] = defaultdict(list)
-            for row in rows:
-                if row.group == "spatial":
-                    by_category[row.category].append(row.correct)
-            found[f"{mode}_accuracy"] = float(np.mean([row.correct for row in rows]))
-            found[f"{mode}_spatial"] = float(np.mean([np.mean(each) for each in by_category.values()] or [np.nan]))
-            found[f"{mode}_maps"] = float(np.mean([len(row.maps) for row in rows]))
+            figures = mode_figures(rows)
+            found[f"{mode}_accuracy"], found[f"{mode}_maps"] = figures.accuracy.mean, figures.usage.maps
+            found[f"{mode}_spatial"] = figures.means["spatial"].mean
         return found
 
 
@@ -67,6 +63,12 @@ class MapExam:
     examples: Examples
     conventions: Conventions
     modalities: Mapping[str, Modality]
+
+    def figures(self, bundle: Bundle, picture: Path) -> dict[str, float]:
+        """The scores of what a model draws; the sheet goes into the file `picture`."""
+        drawn = self.drawn(bundle)
+        self.sheet(drawn).save(picture)
+        return self.scores(drawn)
 
     def drawn(self, bundle: Bundle) -> DrawnMaps:
         """Depth and segmentation of all examples, each from the noise of its own name."""

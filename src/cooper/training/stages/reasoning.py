@@ -5,7 +5,7 @@ from the truth; a share of them is also a flow target, so that drawing inside a 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from cooper.data.examples import TraceGroup, TraceSource
 from cooper.data.mixture import Mixture
 from cooper.errors import CooperError
 from cooper.files.pictures import GREY, grey_picture
-from cooper.files.values import AtLeast, AtMost, Count, Positive, Seed, Share, Weight
+from cooper.files.values import AtLeast, AtMost, Count, Share, Weight
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.scenes.lessons import GROUNDING, READING, SceneLessons, hiding
@@ -32,59 +32,42 @@ from cooper.trace.modes import MODES, AnswerMode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 from cooper.training.bundles import load_bundle, save_bundle
-from cooper.training.loop.trainer import Measured, TrainingPlan, run_plan
-from cooper.training.recipe import Optimiser, RecordSettings, check_map_names, check_mixture
+from cooper.training.loop.trainer import run_stage
+from cooper.training.recipe import check_mixture
 from cooper.training.stages.exam import AnswerExam, MapExam
-from cooper.training.stages.objective import Draws, LossWeights, PackedObjective
-from cooper.training.stages.rows import MapRows, PictureKey, map_rows, to_pixels, warn_of_size
+from cooper.training.stages.objective import PackedObjective
+from cooper.training.stages.rows import MapBatches, MapRows, RowRecipe, map_rows, to_pixels, warn_of_size
 
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
 
 
-@dataclass(frozen=True)
-class SftRecipe:
-    """`init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`; `base` names the one that has
-    configuration, tokenizer and autoencoder, if `init` holds only weights.
+@dataclass(frozen=True, kw_only=True)
+class SftRecipe(RowRecipe):
+    """`init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`.
     `mixture`: weights of the modes, of `grounding` (lessons in looking), of `reading` (lessons in reading maps) and of
     `replay` (rows of stage 1). `questions`: how many share a row, by mode, and lessons likewise. `drawn`: the share of maps
     in traces that are flow targets too.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
     reinforcement finds both. `drawings`: maps of these scenes as a model drew them (`cooper data draw`); the share `own` of
     traces shows those in place of the true ones, while the text stays true. `grey`: replace every picture by grey, to
-    measure guessing, without flow targets. `latents`: the folder of an earlier run's latents, to be used again. `frozen`:
-    parts of the network that are not trained. Evaluation asks `eval_questions` in each mode of the mixture and draws
+    measure guessing, without flow targets. Evaluation asks `eval_questions` in each mode of the mixture and draws
     `eval_scenes` maps.
     """
 
-    out: Path
-    data: Path
-    val: Path
     init: Path
-    optimiser: Optimiser
     mixture: Mapping[str, Weight]
     questions: Mapping[str, Questions]
-    base: Path | None = None
-    maps: tuple[str, ...] = ("depth", "segmentation")
-    loss: LossWeights = field(default_factory=LossWeights)
-    record: RecordSettings = field(default_factory=RecordSettings)
     drawn: Share = 0.5
     explore: Share = 0.0
     drawings: Path | None = None
     own: Share = 0.5
     grey: bool = False
-    latents: Path | None = None
-    frozen: tuple[str, ...] = ()
-    timestep_shift: Positive = 1.0
-    draws: Draws = 1
-    mirror: bool = True
-    scenes: Count = 100_000
     eval_questions: Count = 60
     eval_scenes: Count = 32
-    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        check_map_names(self.maps)
+        super().__post_init__()
         check_mixture(self.mixture, (*MODES, GROUNDING, READING, REPLAY))
         for name in self.mixture:
             if name != REPLAY and self.questions.get(name, 0) < 1:
@@ -108,12 +91,8 @@ class TraceRows:
     drawn: float
     grey: bool = False
 
-    def row(self, number: int, index: int, kind: str, count: int) -> Row:
-        """Row `number` of the run: `count` traces of a kind about one picture."""
-        return self.tree(number, self.group(number, index, kind, count))
-
     def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:
-        """The traces of a row."""
+        """The traces of row `number` of the run: `count` of a kind about one picture."""
         found = self.source.group(number, index, kind, count)
         return TraceGroup(tuple(map(greyed, found.traces)), targets=False) if self.grey else found
 
@@ -199,28 +178,15 @@ class TraceBatches:
     def __call__(self, numbers: range) -> PackedSequence:
         maps = self.rows.maps
         if self.kind(numbers.start) == REPLAY:
-            keys = [
-                (self._index(number), kind, self._mirrored(number)) for number in numbers for kind in ("rgb", *self.recipe.maps)
-            ]
-            maps.fill([PictureKey(*key) for key in keys])
-            packed = [maps.row(number, self._index(number), self._mirrored(number), self.recipe.maps) for number in numbers]
-        else:
-            groups = {number: self._group(number) for number in numbers}
-            for number, group in groups.items():
-                self.rows.fill(number, group)
-            packed = [self.rows.tree(number, group) for number, group in groups.items()]
-        return pack(packed, maps.processor.geometry)
-
-    def _index(self, number: int) -> int:
-        return shuffled(self.recipe.seed, number, len(self.rows.source))
-
-    def _mirrored(self, number: int) -> bool:
-        """Replayed rows only: the words of a trace know left from right."""
-        return self.recipe.mirror and bool(rng_of(self.recipe.seed, number, 3).random() < 0.5)
+            return MapBatches(maps, self.recipe)(numbers)
+        groups = {number: self._group(number) for number in numbers}
+        for number, group in groups.items():
+            self.rows.fill(number, group)
+        return pack([self.rows.tree(number, group) for number, group in groups.items()], maps.processor.geometry)
 
     def _group(self, number: int) -> TraceGroup:
-        kind = self.kind(number)
-        return self.rows.group(number, self._index(number), kind, self.recipe.questions[kind])
+        kind, index = self.kind(number), shuffled(self.recipe.seed, number, len(self.rows.source))
+        return self.rows.group(number, index, kind, self.recipe.questions[kind])
 
     def kind(self, number: int) -> str:
         """`replay`, `grounding`, `reading` or a mode."""
@@ -232,7 +198,7 @@ def train_reasoning(recipe: SftRecipe) -> Path:
     bundle = load_bundle(recipe.init, recipe.base)
     examples, held_out = SceneExamples(recipe.data, recipe.scenes), SceneExamples(recipe.val, recipe.scenes)
     warn_of_size(bundle, examples)
-    maps = map_rows(bundle, examples, recipe.latents or recipe.out / "latents-train", recipe)
+    maps = map_rows(bundle, examples, recipe)
     drawings = None if recipe.drawings is None else Drawings.opened(recipe.drawings, examples.scenes)
     source = SceneLessons(
         examples=examples,
@@ -245,15 +211,11 @@ def train_reasoning(recipe: SftRecipe) -> Path:
     )
     rows = TraceRows(source, maps, bundle.model.config.view_rules, recipe.drawn, recipe.grey)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
-    plan = TrainingPlan(objective, TraceBatches(rows, recipe), recipe.optimiser, recipe.record, recipe.out, recipe.seed)
     answers = AnswerExam(exam_items(held_out, recipe.eval_questions), recipe.modes, recipe.grey)
     exam = MapExam(held_out[: recipe.eval_scenes], CONVENTIONS, maps.modalities)
 
     def figures(step: int) -> Mapping[str, float]:
-        if recipe.grey:
-            return answers.figures(bundle)
-        drawn = exam.drawn(bundle)
-        exam.sheet(drawn).save(recipe.out / f"maps-{step:06d}.png")
-        return {**exam.scores(drawn), **answers.figures(bundle)}
+        drawn = {} if recipe.grey else exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
+        return {**drawn, **answers.figures(bundle)}
 
-    return run_plan(plan, "sft", recipe, Measured(figures, lambda folder: save_bundle(bundle, folder)))
+    return run_stage("sft", recipe, objective, TraceBatches(rows, recipe), figures, lambda folder: save_bundle(bundle, folder))

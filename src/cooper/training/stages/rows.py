@@ -5,29 +5,32 @@ H, W: height and width in pixels. z, h, w: channels and cells of a latent.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from cooper.data.batches import rng_of
+from cooper.data.batches import rng_of, shuffled
 from cooper.data.examples import Example, Examples
+from cooper.files.values import Count, Positive
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import shifted
 from cooper.perception import Modality, build_modalities
 from cooper.perception.depth import DepthModality
 from cooper.scenes.examples import SceneExamples
-from cooper.sequence.packing import Row
+from cooper.sequence.packed import PackedSequence
+from cooper.sequence.packing import Row, pack
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
 from cooper.trace.prompts import Prompts
 from cooper.training.bundles import Bundle
+from cooper.training.recipe import StageRecipe, check_map_names
 from cooper.training.stages.latents import LatentStore
+from cooper.training.stages.objective import Draws, LossWeights
 
 ROOM_M = (0.3, 8.0)  # depth of rendered rooms
 
@@ -62,6 +65,27 @@ class PictureKey:
     mirrored: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class RowRecipe(StageRecipe):
+    """What stages 1 and 2 share. `base`: the checkpoint that has configuration, tokenizer and autoencoder, if `init` holds only
+    weights. `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are not
+    trained. `draws`: noised copies of each target per row. `mirror`: show half of the rows with left and right exchanged.
+    """
+
+    base: Path | None = None
+    maps: tuple[str, ...] = ("depth", "segmentation")
+    loss: LossWeights = field(default_factory=LossWeights)
+    latents: Path | None = None
+    frozen: tuple[str, ...] = ()
+    timestep_shift: Positive = 1.0
+    draws: Draws = 1
+    mirror: bool = True
+    scenes: Count = 100_000
+
+    def __post_init__(self) -> None:
+        check_map_names(self.maps)
+
+
 @dataclass(frozen=True, eq=False)
 class MapRows:
     """Rows of stage 1: a picture read once, then for each map its request and its noised targets as branches.
@@ -80,7 +104,11 @@ class MapRows:
 
     def row(self, number: int, index: int, mirrored: bool, names: tuple[str, ...]) -> Row:
         """Row `number` of the run: the maps `names` of one example."""
-        segments: list[Segment] = [*self.read(index, mirrored)]
+        image = self._example(index, mirrored).image
+        segments: list[Segment] = [
+            LatentSegment(self.latent(PictureKey(index, "rgb", mirrored))),
+            VitSegment(self.processor.vit_pixels(image)),
+        ]
         parents = [-1, 0]
         for place, name in enumerate(names):
             request = len(segments)
@@ -92,11 +120,6 @@ class MapRows:
                 segments.append(self.noise.of(target, self.processor.geometry.latent_patch, number, number_of))
                 parents.append(request)
         return Row(tuple(segments), tuple(parents))
-
-    def read(self, index: int, mirrored: bool) -> tuple[LatentSegment, VitSegment]:
-        """The picture of an example as the model reads it."""
-        image = self._example(index, mirrored).image
-        return LatentSegment(self.latent(PictureKey(index, "rgb", mirrored))), VitSegment(self.processor.vit_pixels(image))
 
     def latent(self, key: PictureKey) -> Tensor:
         """The latent of one picture, float32 [z, h, w]."""
@@ -119,15 +142,24 @@ class MapRows:
         return example.mirrored() if mirrored else example
 
 
-class RowSettings(Protocol):
-    """What a recipe says of its rows; `draws`: noised copies of each target."""
+@dataclass(frozen=True, eq=False)
+class MapBatches:
+    """Makes packed batches of stage 1: row r shows a shuffled example, mirrored or not, as (seed, r) decides."""
 
-    @property
-    def timestep_shift(self) -> float: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def draws(self) -> int: ...
+    rows: MapRows
+    recipe: RowRecipe
+
+    def __call__(self, numbers: range) -> PackedSequence:
+        shown = [self._shown(number) for number in numbers]
+        self.rows.fill([PictureKey(index, kind, mirrored) for index, mirrored in shown for kind in ("rgb", *self.recipe.maps)])
+        packed = [self.rows.row(number, *each, self.recipe.maps) for number, each in zip(numbers, shown, strict=True)]
+        return pack(packed, self.rows.processor.geometry)
+
+    def _shown(self, number: int) -> tuple[int, bool]:
+        """The example of a row, and whether it is mirrored."""
+        seed = self.recipe.seed
+        mirrored = self.recipe.mirror and bool(rng_of(seed, number, 3).random() < 0.5)
+        return shuffled(seed, number, len(self.rows.examples)), mirrored
 
 
 def room_modalities(model: CooperModel) -> dict[str, Modality]:
@@ -139,12 +171,11 @@ def room_modalities(model: CooperModel) -> dict[str, Modality]:
     return modalities
 
 
-def map_rows(bundle: Bundle, examples: Examples, latents: Path, recipe: RowSettings) -> MapRows:
-    """The rows of examples, with their latents kept in the folder `latents`."""
-    store = LatentStore(latents, bundle.model.vae)
+def map_rows(bundle: Bundle, examples: Examples, recipe: RowRecipe) -> MapRows:
+    """The rows of examples, with their latents kept."""
+    store = LatentStore(recipe.latents or recipe.out / "latents-train", bundle.model.vae)
     noise = Noise(recipe.timestep_shift, recipe.seed)
-    modalities = room_modalities(bundle.model)
-    return MapRows(examples, modalities, store, bundle.processor, bundle.prompts, noise, recipe.draws)
+    return MapRows(examples, room_modalities(bundle.model), store, bundle.processor, bundle.prompts, noise, recipe.draws)
 
 
 def warn_of_size(bundle: Bundle, examples: SceneExamples) -> None:

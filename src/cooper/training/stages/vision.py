@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.mixture import Mixture
 from cooper.errors import CooperError
-from cooper.files.values import AtLeast, AtMost, Count, Seed, Share, Weight
+from cooper.files.values import AtLeast, AtMost, Count, Share, Weight
 from cooper.model.config import Transforms, VitGeometry
 from cooper.model.latents import Waves, sincos_table
 from cooper.model.vit import Vit
@@ -34,8 +34,8 @@ from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.bundles import TrainedVision, check_memory, load_bundle, save_vision
-from cooper.training.loop.trainer import Measured, Objective, TrainingPlan, run_plan
-from cooper.training.recipe import Optimiser, RecordSettings, check_maps, check_mixture
+from cooper.training.loop.trainer import Objective, run_stage
+from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.autoencoder import KINDS
 from cooper.training.stages.cells import ANSWERS, NOT_ASKED, Cells, Shown, VisionBatch
 
@@ -52,17 +52,13 @@ class VisionWeights:
 
 
 @dataclass(frozen=True)
-class VisionRecipe:
+class VisionRecipe(StageRecipe):
     """`init`: a checkpoint of either layout whose tower is trained further, with a new head; `base` as in `AmgRecipe`.
     `mixture`: how often colour pictures and each map are shown. `cells`: labelled cells along a side of a patch.
     Augmentation: `mirror` half of the pictures; `move` half of them by up to so many pixels (without a loss on depth, which
     was measured along another axis); `jitter` changes brightness by up to this factor.
     """
 
-    out: Path
-    data: Path
-    val: Path
-    optimiser: Optimiser
     modalities: Mapping[str, Mapping[str, Any]]
     vit: VitGeometry
     transforms: Transforms
@@ -70,14 +66,12 @@ class VisionRecipe:
     base: Path | None = None
     mixture: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     loss: VisionWeights = field(default_factory=VisionWeights)
-    record: RecordSettings = field(default_factory=RecordSettings)
     cells: Annotated[int, AtLeast(1), AtMost(256)] = 8
     mirror: bool = True
     move: Annotated[int, AtLeast(0), AtMost(2**12)] = 0
     jitter: Share = 0.0
     scenes: Count = 100_000
     eval_scenes: Count = 100
-    seed: Seed = 0
 
     def __post_init__(self) -> None:
         check_mixture(self.mixture, KINDS)
@@ -246,9 +240,8 @@ def train_vision(recipe: VisionRecipe) -> Path:
         if start.config.vit_geometry != recipe.vit:
             raise CooperError(f"recipe: vit does not fit the tower of {recipe.init}, which is {start.config.vit}")
         objective.vit.load_state_dict(start.vit.state_dict())
-    plan = TrainingPlan(objective, batches, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
 
     def export(folder: Path) -> None:
         save_vision(TrainedVision(objective.vit, recipe.vit, recipe.transforms), folder)
 
-    return run_plan(plan, "vision", recipe, Measured(lambda step: vision_scores(objective, held_out), export))
+    return run_stage("vision", recipe, objective, batches, lambda step: vision_scores(objective, held_out), export)

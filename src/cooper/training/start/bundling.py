@@ -1,8 +1,4 @@
-"""Make the bundled model of a finished run: `python -m cooper.training.start.bundling RUN/model src/cooper/assets/nano`.
-
-Words and drawing may have been trained apart, each with the other expert frozen: a third argument names the checkpoint whose
-drawing expert is taken.
-"""
+"""Make the bundled model of a finished run: `python -m cooper.training.start.bundling RUN/model src/cooper/assets/nano`."""
 
 import sys
 from pathlib import Path
@@ -10,23 +6,18 @@ from pathlib import Path
 import torch
 
 from cooper.errors import CooperError
-from cooper.model.cooper import CooperModel
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
 
 LIMIT_MB = 24
-DRAWING = ("gen", "latent_in", "latent_out", "time_embedder")  # parts of the names of what only drawing trains
 
 
-def bundle(model: Path, out: Path, drawing: Path | None = None) -> int:
-    """Write the network in bfloat16 and its autoencoder in float32; returns the bytes written. `drawing`: a checkpoint of the
-    same shape, whose drawing expert is taken.
+def bundle(model: Path, out: Path) -> int:
+    """Write the network in bfloat16 and its autoencoder in float32; returns the bytes written.
 
-    Raises CooperError if the files exceed the limit of the package, or the checkpoints do not fit.
+    Raises CooperError if the files exceed the limit of the package.
     """
     loaded = load_bundle(model)
     network = loaded.model
-    if drawing is not None:
-        take_drawing(network, load_bundle(drawing).model)
     for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
         if not name.startswith("vae."):
             tensor.data = tensor.data.to(torch.bfloat16)
@@ -37,19 +28,9 @@ def bundle(model: Path, out: Path, drawing: Path | None = None) -> int:
     return written
 
 
-def take_drawing(network: CooperModel, other: CooperModel) -> None:
-    """Put the drawing expert of `other` into the network. CooperError: they differ in shape."""
-    theirs = {name: weight for name, weight in other.named_parameters() if set(name.split(".")) & set(DRAWING)}
-    ours = dict(network.named_parameters())
-    for name, weight in theirs.items():
-        if name not in ours or ours[name].shape != weight.shape:
-            raise CooperError(f"the two checkpoints differ in shape: {name}")
-        ours[name].data = weight.data.clone()
-
-
 def main() -> None:
-    if len(sys.argv) not in (3, 4):
-        sys.exit("usage: python -m cooper.training.start.bundling MODEL OUT [DRAWING]")
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m cooper.training.start.bundling MODEL OUT")
     try:
         print(f"{bundle(*map(Path, sys.argv[1:])) / 1e6:.1f} MB")
     except CooperError as error:

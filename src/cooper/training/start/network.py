@@ -13,11 +13,7 @@ from cooper.model.mot import JointAttention, MotLayer, PerExpert
 from cooper.training.bundles import TrainedAutoencoder, TrainedVision, check_memory
 
 EYES = ("vit.", "connector.")  # what a new picture tower brings, and what must be learnt anew behind it
-
-
 QUERY_KEY_LIKENESS = 0.9  # correlation of query and key weights of a fresh network
-
-
 HEAD_NORM = 1.5
 
 
@@ -61,24 +57,11 @@ def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int,
     """A network with fresh weights around a trained autoencoder."""
     config = CooperConfig(
         answers_in_words=True,  # as the teacher of scenes does
-        hidden_size=shape.hidden_size,
-        num_hidden_layers=shape.num_hidden_layers,
-        num_attention_heads=shape.num_attention_heads,
-        num_key_value_heads=shape.num_key_value_heads,
-        intermediate_size=shape.intermediate_size,
+        **asdict(shape),
         vocab_size=vocabulary,
-        rope_theta=shape.rope_theta,
-        latent_patch_size=shape.latent_patch_size,
-        latent_side=shape.latent_side,
-        vit_side=shape.vit_side,
-        position_scale=shape.position_scale,
-        position_base=shape.position_base,
-        vit=asdict(shape.vit),
         vae=asdict(trained.autoencoder.geometry),
-        transforms=asdict(shape.transforms),
         views={"input": ["vae", "vit"], "input_text_mode": ["vit"], "map": ["vit"]},
         modalities={name: dict(settings) for name, settings in trained.modalities.items()},
-        drawing=asdict(shape.drawing),
     )
     check_memory(lambda: CooperModel(check_config(config, "recipe: network")), "network")
     torch.manual_seed(seed)
