@@ -98,11 +98,13 @@ def recipes() -> str:
 
 RECIPES = """A recipe is a YAML file with one whole run. A key that is unknown, stands twice, is missing or is out of its range
 ends the command with one sentence that names file and key. `key=value` behind the command replaces a key, such as
-`optimiser.steps=100`. A recipe with `phases:` holds several stages by name, in order: `cooper train phases --config FILE` trains
-them one after the other, checks all of them before the first, and continues where it was stopped. Keys above `phases` hold for
-every phase that knows them; `stage:` names the stage, `recipe:` a file to begin with, and `init`, `base`, `autoencoder`,
-`vision`, `drawings` and `flags` may name an earlier phase. The folder `out` keeps the recipe with every default written out. The recipes that come with the
+`optimiser.steps=100`. The folder `out` keeps the recipe with every default written out. The recipes that come with the
 project are in `recipes/nano` and `recipes/7b`.
+
+A recipe with `phases:` holds several stages by name, in order: `cooper train phases --config FILE` trains them one after the
+other, checks all of them before the first, and continues where it was stopped. Keys above `phases` hold for every phase that
+knows them; `stage:` names the stage, `recipe:` a file to begin with, and `init`, `base`, `autoencoder`, `vision`, `drawings`
+and `flags` may name an earlier phase.
 """
 
 
