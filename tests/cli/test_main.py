@@ -81,7 +81,13 @@ def test_train_passes_on_stage_recipe_and_changes(run, tmp_path, monkeypatch):
     assert run("train", "amg", "--config", recipe, "optimiser.steps=3").code == 0
     assert calls == [("amg", recipe, ("optimiser.steps=3",), False)]
     assert "absent.yaml" in run("train", "amg", "--config", tmp_path / "absent.yaml").err
-    assert run("train", "magic", "--config", recipe).code == 2
+
+
+def test_an_unknown_stage_is_one_sentence(run, tmp_path):
+    recipe = tmp_path / "amg.yaml"
+    recipe.write_text("{}")
+    ran = run("train", "magic", "--config", recipe)
+    assert ran.code == 1 and "unknown stage 'magic'; choose autoencoder, vision, amg, sft, grpo" in ran.err
 
 
 def test_an_interrupted_training_says_how_to_go_on(run, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.files.plugins import register
-from cooper.perception import Reading, build_modalities
+from cooper.perception import Reading, build_modalities, modality
 from cooper.trace.example import example
+from cooper.training.stages.table import STAGES
 from tests.docs.pages import ROOT, blocks
 from tests.training.conftest import autoencoder, bundle, recipe, records, scene_folder, start  # noqa: F401 - fixtures
 
@@ -47,6 +49,15 @@ def installed(name: str, folder: Path) -> dict[str, str]:
 def cooper(*words: object, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cooper", *map(str, words)]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(autouse=True)
+def registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a file registers in this process is gone after its test, and nothing of another test stands in its way."""
+    kept = {name: factory for name, factory in modality._FACTORIES.items() if name != "normals"}
+    monkeypatch.setattr(modality, "_FACTORIES", kept)
+    yield
+    STAGES.pop("average", None)
 
 
 def test_the_page_shows_all_five():
@@ -93,7 +104,7 @@ def test_a_reward(recipe, tmp_path):  # noqa: F811
         RewardSettings(others={"brevity": 1.0})
     imported("my_brevity.py", tmp_path)
     asked = RewardSettings(answer=0.0, format=0.0, exploration=0.0, others={"brevity": 1.0})
-    reinforce(replace(recipe, rewards=asked), {})
+    reinforce(replace(recipe, rewards=asked))
     rewarded = [line for line in lines(recipe) if "reward" in line]
     assert len(rewarded) == 2 and all(0 < line["rewards/brevity/mean"] <= 1 for line in rewarded)
 

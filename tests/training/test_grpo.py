@@ -184,7 +184,7 @@ def test_what_a_recipe_may_not_say(recipe):
         recipe.accumulation(3)
     with pytest.raises(CooperError, match=r"must be a multiple of trl\.num_iterations, 2"):
         replace(recipe, trl={"num_iterations": 2})
-    with pytest.raises(CooperError, match="needs lora"):
+    with pytest.raises(CooperError, match="available with lora only"):
         replace(recipe, trl={"beta": 0.1})
     with pytest.raises(CooperError, match="group is 1"):
         replace(recipe, group=1)
