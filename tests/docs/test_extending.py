@@ -121,12 +121,29 @@ def test_a_stage(tmp_path):
         train("mean", config)
 
 
-def test_a_plugin_that_cannot_be_loaded_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("import nothing_of_this_name", "No module named"),
+        ("raise ValueError", "ValueError"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_is_named(tmp_path, fault, said):
     env = installed("my_quiz.py", tmp_path)
-    (tmp_path / "site" / "my_quiz.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
-    ran = cooper("eval", "quiz", "--data", tmp_path, "--out", tmp_path / "out", env=env)
-    assert ran.returncode == 1 and "Traceback" not in ran.stderr
-    assert ran.stderr.startswith("cooper: the plugin 'mine' (my_quiz) cannot be loaded: No module named")
+    (tmp_path / "site" / "my_quiz.py").write_text(f"{fault}\n", encoding="utf-8")
+    for words in (
+        ("eval", "quiz", "--data", tmp_path, "--out", tmp_path / "out"),
+        ("ask", example_picture(tmp_path), "Where?"),
+    ):
+        ran = cooper(*words, env=env)
+        assert ran.returncode == 1 and "Traceback" not in ran.stderr
+        assert ran.stderr.startswith(f"cooper: the plugin 'mine' (my_quiz) cannot be loaded: {said}"), ran.stderr
+
+
+def example_picture(folder: Path) -> Path:
+    example().images[0].save(folder / "room.png")
+    return folder / "room.png"
 
 
 def test_a_name_that_is_taken_is_refused():

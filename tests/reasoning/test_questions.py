@@ -411,3 +411,16 @@ def test_a_question_of_a_batch_may_come_with_a_bare_array(nano):
     batched, asked = nano.batch([question], options)[0][0], nano.ask(question, mode="perception")
     for trace in (batched, asked):
         assert trace.maps[0].latents is None and abs(float(trace.maps[0].reading.arrays["depth"].mean()) - 2.0) < 0.05
+
+
+def test_a_depth_map_in_millimetres_is_refused(nano):
+    with pytest.raises(
+        CooperError, match=r"known depth map: half of its pixels lie beyond 2000 m, and this model draws depth up"
+    ):
+        nano.ask(PIXELS, "Where?", known={"depth": (METRES * 1000).astype(np.uint16)})
+    nano.ask(PIXELS, "Where?", "direct", known={"depth": METRES * 20})  # far, but metres it may be
+
+
+def test_one_picture_is_no_list_of_pictures(nano):
+    with pytest.raises(CooperError, match=r"images must be a list of pictures, not .*; `depth` and `segment` take one"):
+        nano.draw(Image.fromarray(PIXELS), "depth")

@@ -368,3 +368,16 @@ def test_what_is_no_trace_is_one_sentence(tmp_path, monkeypatch, place, said):
         Trace.load(place)
     told = str(refused.value)
     assert len(told) < 400 and ("a trace is a folder with trace.json" in told or not isinstance(place, str))
+
+
+def test_arrays_that_do_not_belong_are_named(tmp_path):
+    full_trace().save(tmp_path / "t")
+    drawn, reading = tmp_path / "t" / "step_1.drawn.npy", tmp_path / "t" / "step_1.reading_0.npy"
+    before = drawn.read_bytes()
+    np.save(drawn, np.zeros((3, 3)))
+    with pytest.raises(CooperError, match=r"step_1\.drawn\.npy must be a picture \[H, W, 3\], not \[3, 3\]"):
+        Trace.load(tmp_path / "t")
+    drawn.write_bytes(before)
+    np.save(reading, np.array([["near", "far"]]))
+    with pytest.raises(CooperError, match=r"step_1\.reading_0\.npy must hold numbers, not <U4"):
+        Trace.load(tmp_path / "t")

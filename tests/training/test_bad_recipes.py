@@ -83,6 +83,7 @@ def test_intervals_and_seeds_have_ranges_in_every_stage(refused, stage):
         ("grpo", "trl={fsdp_config: recipe.yaml}", "trl.fsdp_config: recipe.yaml: not JSON"),
         ("grpo", "trl={fsdp_config: 5}", "trl.fsdp_config is 5; it must be a group of keys, or a JSON file"),
         ("sft", "mixture={text:1}", "the value of 'text:1' is missing: put a space after its colon"),
+        ("sft", "questions={interleavd: 3}", "questions names 'interleavd'; known: interleaved"),
         ("grpo", "rewards={answer: 0, format: 0, exploration: 0}", "one must be above 0"),
         ("grpo", "judge={url: 'ftp://x', model: m}", "url must be an http or https address"),
     ],

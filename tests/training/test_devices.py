@@ -124,7 +124,9 @@ def test_latents_are_those_of_the_cpu(bundle, examples, tmp_path):
 def test_reasoning_is_learnt_and_examined(device, bundle, examples, tmp_path, monkeypatch):
     monkeypatch.setattr("cooper.training.stages.exam.TURN_TOKENS", 4)  # an untrained network does not end its turns
     placed, rows = begun(bundle, examples, tmp_path, device)
-    source = SceneLessons(examples=examples, prompts=bundle.prompts, modalities=rows.modalities, seed=0)
+    source = SceneLessons(
+        examples=examples, prompts=bundle.prompts, modalities=rows.modalities, canvas=bundle.processor.vae, seed=0
+    )
     traces = TraceRows(source, rows, placed.model.config.view_rules, 1.0)
     mixture, questions = {"interleaved": 1.0, "reading": 1.0, "replay": 1.0}, {"interleaved": 2, "reading": 2}
     recipe = SftRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER, init=tmp_path, mixture=mixture, questions=questions)

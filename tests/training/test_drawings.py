@@ -84,7 +84,13 @@ def rows(map_rows: MapRows, examples: SceneExamples, bundle: Bundle, drawings: D
 
     def made(own: float, drawn: float = 0.0) -> TraceRows:
         source = SceneLessons(
-            examples=examples, prompts=bundle.prompts, modalities=map_rows.modalities, seed=0, drawings=drawings, own=own
+            examples=examples,
+            prompts=bundle.prompts,
+            modalities=map_rows.modalities,
+            canvas=bundle.processor.vae,
+            seed=0,
+            drawings=drawings,
+            own=own,
         )
         return TraceRows(source, map_rows, bundle.model.config.view_rules, drawn)
 

@@ -1,7 +1,9 @@
 """A recipe with phases, through the command: read and checked whole, run in order, stopped and gone on with."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from safetensors.torch import load_file
 
 from cooper.errors import CooperError
 from cooper.training.loop.folder import plain
-from cooper.training.loop.stopping import Interrupted
+from cooper.training.loop.stopping import Interrupted, Stopping
 from cooper.training.phases import check_phases, read_phases
 from cooper.training.run import train
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
@@ -259,3 +261,49 @@ def test_the_bundled_model_is_made_tiny_killed_in_the_middle_and_gone_on_with(sc
     assert f"{killed / 'looking'} holds the finished run of this recipe" in again.stderr
     assert again.stdout == f"Model: {killed / 'drawing-again' / 'model'}\n"
     _assert_equal(whole, killed)
+
+
+@pytest.mark.parametrize("moment", ["swallowed", "after the last step"])
+def test_a_signal_that_nobody_took_ends_before_the_next_phase(recipe: Path, tmp_path: Path, monkeypatch, moment):
+    """As in a callback of the garbage collector, where Python passes over an exception, or when the last step is taken."""
+    from cooper.training import run as door
+
+    finish = door.finish
+
+    def finished(recipe):
+        if moment == "swallowed":
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        finish(recipe)
+
+    class Late(Stopping):
+        def on_step_end(self, args, state, control, **kwargs):
+            super().on_step_end(args, state, control, **kwargs)
+            if state.global_step == state.max_steps:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(door, "finish", finished)
+    if moment != "swallowed":
+        monkeypatch.setattr("cooper.training.loop.trainer.Stopping", Late)
+    with pytest.raises(Interrupted, match=r"phase more-eyes \(2 of 3\): stopped; start the same command again"):
+        train("phases", recipe)
+    assert (tmp_path / "all" / "eyes" / "finished.json").exists() and not (tmp_path / "all" / "more-eyes").exists()
+
+
+def test_other_data_under_the_same_name_are_refused(recipe: Path, scene_folder: Path, tmp_path: Path):
+    data = tmp_path / "data"
+    shutil.copytree(scene_folder, data)
+    one = tmp_path / "eyes.yaml"
+    values = yaml.safe_load(recipe.read_text())
+    stage = {key: value for key, value in values.items() if key != "phases"} | {"out": str(tmp_path / "one"), "data": str(data)}
+    one.write_text(yaml.safe_dump(stage | {key: VISION[key] for key in VISION}))
+    train("vision", one, ["optimiser.steps=1"])
+    (tmp_path / "one" / "finished.json").unlink()
+    info = json.loads((data / "dataset.json").read_text())
+    (data / "dataset.json").write_text(json.dumps(info | {"count": 3}))  # a set that grows is the same set
+    train("vision", one, ["optimiser.steps=1"])
+    (tmp_path / "one" / "finished.json").unlink()
+    (data / "dataset.json").write_text(json.dumps(info | {"seed": 12}))
+    with pytest.raises(CooperError, match=r"began with other data: .*data \(data of the recipe\) has changed since"):
+        train("vision", one, ["optimiser.steps=1"])
+    train("vision", one, ["optimiser.steps=1"], force=True)

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from cooper.files.pictures import GREY, grey_picture
 from cooper.scenes.examples import SceneExamples
 from cooper.scenes.lessons import SceneLessons
+from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment
 from cooper.training.bundles import Bundle
@@ -23,7 +26,9 @@ GREY_PIXEL = (GREY / 255 - 0.5) / 0.5
 
 @pytest.fixture
 def rows(map_rows: MapRows, examples: SceneExamples, bundle: Bundle) -> TraceRows:
-    source = SceneLessons(examples=examples, prompts=bundle.prompts, modalities=map_rows.modalities, seed=0)
+    source = SceneLessons(
+        examples=examples, prompts=bundle.prompts, modalities=map_rows.modalities, canvas=bundle.processor.vae, seed=0
+    )
     return TraceRows(source, map_rows, bundle.model.config.view_rules, drawn=1.0)
 
 
@@ -154,3 +159,27 @@ def test_batches_depend_on_seed_and_row_alone_and_have_one_kind_each(rows: Trace
         one, two = batches(range(first, first + 2)), batches(range(first, first + 2))
         assert torch.equal(one.text.ids_T, two.text.ids_T) and torch.equal(one.targets.velocity_MD, two.targets.velocity_MD)
     assert {batches.kind(2 * step) for step in range(40)} == set(mixture)
+
+
+@pytest.mark.parametrize("kind", ["interleaved", "perception", "reading"])
+def test_maps_are_learnt_at_the_size_at_which_the_model_draws(kind, rows: TraceRows, records, bundle: Bundle, tmp_path: Path):
+    large = [
+        SceneRecord(
+            *(np.kron(each, np.ones((2, 2, 1) if each.ndim == 3 else (2, 2), each.dtype)) for each in arrays), record.scene
+        )
+        for record in records
+        for arrays in [(record.rgb, record.depth_m, record.labels, record.instances)]
+    ]
+    write_info(tmp_path, SetInfo(len(large), 11, "train", 64, 4))
+    write_shard(shard_path(tmp_path, 0), large)
+    assert isinstance(rows.source, SceneLessons)
+    wide = replace(rows, source=replace(rows.source, examples=SceneExamples(tmp_path)))
+    side = bundle.processor.vae.size(64, 64).width // 2 // bundle.processor.geometry.latent_patch  # the autoencoder halves once
+    found = 0
+    for number in range(6):
+        row = wide.tree(number, wide.group(number, number % 4, kind, 2))
+        targets = [segment for segment in row.segments if isinstance(segment, NoisedSegment)]
+        assert all(segment.grid == (side, side) for segment in targets)
+        found += len(targets)
+        bundle.model.losses(pack([row], bundle.processor.geometry))  # every picture fits the network
+    assert found

@@ -33,7 +33,7 @@ OutOption = Annotated[
 TracesOption = Annotated[int | None, typer.Option(help="Number of questions per mode to keep traces of; all by default.")]
 NamesArgument = Annotated[
     list[str],
-    typer.Argument(help="What to evaluate: scenes, depth, segmentation, or benchmarks such as mmvp."),
+    typer.Argument(help="What to evaluate: scenes, depth, segmentation, questions (your own), or benchmarks such as mmvp."),
 ]
 TrueMapsOption = Annotated[
     bool,

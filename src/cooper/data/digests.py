@@ -37,6 +37,13 @@ def truth_digests(items: Iterable[Example]) -> Mapping[str, str]:
     return found
 
 
+def sources_digest(sources: Iterable[Path | bytes]) -> str:
+    """Of files, looked at in pieces where they are large, and of bytes. CooperError: a file cannot be read."""
+    digest = hashlib.sha256()
+    _add(digest, sources)
+    return digest.hexdigest()[:LENGTH]
+
+
 def _add(digest: "hashlib._Hash", sources: Iterable[Path | bytes]) -> None:
     for source in sources:
         if isinstance(source, bytes):

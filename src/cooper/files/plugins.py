@@ -16,14 +16,19 @@ GROUP = "cooper.plugins"
 T = TypeVar("T")
 
 
+class PluginError(CooperError):
+    """A module of an installed package that cannot be imported."""
+
+
 @cache
 def load_plugins() -> None:
     """Import the modules that installed packages name, once per process. CooperError names one that cannot be imported."""
     for entry in entry_points(group=GROUP):
         try:
             entry.load()
-        except Exception as error:
-            raise CooperError(f"the plugin {entry.name!r} ({entry.value}) cannot be loaded: {error}") from error
+        except (Exception, SystemExit) as error:
+            said = f"{type(error).__name__}: {error}" if isinstance(error, SystemExit) or not str(error) else error
+            raise PluginError(f"the plugin {entry.name!r} ({entry.value}) cannot be loaded: {said}") from error
 
 
 def register(registry: dict[str, T], noun: str, name: str, value: T) -> None:

@@ -192,6 +192,8 @@ class Cooper:
 
     def draw(self, images: Sequence[Picture], modality: str, seed: int = 0, names: Sequence[str] = ()) -> list[MapStep]:
         """Draw one map of each picture, all together. Without `names`, all maps start from the same noise."""
+        if isinstance(images, str | bytes) or not isinstance(images, Sequence):
+            raise CooperError(f"images must be a list of pictures, not {shown(images)}; `depth` and `segment` take one")
         if names and len(names) != len(images):
             raise CooperError(f"there are {len(names)} names for {len(images)} pictures; give one each, or none")
         named = zip(images, names or [""] * len(images), strict=True)

@@ -13,6 +13,7 @@ from cooper.errors import CooperError
 from cooper.files.arguments import shown, whole, words
 from cooper.files.pictures import opened
 from cooper.model.cooper import CooperModel
+from cooper.perception.depth import DepthModality
 from cooper.perception.modality import Modality, Reading
 from cooper.reasoning.context import Seeded
 from cooper.reasoning.options import Options, Request
@@ -22,6 +23,7 @@ from cooper.trace.asked import said_text, subject_of
 from cooper.trace.steps import Part, Question
 
 MOST_TOKENS = 2048  # of a question in words: some 1,500 words, and what attention over one question may cost
+FAR_OFF = 10  # times the farthest depth that a model draws: what lies there is in another unit
 _ARRAYS = {"depth": ("depth", "m"), "segmentation": ("labels", "class id")}  # what a bare array of a known map is
 
 
@@ -51,7 +53,7 @@ def known_maps(question: Question, modalities: Mapping[str, Modality], grid: Ima
         try:
             modalities[name].encode(reading)
             if name == "depth" and reading.units.get("depth", "m") == "m":
-                _check_metres(reading.arrays["depth"])
+                _check_metres(reading.arrays["depth"], modalities[name])
         except CooperError as error:
             raise CooperError(f"the known {name} map: {error}") from None
     pictures = [part for part in question.parts if not isinstance(part, str)] if readings else []
@@ -77,12 +79,18 @@ def _check_shape(name: str, reading: Reading, picture: Size, grid: ImageTransfor
             )
 
 
-def _check_metres(depth_HW: np.ndarray) -> None:
+def _check_metres(depth_HW: np.ndarray, modality: Modality) -> None:
     """CooperError: what is there cannot be how far things are from a camera."""
     if depth_HW.min() < 0:
         raise CooperError(f"depth holds {depth_HW.min():g} m; nothing is behind the camera")
     if not (np.isfinite(depth_HW) & (depth_HW > 0)).any():
         raise CooperError("no pixel of it has a distance above 0 that is finite")
+    middle = float(np.median(depth_HW[np.isfinite(depth_HW) & (depth_HW > 0)]))
+    if isinstance(modality, DepthModality) and modality.metric and middle > FAR_OFF * modality.far:
+        raise CooperError(
+            f"half of its pixels lie beyond {middle:g} m, and this model draws depth up to {modality.far:g} m; "
+            "a sensor's map in millimetres must be divided by 1000"
+        )
 
 
 def requests_of(questions: Sequence[Question], samples: int, seed: int) -> list[Request]:

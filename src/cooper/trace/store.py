@@ -248,6 +248,8 @@ def _load_array(folder: Path, name: str) -> np.ndarray:
     path = _inside(folder, name)
     try:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # maps what is there: no memory for what a header promises
+        if mapped.dtype.kind not in "fiub":
+            raise CooperError(f"the array {path} must hold numbers, not {mapped.dtype}")
         return np.array(mapped)
     except _BROKEN_ARRAY as error:
         raise CooperError(f"cannot read the array {path}: {error}") from None
@@ -255,7 +257,10 @@ def _load_array(folder: Path, name: str) -> np.ndarray:
 
 def _load_drawn(folder: Path, name: str) -> np.ndarray:
     if not name.endswith(".png"):
-        return _load_array(folder, name)
+        drawn = _load_array(folder, name)
+        if drawn.ndim != 3 or drawn.shape[2] != 3:
+            raise CooperError(f"the array {folder / name} must be a picture [H, W, 3], not {list(drawn.shape)}")
+        return drawn
     return np.asarray(_load_picture(folder, name), dtype=np.float32) / 255
 
 

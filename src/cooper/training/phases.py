@@ -70,6 +70,9 @@ def read_phases(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Path, 
         if not isinstance(own, Mapping):
             raise CooperError(f"{path}: phases.{name} must be a group of keys, not {shown(own)}")
         stage = own.get("stage")
+        if stage is None:
+            others = [known for known, keys in said.items() if isinstance(keys, Mapping) and "stage" in keys]
+            raise CooperError(f"{path}: phases.{name} has no stage; phases with one: {', '.join(others) or 'none'}")
         if stage not in tuple(STAGES):
             raise CooperError(f"{path}: phases.{name}.stage is {shown(stage)}; choose from {', '.join(STAGES)}")
         if "out" in own:

@@ -15,7 +15,7 @@ from cooper.files.plugins import load_plugins
 from cooper.files.rows import write_whole
 from cooper.files.values import read_recipe
 from cooper.training.loop.folder import FINISHED_FILE, RECIPE_FILE, enter, finish, is_begun, is_finished, plain
-from cooper.training.loop.stopping import Interrupted
+from cooper.training.loop.stopping import Interrupted, noticing
 from cooper.training.phases import Phase, check_phases, read_phases
 from cooper.training.stages.table import STAGES
 
@@ -30,11 +30,11 @@ def train(stage: str, config: str | Path, overrides: Sequence[str] = (), force: 
     recipe that changed, data that are not there, or a loss that is not a number. Interrupted: a signal ended the run; a
     checkpoint was left.
     """
+    load_plugins()
     if stage == PHASES:
         out, phases = read_phases(config, overrides)
         with held(out, "cooper train phases"):
             return _train_phases(config, out, phases, force)
-    load_plugins()
     if stage not in STAGES:
         raise CooperError(f"unknown stage {stage!r}; choose {', '.join((*STAGES, PHASES))}")
     return _train(stage, read_recipe(STAGES[stage].recipe, config, overrides), force)
@@ -59,10 +59,19 @@ def _train_phases(config: str | Path, out: Path, phases: Sequence[Phase], force:
     if Share.here().first:
         record = {phase.name: {"stage": phase.stage, **plain(phase.recipe)} for phase in phases}
         write_whole(out / RECIPE_FILE, yaml.safe_dump({"out": str(out), "phases": record}, sort_keys=False, allow_unicode=True))
+    with noticing() as signals:
+        _train_left(phases, left, force, signals)
+    return phases[-1].result
+
+
+def _train_left(phases: Sequence[Phase], left: Sequence[Phase], force: bool, signals: Sequence[int]) -> None:
+    """Train the phases that are left, in order, until a signal comes."""
     for phase in left:
         title = f"phase {phase.name} ({phases.index(phase) + 1} of {len(phases)})"
         if Share.here().first:
             print(f"{title}: {phase.stage} in {phase.recipe.out}", file=sys.stderr)
+        if signals:
+            raise Interrupted(None, phase.recipe.out, title)
         try:
             _train(phase.stage, phase.recipe, force)
         except Interrupted as stopped:
@@ -74,7 +83,6 @@ def _train_phases(config: str | Path, out: Path, phases: Sequence[Phase], force:
         finished = phase.recipe.out / FINISHED_FILE
         wait_for_others(lambda finished=finished: int(not finished.exists()), f"file {finished}")
         gc.collect()  # a trainer and its model refer to each other
-    return phases[-1].result
 
 
 def _refuse_stale(phases: Sequence[Phase], left: set[str]) -> None:

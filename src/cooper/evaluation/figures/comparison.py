@@ -44,7 +44,8 @@ def rows_by_mode(place: str) -> dict[str, list[AnswerRow]]:
     check_rules(folder)
     rows = laid_over(read_answers(path), read_judged(folder))
     if not rows:
-        raise CooperError(f"{path} holds no answers of a run")
+        what = "holds no answers of a run" if folder.is_dir() else "does not exist" if not folder.exists() else "is no folder"
+        raise CooperError(f"{folder} {what}")
     there = list(dict.fromkeys(row.mode for row in rows))
     if mode and mode not in there:
         raise CooperError(f"{path} has no answers in the mode {mode!r}; it has: {', '.join(there)}")

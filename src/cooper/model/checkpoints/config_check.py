@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from cooper.errors import CooperError
 from cooper.files.arguments import real, shown, whole, words
+from cooper.files.plugins import PluginError
 from cooper.model.config import CooperConfig
 from cooper.perception import build_modalities
 from cooper.sequence.layout import View
@@ -65,6 +66,8 @@ def check_config(config: CooperConfig, where: object) -> CooperConfig:
             for view in views:
                 if view not in get_args(View):
                     raise CooperError(f"views.{name} holds {shown(view)}; known: {', '.join(get_args(View))}")
+    except PluginError:
+        raise
     except CooperError as error:
         raise CooperError(f"{where}: {error}") from None
     return config
@@ -132,5 +135,7 @@ def _check_modalities(modalities: Any) -> None:
         raise CooperError("modalities must map names of maps to their settings")
     try:
         build_modalities(modalities)
+    except PluginError:
+        raise
     except (ValueError, TypeError, AttributeError) as error:
         raise CooperError(f"modalities: {error}") from None

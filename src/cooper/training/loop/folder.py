@@ -10,16 +10,19 @@ from typing import Any
 
 import yaml
 
+from cooper.data.digests import sources_digest
 from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import shown_url
+from cooper.files.digests import digests_in
 from cooper.files.folders import output_folder
 from cooper.files.plain import read_plain
-from cooper.files.rows import write_whole
+from cooper.files.rows import read_object, write_whole
 from cooper.files.values import build, shown
 from cooper.training.loop.sealing import checkpoints, step_of
 
 RECIPE_FILE = "recipe.yaml"
 FINISHED_FILE = "finished.json"
+DATA_FILE = "data.json"  # digests of the data that the run began with
 MODEL_FOLDER = "model"  # the finished model, of averaged weights
 FREE = (  # keys that cannot change what a run learns: where it lies, what it prints and keeps, how fast it goes
     "out",
@@ -62,6 +65,14 @@ def enter(recipe: Any, force: bool) -> None:
             f"{folder} holds a run of another recipe: {'; '.join(differences[:MOST_SHOWN])}{more}; choose another out, or "
             "go on from its last checkpoint by the new recipe with --force-recipe"
         )
+    data = data_digests(recipe)
+    known = digests_in(folder / DATA_FILE, "digests") if begun else {}
+    changed = [name for name, digest in data.items() if known.get(name, digest) != digest]
+    if changed and not force:
+        raise CooperError(
+            f"{folder} began with other data: {getattr(recipe, changed[0])} ({changed[0]} of the recipe) has changed since; "
+            "put the data back, choose another out, or go on with the new data by --force-recipe"
+        )
     asked = _steps(recipe)
     if step > asked:
         raise CooperError(f"{folder} has taken {step} steps already, and the recipe asks for {asked}; choose another out")
@@ -73,7 +84,25 @@ def enter(recipe: Any, force: bool) -> None:
     (folder / FINISHED_FILE).unlink(missing_ok=True)
     if differences and (folder / RECIPE_FILE).exists():
         (folder / RECIPE_FILE).replace(folder / f"recipe-until-{step}.yaml")
+    write_whole(folder / DATA_FILE, json.dumps({"digests": data}) + "\n")
     write_whole(folder / RECIPE_FILE, yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True))
+
+
+def data_digests(recipe: Any) -> dict[str, str]:
+    """What tells the data of a run from others, by the key that names them: a scene set by what it was rendered from (it may
+    grow), a file by its content. What is neither has none."""
+    found = {}
+    for key in ("data", "val"):
+        place = getattr(recipe, key, None)
+        if not isinstance(place, Path) or not place.exists():
+            continue
+        settings = place / "dataset.json"
+        if settings.is_file():
+            said = {name: value for name, value in read_object(settings).items() if name != "count"}
+            found[key] = sources_digest([json.dumps(said, sort_keys=True).encode()])
+        elif place.is_file():
+            found[key] = sources_digest([place])
+    return found
 
 
 def finish(recipe: Any) -> None:

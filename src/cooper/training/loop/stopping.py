@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,27 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cooper.errors import CooperError
+
+_signals: list[int] = []  # those that came while `noticing` lasts
+
+
+@contextmanager
+def noticing() -> Iterator[list[int]]:
+    """Remembers Ctrl-C while the block lasts, also one that a library swallows or that comes after the last step of a run."""
+    _signals.clear()
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        _signals.append(number)
+        if callable(before):
+            before(number, frame)
+
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield _signals
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
@@ -58,6 +81,7 @@ class Stopping(TrainerCallback):
             signal.signal(number, self._before[number])
             os.kill(os.getpid(), number)
         self._asked = True
+        _signals.append(number)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if self._asked and state.global_step % self._every == 0:

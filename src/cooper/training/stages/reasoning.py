@@ -69,6 +69,9 @@ class SftRecipe(RowRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_mixture(self.mixture, (*MODES, GROUNDING, READING, REPLAY))
+        for name in self.questions:
+            if name not in (*MODES, GROUNDING, READING):
+                raise CooperError(f"questions names {name!r}; known: {', '.join((*MODES, GROUNDING, READING))}")
         for name in self.mixture:
             if name != REPLAY and self.questions.get(name, 0) < 1:
                 raise CooperError(f"questions.{name} is missing or 0, but the mixture has {name!r}")
@@ -204,6 +207,7 @@ def train_reasoning(recipe: SftRecipe) -> Path:
         examples=examples,
         prompts=bundle.prompts,
         modalities=maps.modalities,
+        canvas=bundle.processor.vae,
         seed=recipe.seed,
         explore=recipe.explore,
         drawings=drawings,
