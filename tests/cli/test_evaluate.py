@@ -42,6 +42,8 @@ def test_mistakes_are_one_sentence(run, tmp_path, mmvp):  # noqa: F811
     assert ran.code == 1 and "unknown benchmark 'sibenhc'; known: sibench" in ran.err
     ran = run("eval", "mmvp", "--data", "mm-vet=there", "--data", "x=y", "--out", tmp_path / "x")
     assert ran.code == 1 and "'mm-vet' belongs to no benchmark" in ran.err
+    ran = run("eval", "mmvp", "questions", "--data", "mine.jsonl", "--out", tmp_path / "x")
+    assert ran.code == 1 and "several are asked for: write NAME=mine.jsonl" in ran.err
     ran = run("eval", "mmvp", "--judge", "http://localhost:1/v1", "--out", tmp_path / "x")
     assert ran.code == 1 and "needs both --judge URL and --judge-model NAME" in ran.err
     ran = run("study", "a=x", "--beside", "figure", "--out", tmp_path / "x")

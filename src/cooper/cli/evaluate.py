@@ -232,6 +232,8 @@ def _places(names: list[str], data: list[str]) -> dict[str, str]:
         return {names[0]: data[0]}
     pairs = {text.partition("=")[0]: text.partition("=")[2] for text in data}
     for name in pairs:
+        if name not in names and name in data:  # without a name before it
+            raise CooperError(f"--data {name} names no benchmark, and several are asked for: write NAME={name}")
         if name not in names:
             raise CooperError(f"--data {name!r} belongs to no benchmark that is asked for; with several write NAME=PATH")
     return pairs
