@@ -157,5 +157,5 @@ def test_two_runs_are_compared_over_the_rows_that_both_have(mmvp, tmp_path):
     assert [(each.first, each.second) for each in crossed] == [("a:interleaved", "b:direct")]
     with pytest.raises(CooperError, match="no answers in the mode 'text'"):
         compare_runs(f"{tmp_path / 'a'}:text", str(tmp_path / "b"))
-    with pytest.raises(CooperError, match=r"rows\.jsonl holds no answers"):
+    with pytest.raises(CooperError, match=r"none does not exist"):
         compare_runs(str(tmp_path / "none"), str(tmp_path / "b"))
