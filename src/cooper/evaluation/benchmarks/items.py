@@ -21,6 +21,7 @@ WANTED = {"MCQ": LETTER, "YN": YES_NO, "Number": NUMBER, "Number_Int": NUMBER}
 
 def worded(question: str, options: Sequence[str] = (), instruction: str = "", hint: str = "") -> str:
     """One text of lines: hint, question, `A. ...` for each option, instruction; what is empty is left out."""
+    # more letters than options
     listed = [f"{letter}. {option}" for letter, option in zip(ascii_uppercase, options, strict=False)]
     return "\n".join(line for line in (hint, question, *listed, instruction) if line)
 

@@ -62,6 +62,7 @@ def place_of(place: str) -> tuple[Path, str]:
 def _names(first: Path, second: Path) -> tuple[str, str]:
     """The last parts of two folders, as many as tell them apart: out/a/mmvp and out/b/mmvp are a/mmvp and b/mmvp."""
     parts = [folder.absolute().parts for folder in (first, second)]
+    # paths of different depth: what the shorter lacks is not compared
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*map(reversed, parts), strict=False)))
     kept = 1 if parts[0] == parts[1] else same + 1
     one, other = ("/".join(each[-kept:]) for each in parts)

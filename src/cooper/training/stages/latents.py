@@ -35,6 +35,7 @@ class LatentStore:
         self._maker = fingerprint(autoencoder)
         self._digests: dict[Hashable, bytes] = {}
         self._file = _opened(folder / FILE)
+        (self._held,) = self._file.execute("select coalesce(sum(length(numbers)), 0) from latents").fetchone()
 
     def get(self, pixels: Pixels, name: Hashable = None) -> Tensor:
         """The latent of one picture, float32 [z, h, w]."""
@@ -89,11 +90,12 @@ class LatentStore:
         rows = [(digest, *each.shape, each.tobytes()) for digest, each in zip(digests, latents, strict=True)]
         with self._file:
             self._file.executemany("insert or ignore into latents values (?, ?, ?, ?, ?)", rows)
-            (held,) = self._file.execute("select coalesce(sum(length(numbers)), 0) from latents").fetchone()
-            while held > self._limit:
-                first, size = self._file.execute("select rowid, length(numbers) from latents order by rowid limit 1").fetchone()
+            self._held += sum(each.nbytes for each in latents)
+            while self._held > self._limit:
+                oldest = "select rowid, length(numbers) from latents order by rowid limit 1"
+                first, size = self._file.execute(oldest).fetchone() or (None, self._held)
                 self._file.execute("delete from latents where rowid = ?", (first,))
-                held -= size
+                self._held -= size
 
 
 def fingerprint(autoencoder: Autoencoder) -> str:
