@@ -17,6 +17,9 @@ from cooper.files.rows import parsed
 from cooper.files.values import build
 
 
+SEEDS_PER_FORMAT = 1 << 56  # of scenes; format 2 has the first ones
+
+
 @dataclass(frozen=True)
 class Vec:
     """A point or a size: (x, y, z) or (width, depth, height)."""
@@ -143,6 +146,11 @@ class Scene:
     camera: Camera
     objects: tuple[SceneObject, ...]
     render_seed: int
+
+    @property
+    def form(self) -> int:
+        """The format of the set that it belongs to, which its seed tells."""
+        return 2 + self.seed // SEEDS_PER_FORMAT
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys; floats as written by `repr`, so reading it back is exact."""
