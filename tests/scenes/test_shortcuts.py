@@ -16,7 +16,9 @@ def objects_of(form: int, seed: int) -> np.ndarray:
     rows = []
     for index in range(SCENES):
         scene = next((found for attempt in range(5) if (found := propose(SceneKey("train", seed, index, form), attempt))), None)
-        for item in scene.objects if scene else ():
+        if scene is None:
+            continue
+        for item in scene.objects:
             seen = scene.camera.project(corners(item.centre, item.size, item.yaw))
             low, high = seen.min(axis=0), seen.max(axis=0)
             depth = scene.camera.project(item.centre.array()[None])[0, 2]

@@ -13,7 +13,7 @@ from cooper.perception.segmentation import SegmentationModality
 MOST_CLASSES = 256  # that colours can be told apart for
 Batch = Annotated[int, AtLeast(1), AtMost(2**16)]  # samples that are in memory together
 
-Precision = Literal["float32", "bf16"]
+Precision = Literal["float32", "bf16", "auto"]
 Schedule = Literal["cosine", "constant"]
 OptimiserKind = Literal["adamw", "muon"]
 
@@ -24,6 +24,7 @@ class Optimiser:
 
     `kind`: AdamW with betas (0.9, 0.95), or Muon for the matrices of layers with AdamW for the rest; `warmup` updates of
     linear rise, then `schedule`. `ema` is the decay of the averaged weights, `clip` the largest gradient norm.
+    `precision` is that of matrix products; weights are float32. `auto`: bf16 where the device has instructions for it.
     """
 
     steps: Count

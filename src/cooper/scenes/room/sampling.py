@@ -197,7 +197,10 @@ def _place(
     """One try for one object: on the table, behind another object as the camera sees it, or anywhere on the floor."""
     tables = [piece for piece in room.furniture if piece.kind == "table"]
     on_table = bool(tables) and rng.random() < 0.35
-    scale = 1.0 if ranges.scale is None else math.exp(rng.uniform(*map(math.log, ranges.scale)))
+    scale = 1.0
+    if ranges.scale is not None:
+        least, most = ranges.scale
+        scale = math.exp(rng.uniform(math.log(least), math.log(most)))
     size = _size(rng, pair.shape, scale * (0.72 if on_table else 1.0))
     if on_table:
         table, top = tables[0], tables[0].size.z

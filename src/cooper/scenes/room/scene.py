@@ -16,7 +16,6 @@ from cooper.errors import CooperError
 from cooper.files.rows import parsed
 from cooper.files.values import build
 
-
 SEEDS_PER_FORMAT = 1 << 56  # of scenes; format 2 has the first ones
 
 

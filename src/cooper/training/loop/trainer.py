@@ -3,6 +3,7 @@
 K: terms of the loss.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from transformers.trainer_utils import SaveStrategy
 
 from cooper.data.batches import Batches, BatchPart
 from cooper.errors import CooperError
+from cooper.model.devices import computes_bf16
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.curves import draw_curves
 from cooper.training.loop.folder import MODEL_FOLDER, plain
@@ -75,6 +77,7 @@ class PackedTrainer(Trainer):
         for default in (PrinterCallback, ProgressCallback):
             self.remove_callback(default)
         self.average = Average(plan.objective, plan.optimiser.ema)
+        self.bf16 = _uses_bf16(plan.optimiser, self.args.device)
         self._terms = torch.zeros(len(plan.objective.terms))
 
     def get_train_dataloader(self) -> Iterable[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -97,8 +100,7 @@ class PackedTrainer(Trainer):
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
     ) -> Tensor:
         assert num_items_in_batch is not None
-        bf16 = self.plan.optimiser.precision == "bf16"
-        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.bf16):
             sums = model(inputs)
         parts = sums / num_items_in_batch.clamp(min=1) * self.args.world_size
         if not torch.isfinite(parts).all():
@@ -189,6 +191,17 @@ def _arguments(plan: TrainingPlan) -> TrainingArguments:
         seed=plan.seed,
         use_cpu=not torch.cuda.is_available(),
     )
+
+
+def _uses_bf16(optimiser: Optimiser, device: torch.device) -> bool:
+    """Whether products are computed in bfloat16; a warning where the recipe wants it and the device computes it slowly."""
+    if optimiser.precision == "bf16" and not computes_bf16(device):
+        warnings.warn(
+            f"this {device.type} has no instructions for bfloat16 and computes it many times more slowly than float32; "
+            "optimiser.precision=auto takes what is fast",
+            stacklevel=2,
+        )
+    return optimiser.precision == "bf16" or (optimiser.precision == "auto" and computes_bf16(device))
 
 
 class _Averaging(TrainerCallback):
