@@ -44,7 +44,8 @@ class Optimiser:
 class RecordSettings:
     """What a run leaves behind, every so many updates; a number beyond the last update means never.
 
-    `keep`: checkpoints kept; `tracker`: `trackio` or `none`.
+    `keep`: checkpoints kept; `tracker`: `trackio` or `none`. `best`: a figure of the evaluations, such as `text_accuracy`; the
+    finished model is then that of the evaluation at which it was highest, and not the last one.
     """
 
     log_every: Count = 10
@@ -52,6 +53,7 @@ class RecordSettings:
     eval_every: Count = 200
     keep: Count = 2
     tracker: Literal["trackio", "none"] = "none"
+    best: str = ""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from cooper.training.loop.folder import MODEL_FOLDER, plain
 from cooper.training.loop.optimisers import build_optimiser
 from cooper.training.loop.sealing import STATE_FILE, Sealing, resume_point
 from cooper.training.loop.stopping import Finite, Interrupted, Stopping
-from cooper.training.loop.watching import METRICS_FILE, Evaluating, watchers
+from cooper.training.loop.watching import METRICS_FILE, Evaluating, read_metrics, watchers
 from cooper.training.recipe import Optimiser, RecordSettings
 
 WEIGHTS_FILE = "model.safetensors"
@@ -212,6 +212,14 @@ class _Averaging(TrainerCallback):
         self._trainer.average.update(self._trainer.plan.objective)
 
 
+def _is_best(name: str, measured: Mapping[str, float], folder: Path, step: int) -> bool:
+    """Whether a figure is higher than at all earlier evaluations. CooperError: it is not measured."""
+    if name not in measured:
+        raise CooperError(f"record.best is {name!r}, which is not measured; there is {', '.join(measured) or 'nothing'}")
+    lines = [line for line in read_metrics(folder / METRICS_FILE) if line["step"] < step]
+    return measured[name] > max((line[f"eval_{name}"] for line in lines if f"eval_{name}" in line), default=float("-inf"))
+
+
 def run_stage(
     stage: str,
     recipe: Any,
@@ -231,13 +239,15 @@ def run_stage(
     def measure(step: int) -> Mapping[str, float]:
         with trainer.average.applied(objective):
             measured = figures(step)
-            export(model)
+            if not plan.record.best or _is_best(plan.record.best, measured, plan.folder, step):
+                export(model)
         return measured
 
     trainer.add_callback(Evaluating(plan.record.eval_every, measure, trainer.log))
     trainer.run()
     if trainer.is_world_process_zero():
-        with trainer.average.applied(objective):
-            export(model)
+        if not plan.record.best:
+            with trainer.average.applied(objective):
+                export(model)
         draw_curves(plan.folder / METRICS_FILE, plan.folder / "curves.svg")
     return model
