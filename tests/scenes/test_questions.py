@@ -9,7 +9,8 @@ import pytest
 
 from cooper.errors import CooperError
 from cooper.scenes.questions.categories import CATEGORIES, balanced_questions, questions_of
-from cooper.scenes.questions.question import LETTERS, SceneQuestion
+from cooper.scenes.questions.question import SceneQuestion
+from cooper.scenes.questions.wording import LETTERS
 from cooper.scenes.room.catalogue import HELD_OUT, Pair
 from cooper.scenes.room.render import Staged, stage_scene
 from cooper.scenes.room.sampling import SceneKey

@@ -11,7 +11,8 @@ from cooper.perception import Modality
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.examples import SceneExamples
 from cooper.scenes.questions.categories import balanced_questions, questions_of
-from cooper.scenes.questions.question import SceneQuestion, some
+from cooper.scenes.questions.choosing import some
+from cooper.scenes.questions.question import SceneQuestion
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import scene_id
 from cooper.scenes.teacher.looking import grounding_traces

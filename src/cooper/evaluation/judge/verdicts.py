@@ -118,7 +118,11 @@ class Judgement:
 def judge_rows(rows: Sequence[AnswerRow], items: Sequence[Item], judge: Judge | None) -> Judgement:
     """Score what rules could not, as far as can be; nothing without a judge. CooperError: open questions without one."""
     by_id = {item.id: item for item in items}
-    cases = [Case(row, by_id[row.id]) for row in rows if row.unscored or row.extracted == ""]
+    cases = [
+        Case(row, by_id[row.id])
+        for row in rows
+        if row.unscored or (row.extracted == "" and by_id[row.id].type != "Unanswerable")  # that is no answer, in any words
+    ]
     if judge is None:
         if any(case.item.type == "Text" for case in cases):
             raise CooperError("these questions have open answers, which a judge must grade: name one (--judge, --judge-model)")

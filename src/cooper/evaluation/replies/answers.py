@@ -8,6 +8,7 @@ from cooper.data.item import QUESTION_TYPES, TOLERANCE, NumberRule, QuestionType
 from cooper.errors import CooperError
 from cooper.evaluation.replies.choices.choices import choice_reading
 from cooper.evaluation.replies.choices.options import labels, place_of
+from cooper.evaluation.replies.missing import CANNOT_SEE, missing_reading
 from cooper.evaluation.replies.numbers.numbers import number_reading
 from cooper.evaluation.replies.yes_no import yes_no_reading
 
@@ -35,9 +36,10 @@ def score(
 ) -> Score:
     """Read the answer out of a reply and compare it.
 
-    `truth`: a letter or an option's text (MCQ, with `choices` in order), yes or no (YN), or a number, in metres if it
-    is a length. `rule`, for a Number: within the relative `tolerance`; `relative` is the same, but passes units over, as
-    the truth is in the unit the question names; `ratio` takes `tolerance` as the ratio either way that must not be reached.
+    `truth`: a letter or an option's text (MCQ, with `choices` in order), yes or no (YN), or a number, in metres if it is a
+    length. Right for Unanswerable is a reply that says that the thing cannot be seen. `rule`, for a Number: within the relative
+    `tolerance`; `relative` is the same, but passes units over, as the truth is in the unit the question names; `ratio` takes
+    `tolerance` as the ratio either way that must not be reached.
     CooperError: an unknown question type, a Text, which takes a judge, or a truth that does not fit.
     """
     match question_type:
@@ -56,6 +58,9 @@ def score(
             return Score(count == wanted, float(count == wanted), "" if count is None else f"{count:g}")
         case "Number":
             return _score_number(read_number(reply, lengths=rule != "relative"), _number_of_truth(truth), tolerance, rule)
+        case "Unanswerable":
+            read = missing_reading(reply).value
+            return Score(read == CANNOT_SEE, float(read == CANNOT_SEE), read)
         case "Text":
             raise CooperError("a question with a free text for an answer must be graded by a judge")
     raise CooperError(f"unknown question type {question_type!r}; known: {', '.join(QUESTION_TYPES)}")

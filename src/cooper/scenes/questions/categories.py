@@ -8,10 +8,13 @@ from types import MappingProxyType
 import numpy as np
 
 from cooper.errors import CooperError
+from cooper.scenes.questions.absent import absent
 from cooper.scenes.questions.contents import colour, counting, existence, material, occlusion, shape
+from cooper.scenes.questions.harder import depth_order, farther_count, free_path, nearest_neighbour
 from cooper.scenes.questions.metric import camera_distance, height, object_distance, size
 from cooper.scenes.questions.question import Asker, Group, SceneQuestion
 from cooper.scenes.questions.spatial import reach, relative_distance, situational_view, spatial_grid, spatial_relation
+from cooper.scenes.questions.wording import Asking, Wording
 from cooper.scenes.room.scene import Scene
 
 TRIES = 4  # draws of one category before the next one has its turn
@@ -47,49 +50,89 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
 )
 
 
+HARDER: Mapping[str, Category] = MappingProxyType(
+    {
+        "depth_order": Category("spatial", depth_order),
+        "farther_count": Category("spatial", farther_count),
+        "nearest_neighbour": Category("spatial", nearest_neighbour),
+        "free_path": Category("spatial", free_path),
+        "absent": Category("general", absent),
+    }
+)
+"""Categories of scenes of format 3 only."""
+
+ALL_CATEGORIES: Mapping[str, Category] = MappingProxyType({**CATEGORIES, **HARDER})
+
+
+def categories_of(scene: Scene) -> tuple[str, ...]:
+    """The categories that the format of a scene has."""
+    return tuple(CATEGORIES if scene.form == 2 else ALL_CATEGORIES)
+
+
 def questions_of(
-    scene: Scene, seed: int, per_scene: int, categories: Sequence[str] = tuple(CATEGORIES)
+    scene: Scene,
+    seed: int,
+    per_scene: int,
+    categories: Sequence[str] | None = None,
+    wording: Wording | None = None,
 ) -> tuple[SceneQuestion, ...]:
-    """Up to `per_scene` different questions, the categories in random order; the same for the same arguments."""
-    rng = np.random.default_rng([scene.seed, seed])
-    order = [categories[int(place)] for place in rng.permutation(len(categories))]
-    return _take(scene, seed, per_scene, order, rng)
+    """Up to `per_scene` different questions, the categories in random order; the same for the same arguments.
+
+    `categories`: by default all that the format of the scene has. `wording`: by default `first` for format 2 and `trained` for
+    format 3.
+    """
+    asking = _asking(scene, seed, wording)
+    names = categories_of(scene) if categories is None else categories
+    order = [names[int(place)] for place in asking.rng.permutation(len(names))]
+    return _take(scene, seed, per_scene, order, asking)
 
 
-def balanced_questions(scenes: Iterable[Scene], seed: int, per_scene: int) -> tuple[SceneQuestion, ...]:
+def balanced_questions(
+    scenes: Iterable[Scene],
+    seed: int,
+    per_scene: int,
+    categories: Sequence[str] | None = None,
+    wording: Wording | None = None,
+) -> tuple[SceneQuestion, ...]:
     """As `questions_of` for many scenes, but each scene serves the categories that have the fewest questions first."""
     counts: Counter[str] = Counter()
     found: list[SceneQuestion] = []
     for scene in scenes:
-        rng = np.random.default_rng([scene.seed, seed])
-        names = [list(CATEGORIES)[int(place)] for place in rng.permutation(len(CATEGORIES))]
-        taken = _take(scene, seed, per_scene, sorted(names, key=lambda name: counts[name]), rng)
+        asking = _asking(scene, seed, wording)
+        known = categories_of(scene) if categories is None else categories
+        names = [known[int(place)] for place in asking.rng.permutation(len(known))]
+        taken = _take(scene, seed, per_scene, sorted(names, key=lambda name: counts[name]), asking)
         counts.update(question.category for question in taken)
         found += taken
     return tuple(found)
 
 
-def _take(scene: Scene, seed: int, per_scene: int, order: Sequence[str], rng: np.random.Generator) -> tuple[SceneQuestion, ...]:
-    unknown = [name for name in order if name not in CATEGORIES]
+def _asking(scene: Scene, seed: int, wording: Wording | None) -> Asking:
+    default: Wording = "first" if scene.form == 2 else "trained"
+    return Asking(np.random.default_rng([scene.seed, seed]), wording or default)
+
+
+def _take(scene: Scene, seed: int, per_scene: int, order: Sequence[str], asking: Asking) -> tuple[SceneQuestion, ...]:
+    unknown = [name for name in order if name not in ALL_CATEGORIES]
     if unknown:
-        raise CooperError(f"question category {unknown[0]!r} is unknown; known: {', '.join(CATEGORIES)}")
+        raise CooperError(f"question category {unknown[0]!r} is unknown; known: {', '.join(ALL_CATEGORIES)}")
     taken: list[SceneQuestion] = []
     said: set[str] = set()
     for _ in range(per_scene):  # a second round over the categories when one was not enough
         for name in order:
             if len(taken) == per_scene:
                 return tuple(taken)
-            question = _ask(scene, name, rng, f"{scene.split}-{scene.seed}-{seed}-{len(taken)}")
+            question = _ask(scene, name, asking, f"{scene.split}-{scene.seed}-{seed}-{len(taken)}")
             if question is not None and question.text not in said:
                 said.add(question.text)
                 taken.append(question)
     return tuple(taken)
 
 
-def _ask(scene: Scene, name: str, rng: np.random.Generator, question_id: str) -> SceneQuestion | None:
-    category = CATEGORIES[name]
+def _ask(scene: Scene, name: str, asking: Asking, question_id: str) -> SceneQuestion | None:
+    category = ALL_CATEGORIES[name]
     for _ in range(TRIES):
-        draft = category.ask(scene, rng)
+        draft = category.ask(scene, asking)
         if draft is not None:
             return SceneQuestion(
                 id=question_id,
@@ -102,5 +145,6 @@ def _ask(scene: Scene, name: str, rng: np.random.Generator, question_id: str) ->
                 objects=draft.objects,
                 value=draft.value,
                 tolerance=category.tolerance if draft.type == "Number" else 0.0,
+                style=asking.choice_style() if draft.choices else "letters",
             )
     return None

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cooper.scenes.questions.question import Draft, choose, letter_of, shown, some, worded
+from cooper.scenes.questions.choosing import choose, some
+from cooper.scenes.questions.question import Draft, letter_of, shown
+from cooper.scenes.questions.wording import Asking
 from cooper.scenes.room.catalogue import ALL_PAIRS, COLOURS, HELD_OUT, MATERIALS, SHAPES, Pair
 from cooper.scenes.room.scene import Scene, SceneObject
 
@@ -16,8 +18,9 @@ def plural(shape: str) -> str:
     return "arches" if shape == "arch" else f"{shape}s"
 
 
-def counting(scene: Scene, rng: np.random.Generator) -> Draft | None:
+def counting(scene: Scene, asking: Asking) -> Draft | None:
     """How many objects there are of a shape, of a colour, or in all."""
+    rng = asking.rng
     groups: dict[str, list[SceneObject]] = {"objects": list(scene.objects)}
     for item in scene.objects:
         groups.setdefault(plural(item.shape), []).append(item)
@@ -29,31 +32,38 @@ def counting(scene: Scene, rng: np.random.Generator) -> Draft | None:
     name = choose(rng, fitting)
     phrases = ("How many {name} are there?", "Count the {name} in the picture.", "What is the number of {name}?")
     ids = tuple(item.id for item in groups[name])
-    return Draft("Number_Int", worded(rng, phrases, name=name), str(len(ids)), ids)
+    return Draft("Number_Int", asking.worded("counting", phrases, name=name), str(len(ids)), ids)
 
 
-def existence(scene: Scene, rng: np.random.Generator) -> Draft | None:
+def existence(scene: Scene, asking: Asking) -> Draft | None:
     """Whether an object of a colour and shape is there. Absent ones share a colour or shape with one that is.
 
     Pairs held out of training are never the absent ones: that they are always there must not be learnt from words.
     """
+    rng = asking.rng
+    absent = absent_pairs(scene)
+    phrases = ("Is there a {name} in the picture?", "Does the picture show a {name}?", "Can you see a {name}?")
+    if rng.random() < 0.5:
+        item = choose(rng, scene.objects)
+        return Draft("YN", _article(asking.worded("existence", phrases, name=item.name)), "Yes", (item.id,))
+    pair = choose(rng, absent)
+    return Draft("YN", _article(asking.worded("existence", phrases, name=f"{pair.colour} {pair.shape}")), "No", ())
+
+
+def absent_pairs(scene: Scene) -> list[Pair]:
+    """Pairs of shape and colour that are not there, but share one of the two with an object that is."""
     present = {Pair(item.shape, item.colour) for item in scene.objects}
     shapes, colours = {pair.shape for pair in present}, {pair.colour for pair in present}
-    absent = [
+    return [
         pair
         for pair in ALL_PAIRS
         if pair not in present and pair not in HELD_OUT and (pair.shape in shapes or pair.colour in colours)
     ]
-    phrases = ("Is there a {name} in the picture?", "Does the picture show a {name}?", "Can you see a {name}?")
-    if rng.random() < 0.5:
-        item = choose(rng, scene.objects)
-        return Draft("YN", _article(worded(rng, phrases, name=item.name)), "Yes", (item.id,))
-    pair = choose(rng, absent)
-    return Draft("YN", _article(worded(rng, phrases, name=f"{pair.colour} {pair.shape}")), "No", ())
 
 
-def occlusion(scene: Scene, rng: np.random.Generator) -> Draft | None:
+def occlusion(scene: Scene, asking: Asking) -> Draft | None:
     """Which object is partly hidden, or whether one is. Asked only where hidden and whole objects are both there."""
+    rng = asking.rng
     hidden = [item for item in scene.objects if shown(item) <= HIDDEN]
     whole = [item for item in scene.objects if shown(item) >= WHOLE]
     if not hidden or not whole:
@@ -64,37 +74,40 @@ def occlusion(scene: Scene, rng: np.random.Generator) -> Draft | None:
         choices = tuple(item.name for item in named)
         phrases = ("Which object is partly hidden by something else?", "Which of these is partly hidden?")
         ids = tuple(item.id for item in named)
-        return Draft("MCQ", worded(rng, phrases), letter_of(choices, truth.name), ids, choices)
+        return Draft("MCQ", asking.worded("occlusion.which", phrases), letter_of(choices, truth.name), ids, choices)
     holds = rng.random() < 0.5
     item = choose(rng, hidden if holds else whole)
     phrases = ("Is the {name} partly hidden by something else?", "Does anything hide a part of the {name}?")
-    return Draft("YN", worded(rng, phrases, name=item.name), "Yes" if holds else "No", (item.id,))
+    return Draft("YN", asking.worded("occlusion.is", phrases, name=item.name), "Yes" if holds else "No", (item.id,))
 
 
-def colour(scene: Scene, rng: np.random.Generator) -> Draft | None:
+def colour(scene: Scene, asking: Asking) -> Draft | None:
     """The colour of the only object of a shape."""
+    rng = asking.rng
     only = _unique(scene.objects, [item.shape for item in scene.objects])
     if not only:
         return None
     item = choose(rng, only)
     others = [name for name in COLOURS if name != item.colour and Pair(item.shape, name) not in HELD_OUT]
     phrases = ("What colour is the {name}?", "Which colour does the {name} have?")
-    return _choice_of_four(rng, worded(rng, phrases, name=item.shape), item.colour, others, item.id)
+    return _choice_of_four(rng, asking.worded("colour", phrases, name=item.shape), item.colour, others, item.id)
 
 
-def shape(scene: Scene, rng: np.random.Generator) -> Draft | None:
+def shape(scene: Scene, asking: Asking) -> Draft | None:
     """The shape of the only object of a colour."""
+    rng = asking.rng
     only = _unique(scene.objects, [item.colour for item in scene.objects])
     if not only:
         return None
     item = choose(rng, only)
     others = [name for name in SHAPES if name != item.shape and Pair(name, item.colour) not in HELD_OUT]
     phrases = ("What shape is the {name} object?", "Which shape does the {name} object have?")
-    return _choice_of_four(rng, worded(rng, phrases, name=item.colour), item.shape, others, item.id)
+    return _choice_of_four(rng, asking.worded("shape", phrases, name=item.colour), item.shape, others, item.id)
 
 
-def material(scene: Scene, rng: np.random.Generator) -> Draft | None:
+def material(scene: Scene, asking: Asking) -> Draft | None:
     """How an object's surface looks: matte, glossy or like metal."""
+    rng = asking.rng
     fitting = {item.material for item in scene.objects}
     wanted = choose(rng, MATERIALS)
     if wanted not in fitting:
@@ -102,7 +115,7 @@ def material(scene: Scene, rng: np.random.Generator) -> Draft | None:
     item = choose(rng, [item for item in scene.objects if item.material == wanted])
     choices = tuple(some(rng, MATERIALS, 3))
     phrases = ("What is the surface of the {name} like?", "Which material does the {name} look like?")
-    return Draft("MCQ", worded(rng, phrases, name=item.name), letter_of(choices, wanted), (item.id,), choices)
+    return Draft("MCQ", asking.worded("material", phrases, name=item.name), letter_of(choices, wanted), (item.id,), choices)
 
 
 def _choice_of_four(rng: np.random.Generator, text: str, truth: str, others: Sequence[str], item: int) -> Draft:

@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 
 from cooper.errors import CooperError
+from cooper.scenes.questions.wording import LETTERS, Asking, ChoiceStyle, shown_choices
 from cooper.scenes.room.sampling import corners
 from cooper.scenes.room.scene import Scene, SceneObject, View
 
 Group = Literal["spatial", "distance_size", "general"]
-Kind = Literal["MCQ", "YN", "Number", "Number_Int"]
-LETTERS = "ABCD"
+Kind = Literal["MCQ", "YN", "Number", "Number_Int", "Unanswerable"]
 
 DEPTH_RATIO = 1.10  # objects compared in depth differ at least by this factor
 SIDE_GAP = 0.08  # objects compared from left to right lie at least this far apart, as a fraction of the picture's width
@@ -24,9 +24,10 @@ SIDE_GAP = 0.08  # objects compared from left to right lie at least this far apa
 class SceneQuestion:
     """One question with its exact answer.
 
-    `answer` is a letter, Yes or No, a whole number, or metres with two decimals, by `type`. `objects` are the ids of the
-    objects it speaks of, in the order of `text` and then `choices` (for counting: those that count). `value` is the
-    number behind a length or reach question, in metres. `tolerance`: relative error allowed, 0 for exact answers.
+    `answer` is a letter, Yes or No, a whole number, metres with two decimals or the name of what is missing, by `type`.
+    `objects` are the ids of the objects it speaks of, in the order of `text` and then `choices` (for counting: those that
+    count). `value` is the number behind a length or reach question, in metres. `tolerance`: relative error allowed, 0 for exact
+    answers. `style`: how the choices are shown.
     """
 
     id: str
@@ -39,11 +40,12 @@ class SceneQuestion:
     objects: tuple[int, ...]
     value: float | None = None
     tolerance: float = 0.0
+    style: ChoiceStyle = "letters"
 
     @property
     def prompt(self) -> str:
-        """The question with its lettered choices, as the model reads it."""
-        return " ".join([self.text, *lettered(self.choices)])
+        """The question with its choices, as the model reads it."""
+        return f"{self.text} {shown_choices(self.choices, self.style)}" if self.choices else self.text
 
     @property
     def solution(self) -> str:
@@ -54,7 +56,18 @@ class SceneQuestion:
         """
         if self.type == "MCQ":
             return self.choices[LETTERS.index(self.answer)]
+        if self.type == "Unanswerable":
+            return cannot_see(self.answer)
         return f"{self.answer} m" if self.type == "Number" else self.answer
+
+
+def cannot_see(name: str) -> str:
+    """What to answer about a thing that is not there."""
+    return f"I cannot see {with_article(name)}."
+
+
+def with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,7 @@ class Draft:
     value: float | None = None
 
 
-Asker = Callable[[Scene, np.random.Generator], Draft | None]
+Asker = Callable[[Scene, Asking], Draft | None]
 """Makes one question of one category, or None where the scene has no clear-cut one."""
 
 
@@ -79,26 +92,6 @@ class Couple:
 
     first: SceneObject
     second: SceneObject
-
-
-def choose(rng: np.random.Generator, items: Sequence):
-    """One item, uniformly."""
-    return items[int(rng.integers(len(items)))]
-
-
-def some(rng: np.random.Generator, items: Sequence, count: int) -> list:
-    """`count` different items in random order."""
-    return [items[int(place)] for place in rng.permutation(len(items))[:count]]
-
-
-def worded(rng: np.random.Generator, phrases: Sequence[str], **words: str) -> str:
-    """One of the phrasings with its blanks filled."""
-    return choose(rng, phrases).format(**words)
-
-
-def lettered(choices: Sequence[str]) -> list[str]:
-    """Choices as they are shown: `lettered(["left", "right"])` is `["A. left", "B. right"]`."""
-    return [f"{letter}. {choice}" for letter, choice in zip(LETTERS[: len(choices)], choices, strict=True)]
 
 
 def letter_of(choices: Sequence[str], truth: str) -> str:

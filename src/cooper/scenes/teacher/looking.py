@@ -8,7 +8,8 @@ from collections import Counter
 
 import numpy as np
 
-from cooper.scenes.questions.question import depth_of, place_of, worded
+from cooper.scenes.questions.choosing import worded
+from cooper.scenes.questions.question import depth_of, place_of
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import Scene, SceneObject
 from cooper.scenes.teacher.observations import at, eighth, span

@@ -3,11 +3,11 @@
 Places are in eighths of the picture, `x 1` to `x 8` from the left and `y 1` to `y 8` from the top.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from cooper.scenes.questions.question import (
-    LETTERS,
     Couple,
     SceneQuestion,
     apart,
@@ -17,6 +17,7 @@ from cooper.scenes.questions.question import (
     shown,
 )
 from cooper.scenes.questions.spatial import cell_of, turn_to
+from cooper.scenes.questions.wording import LETTERS
 from cooper.scenes.room.catalogue import SHAPES
 from cooper.scenes.room.sampling import corners
 from cooper.scenes.room.scene import Scene, SceneObject
@@ -35,6 +36,11 @@ HELPS: Mapping[str, str] = MappingProxyType(
         "counting": "segmentation",
         "existence": "segmentation",
         "occlusion": "segmentation",
+        "depth_order": "depth",
+        "farther_count": "depth",
+        "nearest_neighbour": "depth",
+        "free_path": "depth",
+        "absent": "segmentation",
     }
 )
 """Which map bears on a category; the others (grid and the general group) go without."""
@@ -81,9 +87,9 @@ def _deep(question: SceneQuestion, scene: Scene) -> str:
 
 def _relative_distance(question: SceneQuestion, scene: Scene) -> str:
     items = involved(question, scene)
-    far = "farthest" in question.text
     if question.type == "MCQ":
         best = items[LETTERS.index(question.answer)]
+        far = best is max(items, key=depth_of)
         return f"{_deep(question, scene)}. The {best.name} is {'farthest' if far else 'closest'}."
     nearer = min(items, key=depth_of)
     return f"{_deep(question, scene)}. The {nearer.name} is closer."
@@ -92,7 +98,7 @@ def _relative_distance(question: SceneQuestion, scene: Scene) -> str:
 def _spatial_relation(question: SceneQuestion, scene: Scene) -> str:
     first, second = involved(question, scene)
     words = []
-    if question.type == "MCQ" or "to the" in question.text:
+    if question.type == "MCQ" or re.search(r"to the (left|right) of", question.text):
         words.append("left" if place_of(first, scene).u < place_of(second, scene).u else "right")
     if question.type == "MCQ" or not words:
         words.append("in front" if clearly_nearer(first, second) else "behind")
@@ -135,10 +141,33 @@ def _counting(question: SceneQuestion, scene: Scene) -> str:
 def _existence(question: SceneQuestion, scene: Scene) -> str:
     if question.answer == "Yes":
         return f"{_flat(question, scene)}. It is there."
-    asked = next(name for name in SHAPES if f" {name}" in question.text)
+    asked = next(name for name in SHAPES if re.search(rf"\b{name}\b", question.text))
     alike = [item for item in scene.objects if item.shape == asked]
     seen = ", ".join(at(item, scene) for item in alike) or f"no {asked} at all"
     return f"{seen}. It is not there."
+
+
+def _absent(question: SceneQuestion, scene: Scene) -> str:
+    """What is like the missing thing, and that it is not there."""
+    colour, shape = question.answer.split()
+    alike = [item for item in scene.objects if item.shape == shape or item.colour == colour]
+    return f"{', '.join(at(item, scene) for item in alike)}. There is no {question.answer}."
+
+
+def _depth_order(question: SceneQuestion, scene: Scene) -> str:
+    return f"{_deep(question, scene)}."
+
+
+def _farther_count(question: SceneQuestion, scene: Scene) -> str:
+    return f"{_deep(question, scene)}. That makes {question.answer}."
+
+
+def _nearest(question: SceneQuestion, scene: Scene) -> str:
+    return f"{_deep(question, scene)}. The {question.choices[LETTERS.index(question.answer)]} is nearest."
+
+
+def _free_path(question: SceneQuestion, scene: Scene) -> str:
+    return f"{_deep(question, scene)}. The way is {'free' if question.answer == 'Yes' else 'not free'}."
 
 
 def _occlusion(question: SceneQuestion, scene: Scene) -> str:
@@ -176,5 +205,10 @@ _OBSERVE: Mapping[str, Observe] = MappingProxyType(
         "colour": _general,
         "shape": _general,
         "material": _general,
+        "depth_order": _depth_order,
+        "farther_count": _farther_count,
+        "nearest_neighbour": _nearest,
+        "free_path": _free_path,
+        "absent": _absent,
     }
 )

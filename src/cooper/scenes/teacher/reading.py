@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cooper.perception.modality import Modality
-from cooper.scenes.questions.question import place_of, some, worded
+from cooper.scenes.questions.choosing import some, worded
+from cooper.scenes.questions.question import place_of
 from cooper.scenes.room.catalogue import CLASS_NAMES, SHAPES
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import Scene, SceneObject

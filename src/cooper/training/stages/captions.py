@@ -38,7 +38,7 @@ SUMMARY = (len(MATERIALS), len(FURNITURE), COUNTS, len(PATTERNS), len(PATTERNS))
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
+class CaptionWords:
     """What captions say: names of things (float, 0 or 1) with those that are asked for, materials and furniture (float), the
     number of things and the patterns of floor and wall (ids)."""
 
@@ -50,8 +50,8 @@ class Words:
     floor_N: Tensor
     wall_N: Tensor
 
-    def to(self, device: torch.device) -> "Words":
-        return Words(*(getattr(self, each.name).to(device) for each in fields(self)))
+    def to(self, device: torch.device) -> "CaptionWords":
+        return CaptionWords(*(getattr(self, each.name).to(device) for each in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class CaptionBatch:
     patches_PK: Tensor
     position_P: Tensor
     lengths: tuple[int, ...]
-    words: Words
+    words: CaptionWords
 
     def to(self, device: torch.device) -> "CaptionBatch":
         return CaptionBatch(self.patches_PK.to(device), self.position_P.to(device), self.lengths, self.words.to(device))
@@ -111,7 +111,7 @@ class CaptionBatches:
         patches = torch.cat([pixel_patches(each, self.geometry.patch_size) for each in pixels])
         position_P = grid_positions(grid, grid, self.geometry.position_side).repeat(len(shown))
         said = [_caption(record, crop) for record, crop in shown]
-        words = Words(*(torch.from_numpy(np.stack(parts)) for parts in zip(*said, strict=True)))
+        words = CaptionWords(*(torch.from_numpy(np.stack(parts)) for parts in zip(*said, strict=True)))
         return CaptionBatch(patches, position_P, (grid * grid,) * len(shown), words)
 
     def _crop(self, row: int, side: int) -> Crop:
@@ -129,7 +129,7 @@ class CaptionBatches:
 
 
 def _caption(record: SceneRecord, crop: Crop) -> tuple[np.ndarray, ...]:
-    """The fields of `Words` for one picture."""
+    """The fields of `CaptionWords` for one picture."""
     instances, labels = crop.of(record.instances), crop.of(record.labels)
     most = int(record.instances.max()) + 1
     whole, here = (np.bincount(each.ravel(), minlength=most) for each in (record.instances, instances))
