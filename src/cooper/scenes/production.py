@@ -188,14 +188,23 @@ def _prepare(settings: RenderSettings) -> None:
     SceneKey(settings.split, settings.seed, settings.count - 1).scene_seed  # noqa: B018 - names a bad split or seed
     if (settings.out / "dataset.json").exists():
         found = read_info(settings.out)
-        for field in ("seed", "split", "size", "spp", "shard"):
-            there = {"seed": found.seed, "split": found.split, "size": found.size, "spp": found.spp, "shard": found.shard}
-            here = {**there, "seed": settings.seed, "split": settings.split, "size": settings.size, "spp": settings.spp}
-            here["shard"] = SHARD
-            if there[field] != here[field]:
-                raise CooperError(f"{settings.out}/dataset.json: {field} is {there[field]}, this run wants {here[field]}")
+        for field in ("seed", "split", "size", "spp"):
+            there, here = getattr(found, field), getattr(settings, field)
+            if there != here:
+                raise CooperError(
+                    f"{settings.out} holds scenes with {field} {there}, and this command asks for {field} {here}: choose another "
+                    f"folder (--out), or go on with these scenes (--{field} {there})"
+                )
+        if found.shard != SHARD:
+            raise CooperError(
+                f"{settings.out} holds files of {found.shard} scenes, and this version writes {SHARD} into one: choose another "
+                "folder (--out)"
+            )
         if found.count > settings.count:
-            raise CooperError(f"{settings.out}/dataset.json: count is {found.count}, more than {settings.count}")
+            raise CooperError(
+                f"{settings.out} holds a set of {found.count} scenes, and this command asks for {settings.count}: choose "
+                f"another folder (--out), or ask for at least {found.count} (--count)"
+            )
     write_info(settings.out, settings.info)
 
 
