@@ -66,6 +66,21 @@ def test_rendering_goes_on_with_the_same_bytes(run, tmp_path, monkeypatch):
     assert files[0] == files[1] and sorted(files[0]) == ["dataset.json", "shard-00000.parquet"]
 
 
+def test_a_second_interruption_ends_as_the_first():
+    """Also while the interpreter ends, where it would be a traceback or a signal."""
+    code = (
+        "import atexit, signal, sys\n"
+        "from cooper.cli import main\n"
+        "@atexit.register\n"
+        "def again(): signal.raise_signal(signal.SIGINT)\n"
+        "def stop(): raise KeyboardInterrupt\n"
+        "main.app = stop\n"
+        "main.main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "cooper: interrupted\n")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="interrupts a group of processes")
 def test_workers_finish_the_scenes_at_hand_when_a_terminal_interrupts(tmp_path):

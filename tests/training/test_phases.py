@@ -145,6 +145,7 @@ def test_phases_are_stopped_skipped_and_gone_on_with(run, recipe, tmp_path, monk
     whole = run("train", "phases", "--config", recipe, f"out={tmp_path / 'whole'}")
     assert whole.code == 0 and whole.out == f"Model: {tmp_path / 'whole' / 'maps' / 'model'}\n", whole.err
     assert f"phase more-eyes (2 of 3): vision in {tmp_path / 'whole' / 'more-eyes'}" in whole.err
+    assert not any(word in whole.err for word in ("Warning", "warnings.warn", "shards", "[transformers]"))
 
     from cooper.training.stages.vision import VisionObjective
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cooper.cli.commands import goes_on, told_when_interrupted
+from cooper.cli.faults import quiet_libraries
 from cooper.errors import CooperError
 from cooper.files.folders import run_folder
 from cooper.files.plain import read_plain
@@ -222,18 +222,9 @@ def _loaded(model: str, base: Path | None, device: str | None, inference: "Infer
 
     share = Share.here()
     if not share.first:
-        _silence()
+        quiet_libraries()  # the first process shows them already
     loaded = Cooper.from_pretrained(model, base=base, device_map=share.device(device))
     return loaded if inference is None else loaded.with_inference(inference)
-
-
-def _silence() -> None:
-    """No warnings and bars of loading: the first process shows them already."""
-    from transformers.utils import logging
-
-    warnings.simplefilter("ignore")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
 
 
 def _places(names: list[str], data: list[str]) -> dict[str, str]:
