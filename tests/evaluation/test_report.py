@@ -68,6 +68,17 @@ def test_three_forms(report, tmp_path):
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
 
 
+def test_settings_that_nobody_named_are_words(report, tmp_path):
+    told = {"benchmark": "scenes", "limit": None, "data": None, "base": None, "blind": False, "true_maps": True, "seed": 0}
+    write_report(replace(report, settings=told), tmp_path)
+    text, page = ((tmp_path / name).read_text() for name in ("report.md", "report.html"))
+    words = ("limit: all rows", "data: rendered for this run", "base: none", "blind: no", "true_maps: yes", "seed: 0")
+    assert all(f"- {each}\n" in text for each in words) and "<th>limit</th><td>all rows</td>" in page
+    assert "None" not in text + page
+    stored = json.loads((tmp_path / "report.json").read_text())
+    assert stored["settings"] == told
+
+
 def test_a_report_of_maps_alone(report, tmp_path):
     write_report(replace(report, modes=(), comparisons=()), tmp_path)
     assert "## Depth" in (tmp_path / "report.md").read_text()
