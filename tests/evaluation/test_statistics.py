@@ -99,7 +99,7 @@ def shares(groups: int) -> dict[str, np.ndarray]:
 
 def covered(values_RN: np.ndarray, groups: list[str], truth: float, low: float = 0.0) -> float:
     """How often the interval holds the truth."""
-    found = [grouped_mean(row.tolist(), groups, low) for row in values_RN]
+    found = [grouped_mean(row.tolist(), groups, low=low) for row in values_RN]
     return float(np.mean([estimate.low - 1e-9 <= truth <= estimate.high + 1e-9 for estimate in found]))
 
 

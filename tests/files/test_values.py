@@ -133,7 +133,10 @@ def test_what_is_read(tmp_path: Path, text: str, name: str, value: object):
         ("free: !!set {a, b}", "line 1: !!set is a tag, which names the type of a value in YAML; tags are not read"),
         ("whole: !!python/object/apply:os.getpid []", "is a tag"),
         ("name: !!binary aGk=", "is a tag"),
-        ("free: &a {b: *a}", "line 1: *a is an alias, which YAML reads as the value marked &a; aliases are not read here: write"),
+        (
+            "free: &a {b: *a}",
+            "line 1: *a is an alias, which YAML reads as the value marked &a; aliases are not read here: write",
+        ),
         ("free: &a [x, x]\nweights: *a", "line 2: *a is an alias"),
         ("free: {<<: {a: 1}, <<: {b: 2}}", "stands twice"),
         ("a: [1", "not YAML: while parsing a flow sequence"),

@@ -10,11 +10,28 @@ from cooper.evaluation.report.charts import BarGroup, bar_chart, share_chart
 from cooper.evaluation.report.report import html_page
 from tests.pages.reading import loaded, title_of
 
-NONE = Estimate(float("nan"), float("nan"), float("nan"), 0)
+NONE = Estimate(float("nan"), low=float("nan"), high=float("nan"), rows=0)
 GROUPS = (
-    BarGroup("all rows", (Estimate(0.72, 0.66, 0.78, 200), Estimate(1.0, 0.95, 1.0, 200), Estimate(0.0, 0.0, 0.04, 200))),
-    BarGroup("a category with a long name, jpqgy " * 3, (Estimate(0.5, 0.0, 1.0, 9), NONE, Estimate(0.97, 0.1, 1.0, 9))),
-    BarGroup("last", (Estimate(1.0, 1.0, 1.0, 1), Estimate(0.0, 0.0, 0.99, 9), Estimate(0.999, 0.5, 1.0, 9))),
+    BarGroup(
+        "all rows",
+        (
+            Estimate(0.72, low=0.66, high=0.78, rows=200),
+            Estimate(1.0, low=0.95, high=1.0, rows=200),
+            Estimate(0.0, low=0.0, high=0.04, rows=200),
+        ),
+    ),
+    BarGroup(
+        "a category with a long name, jpqgy " * 3,
+        (Estimate(0.5, low=0.0, high=1.0, rows=9), NONE, Estimate(0.97, low=0.1, high=1.0, rows=9)),
+    ),
+    BarGroup(
+        "last",
+        (
+            Estimate(1.0, low=1.0, high=1.0, rows=1),
+            Estimate(0.0, low=0.0, high=0.99, rows=9),
+            Estimate(0.999, low=0.5, high=1.0, rows=9),
+        ),
+    ),
 )
 CHARTS = {
     "bars": bar_chart(("interleaved", "text", "direct"), GROUPS),

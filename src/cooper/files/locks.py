@@ -31,9 +31,9 @@ _held: dict[Path, int] = {}  # lock files of this process and their descriptors
 def held(folder: str | Path, what: str) -> Iterator[None]:
     """Hold an output folder, made where it is missing, until the block ends. `what`: the command, for messages.
 
-    Of the processes of one launcher (RANK, WORLD_SIZE) the first holds it for all. A folder that was made here and is empty when
-    the block ends is removed again. CooperError: another command holds it, with its process, machine and time; or the folder
-    cannot be made or written.
+    Of the processes of one launcher (RANK, WORLD_SIZE) the first holds it for all. A folder that was made here is removed
+    again if it is empty when the block ends. CooperError: another command holds it, with its process, machine and time; or the
+    folder cannot be made or written.
     """
     missing = _missing(folder)
     path = _made(folder) / FILE

@@ -81,7 +81,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
-            said = f"*{event.anchor} is an alias, which YAML reads as the value marked &{event.anchor}; aliases are not read here"
+            said = (
+                f"*{event.anchor} is an alias, which YAML reads as the value marked &{event.anchor}; aliases are not read here"
+            )
             raise _UnreadError(
                 problem=f"{said}: write the value out, or put a text that begins with * into quotes",
                 problem_mark=event.start_mark,

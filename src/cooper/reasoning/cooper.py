@@ -25,7 +25,15 @@ from cooper.reasoning.drawn_map import DrawnMap
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
 from cooper.reasoning.options import Inference, Options
-from cooper.reasoning.questions import MAP_MODES, MOST_TOKENS, checked_questions, known_maps, notes_on, requests_of, unread_notes
+from cooper.reasoning.questions import (
+    MAP_MODES,
+    MOST_TOKENS,
+    checked_questions,
+    known_maps,
+    notes_on,
+    requests_of,
+    unread_notes,
+)
 from cooper.reasoning.session import Parts
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor

@@ -130,7 +130,9 @@ def _checked(question: Question, name: str, options: Options) -> Question:
     if not parts:
         raise CooperError(f"{name} has neither pictures nor words")
     if options.mode != "map" and not any(isinstance(part, str) and part.strip() for part in parts):
-        raise CooperError(f"{name} has no words: ask something about its picture, or draw maps with `depth`, `segment` or `draw`")
+        raise CooperError(
+            f"{name} has no words: ask something about its picture, or draw maps with `depth`, `segment` or `draw`"
+        )
     if not pictures and options.mode in MAP_MODES:
         raise CooperError(f"{name} has no picture, which the mode {options.mode} needs; ask in the mode text or direct")
     subject = subject_of(question.subject, pictures) if pictures else -1

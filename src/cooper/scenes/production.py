@@ -192,8 +192,8 @@ def _prepare(settings: RenderSettings) -> None:
             there, here = getattr(found, field), getattr(settings, field)
             if there != here:
                 raise CooperError(
-                    f"{settings.out} holds scenes with {field} {there}, and this command asks for {field} {here}: choose another "
-                    f"folder (--out), or go on with these scenes (--{field} {there})"
+                    f"{settings.out} holds scenes with {field} {there}, and this command asks for {field} {here}: choose "
+                    f"another folder (--out), or go on with these scenes (--{field} {there})"
                 )
         if found.shard != SHARD:
             raise CooperError(

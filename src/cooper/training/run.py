@@ -86,7 +86,7 @@ def _train_left(phases: Sequence[Phase], left: Sequence[Phase], force: bool, sig
 
 
 def _refuse_stale(phases: Sequence[Phase], left: set[str]) -> None:
-    """CooperError: a phase has begun with the result of one that is to be trained still, so with one that is gone or another."""
+    """CooperError: a phase has begun with the result of one that is to be trained still: with another, or one that is gone."""
     for phase in phases:
         for earlier in phase.uses.values():
             if earlier.name not in left or not is_begun(phase.recipe.out):

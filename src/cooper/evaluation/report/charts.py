@@ -79,7 +79,9 @@ def bar_chart(series: Sequence[str], groups: Sequence[BarGroup]) -> str:
 
 def share_chart(groups: Sequence[tuple[str, Sequence[float]]], series: Sequence[str]) -> str:
     """One row per group with a bar per series: shares in 0..1 without whiskers."""
-    bars = [BarGroup(label, tuple(Estimate(share, share, share, 0) for share in shares)) for label, shares in groups]
+    bars = [
+        BarGroup(label, tuple(Estimate(share, low=share, high=share, rows=0) for share in shares)) for label, shares in groups
+    ]
     return bar_chart(series, bars)
 
 
