@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import cooper.reasoning.cooper as door
-from tests.evaluation.test_published import mmvp  # noqa: F401 - a fixture
+from tests.evaluation.suites.test_published import mmvp  # noqa: F401 - a fixture
 
 JUDGE = ("--judge", "http://localhost:1/v1", "--judge-model", "big")
 

@@ -15,7 +15,7 @@ from cooper.scenes import production
 from cooper.scenes.room.render import render_record
 from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import write_shard
-from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
+from tests.evaluation.suites.test_published import Says, mmvp  # noqa: F401 - a fixture
 
 
 def use(monkeypatch, model: Says) -> None:

@@ -29,7 +29,7 @@ from tests.networks import picture
 from tests.training.grpo_runs import Turns, changed, lines, script
 from tests.training.rollout_groups import ANSWER, CUT, DEPTH, PARTS, item
 
-JOINT = Path(__file__).parents[2] / "recipes" / "nano" / "grpo_joint.yaml"
+JOINT = Path(__file__).parents[3] / "recipes" / "nano" / "grpo_joint.yaml"
 MIXED: Sequence[Turns] = ([ANSWER], [DEPTH, ANSWER], [DEPTH, PARTS, ANSWER])
 SCRIPTS: dict[str, Sequence[Turns]] = {
     "positive": ([DEPTH, ANSWER], [ANSWER], [ANSWER + CUT]),  # 1 of 3 draws

@@ -18,8 +18,7 @@ from cooper.training.stages.cells import NOT_ASKED, Shown
 from cooper.training.stages.objective import LossWeights, PackedObjective
 from cooper.training.stages.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
 from cooper.training.start.network import with_vision
-
-from .conftest import MODALITIES, SHAPE
+from tests.training.conftest import MODALITIES, SHAPE
 
 
 @pytest.fixture

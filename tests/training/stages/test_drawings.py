@@ -25,8 +25,7 @@ from cooper.trace.steps import Question
 from cooper.training.bundles import Bundle
 from cooper.training.stages.reasoning import TraceRows
 from cooper.training.stages.rows import MapRows, PictureKey
-
-from .conftest import row_of
+from tests.training.conftest import row_of
 
 NAMES = ("depth", "segmentation")
 THESE = Origin(weights="these")

@@ -18,7 +18,7 @@ from cooper.evaluation.judge.judge import Judge
 from cooper.evaluation.judge.prompts import PROMPT_VERSION, grade_prompt
 from cooper.evaluation.suites.published import PublishedSuite
 from cooper.files.rows import append_rows, read_rows
-from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
+from tests.evaluation.suites.test_published import Says, mmvp  # noqa: F401 - a fixture
 from tests.judge_server import Play, Server, completion, serving, settings_of
 
 

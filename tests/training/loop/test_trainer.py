@@ -18,10 +18,9 @@ from cooper.errors import CooperError
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.trainer import PackedTrainer
+from tests.training.toy import ToyBatch, ToyObjective, lines, toy_plan, trained
 
-from .toy import ToyBatch, ToyObjective, lines, toy_plan, trained
-
-TOY = Path(__file__).with_name("toy.py")
+TOY = Path(__file__).parents[1] / "toy.py"
 
 
 def test_splitting_a_batch_changes_nothing(tmp_path: Path):

@@ -11,8 +11,7 @@ from torch.optim import AdamW, Muon
 from cooper.training.loop.optimisers import Together, build_optimiser
 from cooper.training.loop.sealing import last_whole
 from tests.networks import tiny_model
-
-from .toy import ToyObjective, lines, make_batch, toy_plan, trained
+from tests.training.toy import ToyObjective, lines, make_batch, toy_plan, trained
 
 
 class LayeredObjective(ToyObjective):

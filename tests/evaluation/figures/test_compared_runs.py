@@ -12,7 +12,7 @@ from cooper.evaluation.figures.study import study
 from cooper.evaluation.figures.summary import summarise
 from cooper.evaluation.report.report import html, markdown, report_json
 from cooper.files.rows import append_rows
-from tests.evaluation.test_figures import row
+from tests.evaluation.figures.test_figures import row
 
 
 def stored(folder: Path, *rows) -> str:

@@ -23,8 +23,7 @@ from cooper.training.stages.maps import AmgRecipe
 from cooper.training.stages.objective import LossWeights, PackedObjective
 from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey, to_pixels
 from cooper.training.start.network import QUERY_KEY_LIKENESS
-
-from .conftest import MODALITIES
+from tests.training.conftest import MODALITIES
 
 MAPS = ("depth", "segmentation")
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from cooper.training.loop.sealing import last_whole
 
-WORKER = Path(__file__).with_name("grpo_worker.py")
+WORKER = Path(__file__).parents[1] / "grpo_worker.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 pytestmark = pytest.mark.slow
 

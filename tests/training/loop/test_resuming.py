@@ -20,9 +20,8 @@ from cooper.training.loop.sealing import MANIFEST_FILE, STATE_FILE, fault_of, la
 from cooper.training.loop.stopping import Interrupted
 from cooper.training.loop.watching import read_metrics
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
-
-from .conftest import MODALITIES, SHAPE
-from .toy import toy_plan, trained
+from tests.training.conftest import MODALITIES, SHAPE
+from tests.training.toy import toy_plan, trained
 
 OPTIMISER = {"steps": 3, "batch": 2, "learning_rate": 1e-3, "warmup": 1}
 RECORD = {"log_every": 1, "save_every": 1, "eval_every": 3, "keep": 9}

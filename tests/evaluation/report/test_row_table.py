@@ -13,8 +13,8 @@ from cooper.evaluation.runs.processes import Share
 from cooper.evaluation.runs.traces import trace_folder
 from cooper.trace.page import PAGE
 from cooper.trace.trace import Trace
-from tests.evaluation.test_processes import together
-from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
+from tests.evaluation.runs.test_processes import together
+from tests.evaluation.suites.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
 
 
 class Links(HTMLParser):

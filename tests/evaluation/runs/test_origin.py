@@ -15,7 +15,7 @@ from cooper.evaluation.suites.jobs import EvaluationRequest
 from cooper.evaluation.suites.scenes import ScenesSuite
 from cooper.evaluation.suites.segmentation import SegmentationSuite
 from cooper.reasoning.options import Inference, read_inference
-from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
+from tests.evaluation.suites.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
 
 OTHER = Origin("", "0123", {"max_turns": 2})
 

@@ -14,7 +14,7 @@ from cooper.evaluation.runs.folder import gather_rows, open_run, parts_of, read_
 from cooper.evaluation.runs.processes import Share, wait_for_others
 from cooper.evaluation.runs.settings import RunSettings
 from cooper.files.rows import append_rows, read_rows
-from tests.evaluation.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
+from tests.evaluation.suites.test_published import Says, mmvp, settings  # noqa: F401 - mmvp is a fixture
 
 
 def plan(folder, share, **changes) -> RunSettings:

@@ -19,7 +19,7 @@ from cooper.sequence.layout import Layout, Views
 from cooper.sequence.segments import TextSegment
 from cooper.trace.grammar import Think, parse_turn
 from cooper.training.rl.rewards.format import FormatReward
-from tests.training.rewards import test_rewards
+from tests.training.rl.rewards import test_rewards
 from tests.training.rollout_groups import ANSWER, CUT, DEPTH, THOUGHT, check_scorer_is_sampler, item, scripted, tiny_door
 
 

@@ -18,8 +18,7 @@ from cooper.training.bundles import Bundle
 from cooper.training.recipe import Optimiser
 from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
 from cooper.training.stages.rows import MapRows
-
-from .conftest import row_of
+from tests.training.conftest import row_of
 
 GREY_PIXEL = (GREY / 255 - 0.5) / 0.5
 

@@ -12,8 +12,7 @@ from cooper.reasoning.cooper import Cooper
 from cooper.training.bundles import load_vision
 from cooper.training.loop.watching import read_metrics
 from cooper.training.run import train
-
-from .conftest import MODALITIES, SHAPE, SIDE
+from tests.training.conftest import MODALITIES, SHAPE, SIDE
 
 OPTIMISER = {"steps": 2, "batch": 2, "learning_rate": 1e-3, "warmup": 1}
 RECORD = {"log_every": 1, "save_every": 1, "eval_every": 2}

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from cooper.evaluation.runs.folder import parts_of
 from cooper.files.rows import read_rows
 
-ROOM = Path(__file__).parents[2] / "src" / "cooper" / "assets" / "demo" / "room.png"
+ROOM = Path(__file__).parents[3] / "src" / "cooper" / "assets" / "demo" / "room.png"
 COLOURS, SHAPES = ("yellow", "red", "blue", "green"), ("cylinder", "capsule", "ring", "ball", "cube")
 BENCHMARK, QUESTIONS = "sibench-Existence", 200
 KILLS = 3
