@@ -60,7 +60,7 @@ def _tell_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: object = None
 ) -> None:
     if category is UserWarning and Path(filename).is_relative_to(_PACKAGE) and os.environ.get("RANK", "0") == "0":
-        typer.secho(f"cooper: note: {visible(' '.join(str(message).split()))}", fg=typer.colors.YELLOW, err=True)
+        typer.secho(f"note: {visible(' '.join(str(message).split()))}", fg=typer.colors.YELLOW, err=True)
 
 
 def quiet_libraries() -> None:
