@@ -41,8 +41,19 @@ demo: $(VENV)/.ready ## answer a spatial question about a held-out scene; writes
 test: $(VENV)/.ready-dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -q -n 2
 
-test-slow: $(VENV)/.ready-dev ## the slow tests: whole training runs, two processes
-	$(BIN)/python -m pytest -q -m slow
+# one shard after the other, two tests at a time; `make slow-evaluation` runs one of them
+SLOW := slow-reinforcement slow-training slow-evaluation slow-commands
+.PHONY: $(SLOW)
+slow-reinforcement: SHARD := tests/training/rl
+slow-training: SHARD := tests/training --ignore=tests/training/rl
+slow-evaluation: SHARD := tests/evaluation
+slow-commands: SHARD := tests --ignore=tests/training --ignore=tests/evaluation --ignore=tests/kits
+$(SLOW): $(VENV)/.ready-dev
+	@began=$$(date +%s); OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow --durations=5 $(SHARD); code=$$?; \
+	echo "$@: $$(($$(date +%s) - began)) s"; exit $$code
+
+test-slow: ## the slow tests in shards, each with its time: whole training runs, several processes, all tutorials
+	@failed=0; for shard in $(SLOW); do $(MAKE) --no-print-directory $$shard || failed=1; done; exit $$failed
 
 test-kits: ## our plugins inside the installed evaluation kits, in environments of their own
 	PYTHON=$(PYTHON) sh scripts/test_kits.sh

@@ -1,6 +1,8 @@
 """The command line with a model in its place that writes and draws what the tests say."""
 
+import signal
 import sys
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +28,15 @@ def run(monkeypatch, capsys):
 
     def of(*arguments):
         monkeypatch.setattr(sys, "argv", ["cooper", *map(str, arguments)])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # put back afterwards, as is the handler of Ctrl-C
+        handler = signal.getsignal(signal.SIGINT)
         try:
             main()
             code = 0
         except SystemExit as stop:
             code = int(stop.code or 0)
+        finally:
+            signal.signal(signal.SIGINT, handler)
         printed = capsys.readouterr()
         return Ran(code, printed.out, printed.err)
 

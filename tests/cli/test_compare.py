@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.evaluation.test_compared_runs import stored
-from tests.evaluation.test_figures import row
+from tests.evaluation.figures.test_compared_runs import stored
+from tests.evaluation.figures.test_figures import row
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 import cooper.reasoning.cooper as door
 from cooper.cli.evaluate import folder_name
-from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
+from tests.evaluation.suites.test_published import Says, mmvp  # noqa: F401 - a fixture
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import cooper.reasoning.cooper as door
-from tests.evaluation.test_published import mmvp  # noqa: F401 - a fixture
+from tests.evaluation.suites.test_published import mmvp  # noqa: F401 - a fixture
 
 JUDGE = ("--judge", "http://localhost:1/v1", "--judge-model", "big")
 
@@ -84,7 +84,9 @@ def test_what_cannot_be_is_refused_before_torch_is_imported(tmp_path, more, said
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_suites_of_maps_refuse_an_unknown_mode(run, tmp_path):
-    """They draw in no mode, but a mistake must not pass unseen."""
-    ran = run("eval", "depth", "--dataset", "nyu", "--data", str(tmp_path), "--mode", "guess", "--out", str(tmp_path / "out"))
-    assert ran.code == 1 and "unknown mode 'guess'" in ran.err and not (tmp_path / "out").exists()
+@pytest.mark.parametrize(("suite", "dataset"), [("depth", "nyu"), ("segmentation", "ade20k")])
+def test_suites_of_maps_refuse_a_mode(run, tmp_path, suite, dataset):
+    """They draw in no mode, so one would pass unseen."""
+    ran = run("eval", suite, "--dataset", dataset, "--data", str(tmp_path), "--mode", "text", "--out", str(tmp_path / "out"))
+    said = f"a mode says how questions are answered, and {suite} asks none: leave --mode away"
+    assert ran.code == 1 and said in ran.err and not (tmp_path / "out").exists()

@@ -9,7 +9,7 @@ from PIL import Image
 
 import cooper.evaluation.judge.judge as judges
 import cooper.reasoning.cooper as door
-from tests.evaluation.test_published import Says
+from tests.evaluation.suites.test_published import Says
 from tests.judge_server import Play, Server, completion, expiring, serving
 
 QUESTIONS = 4

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import cooper.reasoning.cooper as door
-from tests.evaluation.test_segmented import Draws, ade  # noqa: F401 - a fixture
+from tests.evaluation.maps.test_segmented import Draws, ade  # noqa: F401 - a fixture
 
 
 @pytest.fixture

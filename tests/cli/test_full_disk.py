@@ -16,7 +16,7 @@ from cooper.cli.faults import is_full_disk, sentence_of
 from cooper.files.rows import read_rows
 from cooper.trace.steps import Question, TextStep
 from cooper.trace.trace import Trace
-from tests.evaluation.test_published import mmvp  # noqa: F401 - a fixture
+from tests.evaluation.suites.test_published import mmvp  # noqa: F401 - a fixture
 
 
 def cooper(*arguments, most: int = resource.RLIM_INFINITY) -> "subprocess.CompletedProcess[str]":

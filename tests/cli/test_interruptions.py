@@ -15,7 +15,7 @@ from cooper.scenes import production
 from cooper.scenes.room.render import render_record
 from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import write_shard
-from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
+from tests.evaluation.suites.test_published import Says, mmvp  # noqa: F401 - a fixture
 
 
 def use(monkeypatch, model: Says) -> None:
@@ -64,6 +64,21 @@ def test_rendering_goes_on_with_the_same_bytes(run, tmp_path, monkeypatch):
     assert "3 scenes rendered now, 3 in" in run(*words, tmp_path / "whole").out
     files = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("broken", "whole")]
     assert files[0] == files[1] and sorted(files[0]) == ["dataset.json", "shard-00000.parquet"]
+
+
+def test_a_second_interruption_ends_as_the_first():
+    """Also while the interpreter ends, where it would be a traceback or a signal."""
+    code = (
+        "import atexit, signal, sys\n"
+        "from cooper.cli import main\n"
+        "@atexit.register\n"
+        "def again(): signal.raise_signal(signal.SIGINT)\n"
+        "def stop(): raise KeyboardInterrupt\n"
+        "main.app = stop\n"
+        "main.main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "cooper: interrupted\n")
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from cooper.files.rows import read_rows
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from tests.cli.test_bad_data import record
 from tests.evaluation.benchmarks.published_tables import published
-from tests.evaluation.test_published import Says, mmvp  # noqa: F401 - a fixture
+from tests.evaluation.suites.test_published import Says, mmvp  # noqa: F401 - a fixture
 from tests.files.test_locks import holding
 
 

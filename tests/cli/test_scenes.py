@@ -31,4 +31,4 @@ def test_a_set_keeps_its_format(run, tmp_path):
     small = ("scenes", "render", "--count", 1, "--size", 64, "--spp", 4, "--out", tmp_path / "set")
     assert run(*small).code == 0
     done = run(*small, "--format", 3)
-    assert done.code == 1 and "format is 2, this run wants 3" in done.err
+    assert done.code == 1 and "holds scenes with format 2" in done.err and "--format 2" in done.err

@@ -35,7 +35,7 @@ def test_a_category_has_the_flag_of_all_its_answers():
         "colour": "boundary",
     }
     assert gains["camera_distance"].mean == pytest.approx(0.3, abs=0.06)
-    assert points(Estimate(0.052, -0.01, 0.114, 9)) == "[+5: -1 .. +11]"
+    assert points(Estimate(0.052, low=-0.01, high=0.114, rows=9)) == "[+5: -1 .. +11]"
 
 
 def test_questions_without_one_kind_of_answer_tell_nothing():

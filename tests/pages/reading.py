@@ -33,7 +33,7 @@ HARMLESS = {
     "small",
 }
 HARMLESS |= {"figure", "figcaption", "img", "ol", "li", "details", "summary", "table", "thead", "tbody", "tr", "th", "td"}
-HARMLESS |= {"a", "input", "label", "svg", "rect", "path", "text"}
+HARMLESS |= {"a", "input", "label", "svg", "g", "rect", "line", "text"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 

@@ -76,7 +76,7 @@ def report_page(folder: Path) -> Path:
     for row in rows:
         keep_trace(hostile_trace(), trace_folder(folder, row.mode, row.id))
     report = summarise(rows, {"model": HOSTILE, "benchmark": HOSTILE, HOSTILE: HOSTILE, "judge": {HOSTILE: [HOSTILE]}})
-    one = Estimate(0.5, 0.4, 0.6, 3)
+    one = Estimate(0.5, low=0.4, high=0.6, rows=3)
     figures = dict.fromkeys(FIGURES, one)
     write_report(replace(report, depth=figures), folder, None, rows, {row.id: HOSTILE for row in rows})
     return folder / "report.html"

@@ -164,6 +164,8 @@ QUESTION = Question((Image.fromarray(PIXELS), "What?"))
         ([5], {}, "question 0 must be a Question"),
         (["What?"], {}, "question 0 must be a Question"),
         ([QUESTION, Question(())], {}, "question 1 has neither"),
+        ([QUESTION, Question((Image.fromarray(PIXELS),))], {}, "question 1 has no words: ask something"),
+        ([Question((Image.fromarray(PIXELS), " ", "\n"))], {}, "question 0 has no words"),
         ([Question(("What?",))], {}, "no picture"),
         ([Question((Image.fromarray(PIXELS), "What?"), subject=5)], {}, "picture 5 is asked for"),
         ([Question((Image.fromarray(PIXELS), 5))], {}, "part 1 must be"),
@@ -390,8 +392,19 @@ def test_a_file_stays_open_for_its_owner(tmp_path, nano):
 
 
 def test_a_known_map_that_was_not_asked_for_is_told(nano):
-    assert "did not ask for the known depth map" in nano.ask(PIXELS, "What?", "text", known={"depth": METRES}).notes[-1]
+    question = Question((Image.fromarray(PIXELS), "What?"), known={"depth": METRES})  # two tokens are no request for a map
+    assert nano.batch([question])[0][0].notes == ("the model did not ask for the known depth map, so it was not read",)
     assert not any("known" in note for note in nano.ask(PIXELS, "What?", "perception", known={"depth": METRES}).notes)
+
+
+@pytest.mark.parametrize("mode", ["text", "direct"])
+def test_a_known_map_in_a_mode_without_maps_is_told(nano, mode):
+    said = f"the mode {mode} reads no maps"
+    with pytest.warns(UserWarning, match=said):
+        trace = nano.ask(PIXELS, "What?", mode, known={"depth": METRES})
+    question = Question((Image.fromarray(PIXELS), "What?"), known={"depth": METRES})
+    for found in (trace, nano.batch([question], nano.options(mode))[0][0]):
+        assert found.notes[-1] == f"{said}, so the known depth map was not read"
 
 
 @pytest.mark.parametrize("view", ["60", None, True, float("nan"), 0, 180])
@@ -418,7 +431,7 @@ def test_a_depth_map_in_millimetres_is_refused(nano):
         CooperError, match=r"known depth map: half of its pixels lie beyond 2000 m, and this model draws depth up"
     ):
         nano.ask(PIXELS, "Where?", known={"depth": (METRES * 1000).astype(np.uint16)})
-    nano.ask(PIXELS, "Where?", "direct", known={"depth": METRES * 20})  # far, but metres it may be
+    nano.ask(PIXELS, "Where?", known={"depth": METRES * 20})  # far, but metres it may be
 
 
 def test_one_picture_is_no_list_of_pictures(nano):

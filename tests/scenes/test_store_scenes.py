@@ -108,9 +108,14 @@ def test_a_set_that_grows_after_an_interruption_is_the_same(tmp_path: Path, quic
 
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path, quick: list[int]):
     render_scenes(_settings(tmp_path))
-    with pytest.raises(CooperError, match="seed is 0"):
+    with pytest.raises(
+        CooperError,
+        match=r"scenes with seed 0, and .* asks for seed 1: choose another folder \(--out\), or go on .* \(--seed 0\)",
+    ):
         render_scenes(_settings(tmp_path, seed=1))
-    with pytest.raises(CooperError, match="count is 7"):
+    with pytest.raises(
+        CooperError, match=r"holds a set of 7 scenes, and .* asks for 3: choose another folder \(--out\), or ask for at least 7"
+    ):
         render_scenes(_settings(tmp_path, count=3))
 
 

@@ -38,9 +38,9 @@ from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
 from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey, RowRecipe
 from cooper.training.stages.vision import VisionBatches, VisionObjective, VisionRecipe, vision_scores
 from tests.elsewhere import ELSEWHERE, Elsewhere, pretended_accelerator
+from tests.training.loop.test_trainer import toy_plan
 
 from .conftest import MODALITIES, SHAPE
-from .test_trainer import toy_plan
 
 OPTIMISER = Optimiser(steps=2, batch=2, learning_rate=1e-3)
 

@@ -123,7 +123,7 @@ def test_a_mistake_in_any_phase_is_named_before_the_first_begins(run, recipe, tm
     refused = run("train", "phases", "--config", recipe, override)
     told = [line for line in refused.err.splitlines() if line.startswith("cooper: ")]
     assert refused.code == 1 and len(told) == 1 and said in told[0], refused.err
-    assert not (tmp_path / "all" / "eyes").exists()
+    assert not (tmp_path / "all").exists()
 
 
 def test_a_reinforcement_that_trl_or_its_questions_refuse_is_named_before_the_first_begins(recipe, tmp_path):
@@ -145,6 +145,7 @@ def test_phases_are_stopped_skipped_and_gone_on_with(run, recipe, tmp_path, monk
     whole = run("train", "phases", "--config", recipe, f"out={tmp_path / 'whole'}")
     assert whole.code == 0 and whole.out == f"Model: {tmp_path / 'whole' / 'maps' / 'model'}\n", whole.err
     assert f"phase more-eyes (2 of 3): vision in {tmp_path / 'whole' / 'more-eyes'}" in whole.err
+    assert not any(word in whole.err for word in ("Warning", "warnings.warn", "shards", "[transformers]"))
 
     from cooper.training.stages.vision import VisionObjective
 
@@ -173,6 +174,12 @@ def test_phases_are_stopped_skipped_and_gone_on_with(run, recipe, tmp_path, monk
 
     stale = run("train", "phases", "--config", recipe, "phases.more-eyes.jitter=0.5", "--force-recipe")
     assert stale.code == 1 and "all/maps began with another result of the phase 'more-eyes'" in stale.err.replace("\n", "")
+    gone = tmp_path / "all" / "more-eyes" / "model"
+    gone.rename(tmp_path / "put-away")
+    missed = run("train", "phases", "--config", recipe)
+    said = f"all/maps began with the result of the phase 'more-eyes', {gone}, which is gone; put it back, or move "
+    assert missed.code == 1 and said in missed.err.replace("\n", ""), missed.err
+    (tmp_path / "put-away").rename(gone)
     (tmp_path / "all" / "maps").rename(tmp_path / "aside")
     (tmp_path / "all" / "more-eyes" / "finished.json").unlink()
     forced = run("train", "phases", "--config", recipe, "phases.more-eyes.jitter=0.5", "--force-recipe")
@@ -230,9 +237,9 @@ def test_maps_and_flags_of_other_scenes_or_questions_are_named_before_the_first_
     assert not (tmp_path / "all" / "autoencoder").exists()
 
 
-@pytest.mark.slow
-def test_the_bundled_model_is_made_tiny_killed_in_the_middle_and_gone_on_with(scene_folder: Path, tmp_path: Path):
-    data, record = str(scene_folder), {"log_every": 1, "save_every": 1, "eval_every": 2, "keep": 9}
+def _tiny(scenes: Path, out: Path, processes: int = 1) -> list[str]:
+    """The command that makes the bundled model, of two steps a phase."""
+    data, record = str(scenes), {"log_every": 1, "save_every": 1, "eval_every": 2, "keep": 9}
     changes: dict[str, object] = {"data": data, "val": data, "record": record}
     for phase in read_phases(NANO)[1]:
         small: dict[str, object] = dict(TINY.get(phase.name, {}))
@@ -242,25 +249,42 @@ def test_the_bundled_model_is_made_tiny_killed_in_the_middle_and_gone_on_with(sc
             small |= {"eval_questions": 2, "draws": 1}
         if phase.name in ("flags", "reinforced"):
             small["data"] = data
+        if phase.name == "reinforced" and processes > 1:
+            small["rows"] = small["rows"] // processes  # of each process
         changes |= {f"phases.{phase.name}.{key}": value for key, value in small.items()}
+    said = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    command = [sys.executable, *several, "-m", "cooper", "train", "phases", "--config", str(NANO)]
+    return [*command, f"out={out}", f"latents={out}-latents", *said]
 
-    def words(out: Path) -> list[str]:
-        said = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
-        command = [sys.executable, "-m", "cooper", "train", "phases", "--config", str(NANO)]
-        return [*command, f"out={out}", f"latents={out}-latents", *said]
 
+@pytest.mark.slow
+def test_the_bundled_model_is_made_tiny_killed_in_the_middle_and_gone_on_with(scene_folder: Path, tmp_path: Path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(words(whole), check=True)
-    process = subprocess.Popen(words(killed))
+    subprocess.run(_tiny(scene_folder, whole), check=True)
+    process = subprocess.Popen(_tiny(scene_folder, killed))
     while not (killed / "thinking" / "checkpoint-1" / "manifest.json").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
     assert process.wait() != 0
-    again = subprocess.run(words(killed), capture_output=True, text=True, check=True)
+    again = subprocess.run(_tiny(scene_folder, killed), capture_output=True, text=True, check=True)
     assert f"{killed / 'looking'} holds the finished run of this recipe" in again.stderr
     assert again.stdout == f"Model: {killed / 'drawing-again' / 'model'}\n"
     _assert_equal(whole, killed)
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_bundled_model_tiny(scene_folder: Path, tmp_path: Path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        _tiny(scene_folder, tmp_path / "all", processes=2), env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout == f"Model: {tmp_path / 'all' / 'drawing-again' / 'model'}\n"
+    for phase in read_phases(NANO)[1]:
+        assert (tmp_path / "all" / phase.name / "finished.json").exists(), phase.name
+        assert done.stderr.count(f"phase {phase.name} (") == 1
 
 
 @pytest.mark.parametrize("moment", ["swallowed", "after the last step"])

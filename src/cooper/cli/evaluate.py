@@ -2,7 +2,6 @@
 
 import json
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cooper.cli.commands import goes_on, told_when_interrupted
+from cooper.cli.faults import quiet_libraries
 from cooper.errors import CooperError
 from cooper.files.folders import run_folder
 from cooper.files.plain import read_plain
-from cooper.trace.modes import MODES
+from cooper.trace.modes import MODES, AnswerMode
 
 if TYPE_CHECKING:
     from cooper.evaluation.figures.summary import Report
@@ -63,7 +63,9 @@ def evaluate(
     names: NamesArgument,
     out: OutOption = None,
     model: Annotated[str, typer.Option(help="Model: nano, a directory, or a hub id.")] = "nano",
-    mode: Annotated[str, typer.Option(help="Modes, separated by commas.")] = ",".join(MODES),
+    mode: Annotated[
+        str | None, typer.Option(help=f"Modes to answer questions in, separated by commas; {', '.join(MODES)} by default.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the model, and of scenes that are rendered.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Largest number of questions or pictures; scenes: 400 by default.")] = None,
     dataset: Annotated[
@@ -91,7 +93,6 @@ def evaluate(
     Start with torchrun to split the questions over several processes.
     """
     from cooper.evaluation.runs.origin import Origin
-    from cooper.evaluation.runs.settings import check_modes
     from cooper.evaluation.suites.jobs import EvaluationRequest, are_runs, suite_in
 
     asked = _judge(judge, judge_model, judge_key, out or RUNS)
@@ -100,7 +101,7 @@ def evaluate(
         _rescored({name: lambda name=name: suite_in(Path(name), **settings).rescore() for name in names}, as_json)
         return
     wanted = EvaluationRequest(
-        model=model, out=out or RUNS, modes=check_modes([part.strip() for part in mode.split(",") if part.strip()]), seed=seed,
+        model=model, out=out or RUNS, modes=_modes(names, mode), seed=seed,
         limit=limit, dataset=dataset, split=split, batch=batch, maps=maps, traces=traces, blind=blind, true_maps=true_maps,
         judge=asked, judged=rescore, quiet=as_json, skip_bad=skip_bad,
     )  # fmt: skip
@@ -150,6 +151,15 @@ def _rescored(folders: "Mapping[str, Callable[[], Report]]", as_json: bool) -> N
         if not as_json:
             _show(reports[folder], Path(folder))
     _conclude(reports, as_json)
+
+
+def _modes(names: Sequence[str], asked: str | None) -> tuple[AnswerMode, ...]:
+    """The modes to answer in. CooperError: one that is not known, or some for maps alone."""
+    from cooper.evaluation.runs.settings import check_modes
+
+    if asked is not None and all(name in MAPS for name in names):
+        raise CooperError(f"a mode says how questions are answered, and {', '.join(names)} asks none: leave --mode away")
+    return check_modes(MODES if asked is None else [part.strip() for part in asked.split(",") if part.strip()])
 
 
 def _check_judge(names: Sequence[str], judge: "JudgeSettings | None") -> None:
@@ -212,18 +222,9 @@ def _loaded(model: str, base: Path | None, device: str | None, inference: "Infer
 
     share = Share.here()
     if not share.first:
-        _silence()
+        quiet_libraries()  # the first process shows them already
     loaded = Cooper.from_pretrained(model, base=base, device_map=share.device(device))
     return loaded if inference is None else loaded.with_inference(inference)
-
-
-def _silence() -> None:
-    """No warnings and bars of loading: the first process shows them already."""
-    from transformers.utils import logging
-
-    warnings.simplefilter("ignore")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
 
 
 def _places(names: list[str], data: list[str]) -> dict[str, str]:

@@ -1,8 +1,10 @@
-"""What goes wrong while a command runs, as one sentence: mistakes of the user, and what the machine refuses."""
+"""What goes wrong while a command runs, as one sentence: mistakes of the user, what the machine refuses, and warnings."""
 
 import errno
 import os
 import sys
+import warnings
+from pathlib import Path
 
 import typer
 
@@ -10,6 +12,7 @@ from cooper.errors import CooperError
 from cooper.files.arguments import visible
 from cooper.files.folders import is_cut_short
 
+_PACKAGE = Path(__file__).parents[1]
 LONGEST_SENTENCE = 2000  # characters
 
 
@@ -45,6 +48,27 @@ def tell(fault: BaseException) -> bool:
     text = visible(" ".join(sentence.split()))[:LONGEST_SENTENCE]
     typer.secho(f"cooper: {text}", fg=typer.colors.RED, err=True)
     return True
+
+
+def tell_own_warnings() -> None:
+    """Warnings of this package are one line on stderr; those of libraries, which a user cannot heed, are left out. Of several
+    processes only the first warns."""
+    warnings.showwarning = _tell_warning
+
+
+def _tell_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: object = None
+) -> None:
+    if category is UserWarning and Path(filename).is_relative_to(_PACKAGE) and os.environ.get("RANK", "0") == "0":
+        typer.secho(f"note: {visible(' '.join(str(message).split()))}", fg=typer.colors.YELLOW, err=True)
+
+
+def quiet_libraries() -> None:
+    """No notes and progress bars of the libraries that read and write models: a run prints its own lines."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def write_what_the_console_can() -> None:

@@ -1,5 +1,6 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -7,8 +8,10 @@ import typer
 
 from cooper.cli import asking, checkpoints, data, evaluate, kits, results, scenes, training
 from cooper.cli.commands import Commands, OnceCommand, StoppedError
-from cooper.cli.faults import flush_or_tell, tell, write_what_the_console_can
+from cooper.cli.faults import flush_or_tell, tell, tell_own_warnings, write_what_the_console_can
 from cooper.files.arguments import visible
+
+STOPPED = 130  # exit code of what Ctrl-C has ended
 
 app = typer.Typer(
     cls=Commands,
@@ -50,21 +53,32 @@ def root(
 
 
 def main() -> None:
-    """Run the command line. A mistake of the user is one sentence on stderr and exit code 1; Ctrl-C is 130."""
+    """Run the command line. A mistake of the user is one sentence on stderr and exit code 1; Ctrl-C is 130, however often."""
     write_what_the_console_can()
-    code: int | str | None = 0
+    tell_own_warnings()
+    try:
+        code = _ended()
+    except KeyboardInterrupt:  # once more, while the first was told
+        code = STOPPED
+    if code == STOPPED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the interpreter is gone, which would end with another code
+    sys.exit(code or flush_or_tell())
+
+
+def _ended() -> int | str | None:
+    """Run the command, say what ended it early, and give back the exit code."""
     try:
         app()
     except SystemExit as stop:
-        code = stop.code
+        return stop.code
     except (StoppedError, KeyboardInterrupt) as stop:
         typer.echo(": ".join(filter(None, ("cooper: interrupted", visible(str(stop))))), err=True)
-        code = 130
+        return STOPPED
     except Exception as fault:
         if not tell(fault):
             raise
-        code = 1
-    sys.exit(code or flush_or_tell())
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """`cooper train`: one stage of training from one recipe, or all phases of one."""
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cooper.cli.faults import is_full_disk, sentence_of
+from cooper.cli.faults import is_full_disk, quiet_libraries, sentence_of
 from cooper.errors import CooperError
 from cooper.files.plain import read_plain
 
@@ -32,14 +31,11 @@ def train(
     A run that continues must have the same recipe, except for settings of saving and logging.
     """
     read_plain(config)  # says what is wrong with the file before anything heavy is imported
-    from transformers.utils import logging
-
     from cooper.evaluation.runs.processes import Share
     from cooper.training.loop.stopping import Interrupted
     from cooper.training.run import train as run
 
-    logging.disable_progress_bar()  # the run prints its own lines
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\..*")  # names that libraries will change
+    quiet_libraries()
     try:
         model = run(stage, config, tuple(overrides or ()), force_recipe)
     except Interrupted as stopped:

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cooper.errors import CooperError
@@ -31,13 +31,27 @@ _held: dict[Path, int] = {}  # lock files of this process and their descriptors
 def held(folder: str | Path, what: str) -> Iterator[None]:
     """Hold an output folder, made where it is missing, until the block ends. `what`: the command, for messages.
 
-    Of the processes of one launcher (RANK, WORLD_SIZE) the first holds it for all. CooperError: another command holds it, with
-    its process, machine and time; or the folder cannot be made or written.
+    Of the processes of one launcher (RANK, WORLD_SIZE) the first holds it for all. A folder that was made here is removed
+    again if it is empty when the block ends. CooperError: another command holds it, with its process, machine and time; or the
+    folder cannot be made or written.
     """
+    missing = _missing(folder)
     path = _made(folder) / FILE
     if path in _held:  # a command and what it calls may both ask
         yield
         return
+    try:
+        with _locked_by_first(path, what):
+            yield
+    finally:
+        with suppress(OSError):  # something is in it, so it stays
+            for place in missing:
+                place.rmdir()
+
+
+@contextmanager
+def _locked_by_first(path: Path, what: str) -> Iterator[None]:
+    """As `held`, of a folder that is there."""
     if os.environ.get("RANK", "0") != "0":
         _refuse_other_launch(path)
         yield
@@ -51,6 +65,12 @@ def held(folder: str | Path, what: str) -> Iterator[None]:
         del _held[path]
         path.unlink(missing_ok=True)  # while it is locked: nobody else can hold this file
         os.close(descriptor)
+
+
+def _missing(folder: str | Path) -> list[Path]:
+    """The folder and those above it that are not there yet, the innermost first."""
+    place = output_folder(folder)
+    return [each for each in (place, *place.parents) if not each.exists()]
 
 
 def _made(folder: str | Path) -> Path:
@@ -70,6 +90,7 @@ def _locked(path: Path) -> int:
     """A descriptor of the file, locked by this process. CooperError: somebody else holds it."""
     while True:
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)  # another command may have removed what it had made
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise CooperError(f"cannot write into {path.parent}: {_reason(error)}") from None

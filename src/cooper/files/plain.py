@@ -54,6 +54,8 @@ def parse_plain(text: str, where: str) -> Any:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
+    except _UnreadError as error:
+        raise CooperError(f"{_at(where, error.problem_mark)}: {error.problem}") from None
     except yaml.MarkedYAMLError as error:
         said = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise CooperError(f"{_at(where, error.problem_mark)}: not YAML: {said}") from None
@@ -66,6 +68,10 @@ def _at(where: str, mark: Any) -> str:
     return where if mark is None else f"{where}, line {mark.line + 1}"
 
 
+class _UnreadError(yaml.MarkedYAMLError):
+    """YAML that is sound, but more than is read here."""
+
+
 class _Loader(yaml.SafeLoader):
     """Nodes of a text, nested no deeper than DEEPEST, without aliases and tags."""
 
@@ -75,11 +81,21 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem=f"aliases such as *{event.anchor} are not read", problem_mark=event.start_mark)
+            said = (
+                f"*{event.anchor} is an alias, which YAML reads as the value marked &{event.anchor}; aliases are not read here"
+            )
+            raise _UnreadError(
+                problem=f"{said}: write the value out, or put a text that begins with * into quotes",
+                problem_mark=event.start_mark,
+            )
         if event.tag is not None:
-            raise yaml.MarkedYAMLError(problem=f"tags such as {event.tag} are not read", problem_mark=event.start_mark)
+            tag = event.tag.replace(_CORE, "!!")
+            said = f"{tag} is a tag, which names the type of a value in YAML; tags are not read here"
+            raise _UnreadError(
+                problem=f"{said}: leave it out, or put a text that begins with ! into quotes", problem_mark=event.start_mark
+            )
         if self._depth >= DEEPEST:
-            raise yaml.MarkedYAMLError(problem=f"nested more than {DEEPEST} deep", problem_mark=event.start_mark)
+            raise _UnreadError(problem=f"nested more than {DEEPEST} deep", problem_mark=event.start_mark)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1

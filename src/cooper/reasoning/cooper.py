@@ -25,7 +25,15 @@ from cooper.reasoning.drawn_map import DrawnMap
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
 from cooper.reasoning.options import Inference, Options
-from cooper.reasoning.questions import MOST_TOKENS, checked_questions, known_maps, notes_on, requests_of
+from cooper.reasoning.questions import (
+    MAP_MODES,
+    MOST_TOKENS,
+    checked_questions,
+    known_maps,
+    notes_on,
+    requests_of,
+    unread_notes,
+)
 from cooper.reasoning.session import Parts
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
@@ -159,6 +167,8 @@ class Cooper:
     ) -> Iterator[Event]:
         """As `ask`, but yields text, drawing progress and finished steps as they come; the whole trace is the last event."""
         options = self.options(mode)
+        if known and mode not in MAP_MODES:
+            warnings.warn(f"the mode {mode} reads no maps, so the known ones are passed over", stacklevel=3)
         asked = self._checked([self._asked(image, question, subject, known)], options)
         (request,) = requests_of(asked, 1, seed_of(seed))
         events = self.engine.run(asked, [replace(request, choices=self._choices(asked[0], choices))], options)
@@ -179,7 +189,8 @@ class Cooper:
         events = self.engine.run(asked, requests, chosen) if asked else ()
         traces = {event.row: event.trace for event in events if isinstance(event, TraceDone)}
         for row, request in enumerate(requests):
-            done[request.question].append(traces[row])
+            notes = unread_notes(asked[request.question], traces[row])
+            done[request.question].append(replace(traces[row], notes=notes) if notes else traces[row])
         return done
 
     def depth(self, image: Picture, seed: int = 0, native: bool = False) -> DrawnMap:
@@ -222,9 +233,7 @@ class Cooper:
             if isinstance(event, TraceDone):
                 parts = self.engine.parts
                 notes = notes_on(parts.model, parts.layout.processor, question.images)
-                drawn = {step.modality for step in event.trace.maps}
-                unread = [name for name in question.known if name not in drawn]
-                notes += tuple(f"the model did not ask for the known {name} map, so it was not read" for name in unread)
+                notes += unread_notes(question, event.trace)
                 yield TraceDone(event.row, replace(event.trace, notes=notes))
             else:
                 yield event

@@ -21,9 +21,11 @@ from cooper.sequence.images import ImageTransform, Size
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import said_text, subject_of
 from cooper.trace.steps import Part, Question
+from cooper.trace.trace import Trace
 
 MOST_TOKENS = 2048  # of a question in words: some 1,500 words, and what attention over one question may cost
 FAR_OFF = 10  # times the farthest depth that a model draws: what lies there is in another unit
+MAP_MODES = ("interleaved", "perception", "map")  # in which maps are drawn, and known ones read
 _ARRAYS = {"depth": ("depth", "m"), "segmentation": ("labels", "class id")}  # what a bare array of a known map is
 
 
@@ -93,6 +95,15 @@ def _check_metres(depth_HW: np.ndarray, modality: Modality) -> None:
         )
 
 
+def unread_notes(question: Question, trace: Trace) -> tuple[str, ...]:
+    """What should be said of known maps that the model has not read."""
+    drawn = {step.modality for step in trace.maps}
+    unread = [name for name in question.known if name not in drawn]
+    if trace.mode not in MAP_MODES:
+        return tuple(f"the mode {trace.mode} reads no maps, so the known {name} map was not read" for name in unread)
+    return tuple(f"the model did not ask for the known {name} map, so it was not read" for name in unread)
+
+
 def requests_of(questions: Sequence[Question], samples: int, seed: int) -> list[Request]:
     """`samples` requests for each question, one question after the other; sample k has the seed `seed + k`."""
     samples = whole(samples, "samples", 1)
@@ -118,7 +129,11 @@ def _checked(question: Question, name: str, options: Options) -> Question:
     pictures = sum(not isinstance(part, str) for part in parts)
     if not parts:
         raise CooperError(f"{name} has neither pictures nor words")
-    if not pictures and options.mode in ("interleaved", "perception", "map"):
+    if options.mode != "map" and not any(isinstance(part, str) and part.strip() for part in parts):
+        raise CooperError(
+            f"{name} has no words: ask something about its picture, or draw maps with `depth`, `segment` or `draw`"
+        )
+    if not pictures and options.mode in MAP_MODES:
         raise CooperError(f"{name} has no picture, which the mode {options.mode} needs; ask in the mode text or direct")
     subject = subject_of(question.subject, pictures) if pictures else -1
     return replace(question, parts=parts, subject=subject)

@@ -189,12 +189,24 @@ def _end_with_parent() -> None:
 def _prepare(settings: RenderSettings) -> None:
     if (settings.out / "dataset.json").exists():
         found = read_info(settings.out)
-        there, here = asdict(found), asdict(settings.info)
-        for field in ("seed", "split", "size", "spp", "shard", "format"):
-            if there[field] != here[field]:
-                raise CooperError(f"{settings.out}/dataset.json: {field} is {there[field]}, this run wants {here[field]}")
+        said, asked = asdict(found), asdict(settings.info)
+        for field in ("seed", "split", "size", "spp", "format"):
+            there, here = said[field], asked[field]
+            if there != here:
+                raise CooperError(
+                    f"{settings.out} holds scenes with {field} {there}, and this command asks for {field} {here}: choose "
+                    f"another folder (--out), or go on with these scenes (--{field} {there})"
+                )
+        if found.shard != SHARD:
+            raise CooperError(
+                f"{settings.out} holds files of {found.shard} scenes, and this version writes {SHARD} into one: choose another "
+                "folder (--out)"
+            )
         if found.count > settings.count:
-            raise CooperError(f"{settings.out}/dataset.json: count is {found.count}, more than {settings.count}")
+            raise CooperError(
+                f"{settings.out} holds a set of {found.count} scenes, and this command asks for {settings.count}: choose "
+                f"another folder (--out), or ask for at least {found.count} (--count)"
+            )
     write_info(settings.out, settings.info)
 
 

@@ -14,7 +14,7 @@ from cooper.files.locks import held
 from cooper.files.plugins import load_plugins
 from cooper.files.rows import write_whole
 from cooper.files.values import read_recipe
-from cooper.training.loop.folder import FINISHED_FILE, RECIPE_FILE, enter, finish, is_begun, is_finished, plain
+from cooper.training.loop.folder import FINISHED_FILE, RECIPE_FILE, enter, finish, is_begun, is_finished, is_there, plain
 from cooper.training.loop.stopping import Interrupted, noticing
 from cooper.training.phases import Phase, check_phases, read_phases
 from cooper.training.stages.table import STAGES
@@ -86,11 +86,18 @@ def _train_left(phases: Sequence[Phase], left: Sequence[Phase], force: bool, sig
 
 
 def _refuse_stale(phases: Sequence[Phase], left: set[str]) -> None:
-    """CooperError: a phase has begun with the result of one that is to be trained still, so of an earlier one."""
+    """CooperError: a phase has begun with the result of one that is to be trained still: with another, or one that is gone."""
     for phase in phases:
-        for name in left & {earlier.name for earlier in phase.uses.values()}:
-            if is_begun(phase.recipe.out):
+        for earlier in phase.uses.values():
+            if earlier.name not in left or not is_begun(phase.recipe.out):
+                continue
+            begun = f"{phase.recipe.out} began with"
+            if not is_there(earlier.result):
                 raise CooperError(
-                    f"{phase.recipe.out} began with another result of the phase {name!r} than the one that is to be made now; "
-                    "move that folder away, or choose another out"
+                    f"{begun} the result of the phase {earlier.name!r}, {earlier.result}, which is gone; put it back, or move "
+                    f"{phase.recipe.out} away, so that both are made anew"
                 )
+            raise CooperError(
+                f"{begun} another result of the phase {earlier.name!r} than the one that is to be made now; "
+                "move that folder away, or choose another out"
+            )

@@ -39,7 +39,7 @@ class Model:
         return np.mean([[float(getattr(row, what)) for row in rows] for rows in self.seeds], axis=0).tolist()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Accuracy of `first` minus `second` over the same rows: all of them, means over categories as in `MEANS`, and each
     category. `value` and `values`: the same of what rows earned, over all and by category. `first_alone` and `second_alone`:

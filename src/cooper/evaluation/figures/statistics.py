@@ -5,7 +5,7 @@ R: rows. G: groups. B: bootstrap resamples.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,9 @@ class Estimate:
     had."""
 
     mean: float
-    low: float
-    high: float
+    _: KW_ONLY
+    low: float = math.nan
+    high: float = math.nan
     rows: int
 
     @property
@@ -43,19 +44,20 @@ def wilson(correct: int, rows: int) -> Estimate:
     if not 0 <= correct <= rows:
         raise CooperError(f"{correct} correct of {rows} rows cannot be")
     if rows == 0:
-        return Estimate(math.nan, math.nan, math.nan, 0)
+        return Estimate(math.nan, rows=0)
     share, extra = correct / rows, Z95**2 / rows
     centre = (share + extra / 2) / (1 + extra)
     half = Z95 * math.sqrt(share * (1 - share) / rows + extra / (4 * rows)) / (1 + extra)
-    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), rows)
+    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    return Estimate(share, low=low, high=high, rows=rows)
 
 
-def bounded_mean(values: Sequence[float], low: float = 0.0, high: float = 1.0) -> Estimate:
+def bounded_mean(values: Sequence[float], *, low: float = 0.0, high: float = 1.0) -> Estimate:
     """A mean of values in low..high with its interval, as `grouped_mean` has it for one group."""
-    return grouped_mean(values, ["all"] * len(values), low, high)
+    return grouped_mean(values, ["all"] * len(values), low=low, high=high)
 
 
-def grouped_mean(values: Sequence[float], groups: Sequence[str], low: float = 0.0, high: float = 1.0) -> Estimate:
+def grouped_mean(values: Sequence[float], groups: Sequence[str], *, low: float = 0.0, high: float = 1.0) -> Estimate:
     """The mean over groups of each group's mean, of values in low..high: scores, or with low = -1 their paired differences.
 
     The interval is the exact binomial one of Clopper and Pearson at the effective number of rows (Korn and Graubard, 1998):
@@ -69,7 +71,7 @@ def grouped_mean(values: Sequence[float], groups: Sequence[str], low: float = 0.
     if len(values) != len(groups):
         raise CooperError(f"{len(values)} values but {len(groups)} groups")
     if len(values) == 0:
-        return Estimate(math.nan, math.nan, math.nan, 0)
+        return Estimate(math.nan, rows=0)
     numbers = (np.asarray(values, dtype=np.float64) - low) / (high - low)
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise CooperError(f"a value lies outside {low:g}..{high:g}, so its mean has no such interval")
@@ -78,13 +80,13 @@ def grouped_mean(values: Sequence[float], groups: Sequence[str], low: float = 0.
     means_G = np.bincount(place_R, numbers) / sizes_G
     spreads_G = np.bincount(place_R, (numbers - means_G[place_R]) ** 2) / sizes_G
     mean = float(means_G.mean())
-    rows = _effective_rows(sizes_G, means_G, spreads_G, EXTREME if low == 0 else EXTREME_DIFFERENCE)
+    rows = _effective_rows(sizes_G, means_G, spreads_G=spreads_G, extreme=EXTREME if low == 0 else EXTREME_DIFFERENCE)
     bottom, top = (low + (high - low) * end for end in clopper_pearson(mean * rows, rows))
-    return Estimate(low + (high - low) * mean, bottom, top, len(values))
+    return Estimate(low + (high - low) * mean, low=bottom, high=top, rows=len(values))
 
 
 def _effective_rows(
-    sizes_G: Int[np.ndarray, " G"], means_G: Float64[np.ndarray, " G"], spreads_G: Float64[np.ndarray, " G"], extreme: float
+    sizes_G: Int[np.ndarray, " G"], means_G: Float64[np.ndarray, " G"], *, spreads_G: Float64[np.ndarray, " G"], extreme: float
 ) -> float:
     """How many rows of 0 and 1 leave a mean as uncertain as the mean over these groups is. `spreads_G`: variances."""
     mean, groups = float(means_G.mean()), len(sizes_G)
@@ -110,13 +112,13 @@ def clopper_pearson(right: float, rows: float) -> tuple[float, float]:
 def plain_mean(values: Sequence[float]) -> Estimate:
     """A mean of values without bounds with Student's interval; without one for a single row, or where all rows are equal."""
     if not values:
-        return Estimate(math.nan, math.nan, math.nan, 0)
+        return Estimate(math.nan, rows=0)
     numbers = np.asarray(values, dtype=np.float64)
     mean, rows = float(numbers.mean()), len(numbers)
     if rows == 1 or not numbers.std():
-        return Estimate(mean, math.nan, math.nan, rows)
+        return Estimate(mean, rows=rows)
     half = student_quantile(rows - 1) * float(numbers.std(ddof=1)) / math.sqrt(rows)
-    return Estimate(mean, mean - half, mean + half, rows)
+    return Estimate(mean, low=mean - half, high=mean + half, rows=rows)
 
 
 def resampled(figures_B: Float64[np.ndarray, " B"], rows: int) -> Estimate:
@@ -125,10 +127,10 @@ def resampled(figures_B: Float64[np.ndarray, " B"], rows: int) -> Estimate:
     every draw gives the same."""
     figure, drawn_B = float(figures_B[0]), figures_B[1:]
     if rows < 2 or float(np.ptp(drawn_B)) < 1e-12:
-        return Estimate(figure, math.nan, math.nan, rows)
+        return Estimate(figure, rows=rows)
     wider = student_quantile(rows - 1) / Z95 * math.sqrt(rows / (rows - 1))
     low, high = (figure + wider * (float(end) - figure) for end in np.quantile(drawn_B, [0.025, 0.975]))
-    return Estimate(figure, max(0.0, low), min(1.0, high), rows)
+    return Estimate(figure, low=max(0.0, low), high=min(1.0, high), rows=rows)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class Difference:
     two-sided, as `sign_flips` has it."""
 
     estimate: Estimate
+    _: KW_ONLY
     only_first: int
     only_second: int
     p_value: float
@@ -149,7 +152,8 @@ def paired_difference(steps: Sequence[float], groups: Sequence[str] | None = Non
     """
     names = groups if groups is not None else ["all"] * len(steps)
     only_first, only_second = (sum(step == side for step in steps) for side in (1.0, -1.0))
-    return Difference(grouped_mean(steps, names, low=-1.0), only_first, only_second, sign_flips(steps, names))
+    estimate, p_value = grouped_mean(steps, names, low=-1.0), sign_flips(steps, names)
+    return Difference(estimate, only_first=only_first, only_second=only_second, p_value=p_value)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -165,7 +169,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * ways / 2**rows)  # whole numbers divide exactly, whatever their size
 
 
-def sign_flips(steps: Sequence[float], groups: Sequence[str], seed: int = 0, resamples: int = 10_000) -> float:
+def sign_flips(steps: Sequence[float], groups: Sequence[str], *, seed: int = 0, resamples: int = 10_000) -> float:
     """Two-sided p-value of a mean over groups of paired differences: how often random signs, one for each row, bring it as far
     from 0 (Fisher's randomisation test; Good, 2005). 1 where nothing differs.
 

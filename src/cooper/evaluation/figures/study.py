@@ -12,7 +12,7 @@ from cooper.evaluation.figures.summary import Usage, usage_of
 from cooper.evaluation.runs.answering import AnswerRow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelFigures:
     """`means` by name in `MEANS`, over all seeds, and `by_seed` of each; `usage`: by category, and of "all"."""
 
@@ -28,7 +28,7 @@ class ModelFigures:
         every = [row for rows in model.seeds for row in rows]
         seeds = [by_mean(rows, [float(row.correct) for row in rows], grouped_mean) for rows in model.seeds]
         return cls(
-            model.name,
+            name=model.name,
             means=by_mean(asked, right, grouped_mean),
             by_seed=tuple({name: each.mean for name, each in seed.items()} for seed in seeds),
             categories=by_category(asked, right, bounded_mean),
@@ -36,7 +36,7 @@ class ModelFigures:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gap:
     """First minus second: each mean with its two-sided p-value."""
 
@@ -49,8 +49,8 @@ class Gap:
     def of(cls, first: Model, second: Model) -> "Gap":
         means = compare(first, second).means
         return cls(
-            first.name,
-            second.name,
+            first=first.name,
+            second=second.name,
             means={name: each.estimate for name, each in means.items()},
             p_values={name: each.p_value for name, each in means.items()},
         )

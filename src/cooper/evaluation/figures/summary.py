@@ -1,7 +1,7 @@
 """Rows to figures: accuracy per category with intervals, means over categories, map usage, paired differences."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -12,7 +12,7 @@ from cooper.evaluation.figures.statistics import Difference, Estimate, bounded_m
 from cooper.evaluation.runs.answering import AnswerRow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Usage:
     """Shares of rows: `drew` each modality at least once, by name; `none`: no map. `maps`: maps per row. `right_with` and
     `right_without`: accuracy of the rows with a map and of those without. Who draws chooses when, so their difference is no
@@ -25,7 +25,7 @@ class Usage:
     right_without: Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CategoryFigures:
     """One category in one mode. `value`: the mean of what each row earned; `relative_accuracy`: that of its Number rows."""
 
@@ -37,7 +37,7 @@ class CategoryFigures:
     usage: Usage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModeFigures:
     """One mode. `accuracy`: over all rows, whatever their category. `means`: by name in `MEANS`, the mean over its categories.
     `value`: the mean of what each row earned, which is a number's mean relative accuracy and a judge's grade. `bundles`: the
@@ -60,7 +60,7 @@ class ModeFigures:
     bundles: Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MapEffect:
     """Accuracy, and what rows earned, where `map` was drawn in `mode`, minus the same questions in the mode `text`; over one
     category, or over "all".
@@ -80,6 +80,7 @@ class Report:
     """All figures of a run; `settings` says how it was made."""
 
     settings: Mapping[str, Any]
+    _: KW_ONLY
     modes: tuple[ModeFigures, ...]
     comparisons: tuple[Comparison, ...]
     effects: tuple[MapEffect, ...] = ()
@@ -175,4 +176,4 @@ def summarise(rows: Sequence[AnswerRow], settings: Mapping[str, Any]) -> Report:
     comparisons = tuple(compare(first, second) for first, second in combinations(models, 2))
     plain = parts.get("text", [])
     effects = [effect for part in parts.values() if plain for effect in map_effects(part, plain)]
-    return Report(settings, modes, comparisons, tuple(effects))
+    return Report(settings, modes=modes, comparisons=comparisons, effects=tuple(effects))

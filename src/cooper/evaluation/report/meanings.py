@@ -1,5 +1,11 @@
 """One line for each figure of a report: what it is, its unit, which way is better, and what stands in brackets."""
 
+UNSET = {  # settings that nobody has named, as a report says them
+    ("limit", None): "all rows",
+    ("maps", None): "of all scenes",
+    ("data", None): "rendered for this run",
+    ("data", ""): "the hub's",
+}
 INTERVAL = "In brackets the 95 % interval: where the figure would lie with many more questions of the same kind."
 ACCURACY = f"Share of questions answered right, in %; higher is better. {INTERVAL}"
 MEANS = {

@@ -76,7 +76,7 @@ def report_json(report: Report | Comparison) -> dict[str, Any]:
 
 def markdown(report: Report) -> str:
     """Settings and tables."""
-    return markdown_page(_title(report), report.settings, tables(report))
+    return markdown_page(_title(report), _told(report), tables(report))
 
 
 def markdown_page(title: str, told: Mapping[str, Any], found: Sequence[Table]) -> str:
@@ -87,12 +87,23 @@ def markdown_page(title: str, told: Mapping[str, Any], found: Sequence[Table]) -
 
 def html(report: Report, rows: str = "") -> str:
     """Settings, charts, the tables of the Markdown report, then the rows, as `row_table` makes them."""
-    return html_page(_title(report), report.settings, charts(report), tables(report), rows)
+    return html_page(_title(report), _told(report), charts(report), tables(report), rows)
 
 
 def html_page(title: str, told: Mapping[str, Any], pictures: Sequence[Chart], found: Sequence[Table], rows: str = "") -> str:
     """One self-contained page: what is told, charts, tables, and rows, as `row_table` makes them."""
     return render("evaluation/templates/report.html", title=title, told=told, charts=pictures, tables=found, rows=rows)
+
+
+def _told(report: Report) -> dict[str, str]:
+    """The settings of a run as a reader of its report wants them."""
+    return {name: _said(name, value) for name, value in report.settings.items()}
+
+
+def _said(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return meanings.UNSET.get((name, value), "none") if value in (None, "") else str(value)
 
 
 def _title(report: Report) -> str:

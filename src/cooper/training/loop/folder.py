@@ -37,11 +37,16 @@ MOST_SHOWN = 5  # differences in one message
 def is_finished(recipe: Any, result: Path) -> bool:
     """Whether the folder holds the finished run of this very recipe; said on stderr, for then there is nothing to do."""
     folder: Path = recipe.out
-    there = result.is_file() or any(path.suffix in (".safetensors", ".png") for path in result.rglob("*"))
-    if not (folder / FINISHED_FILE).exists() or not there or _differences(recipe, folder):
+    if not (folder / FINISHED_FILE).exists() or not is_there(result) or _differences(recipe, folder):
         return False
-    print(f"{folder} holds the finished run of this recipe: {result}", file=sys.stderr)
+    if os.environ.get("RANK", "0") == "0":
+        print(f"{folder} holds the finished run of this recipe: {result}", file=sys.stderr)
     return True
+
+
+def is_there(result: Path) -> bool:
+    """Whether what a run leaves for a later one lies there: a file, or a folder of weights or maps."""
+    return result.is_file() or any(path.suffix in (".safetensors", ".png") for path in result.rglob("*"))
 
 
 def is_begun(folder: Path) -> bool:
