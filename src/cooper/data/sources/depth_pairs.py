@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
+from PIL.ExifTags import Base
 
 from cooper.data.examples import Box, Conventions, Example, ExampleSet
 from cooper.errors import CooperError
@@ -38,14 +39,15 @@ def measured(name: str, picture: Path, depth: Path, metres: Metres, window: tupl
             found = found[_window(found.shape, window, depth)]
         return Reading({"depth": found}, {"depth": "m"})
 
-    return Example(name, image, reading, lambda: (picture, depth))
+    return Example(name, image, reading, lambda: (picture, depth), frozenset({"depth"}))
 
 
 def size_of(picture: Path) -> tuple[int, int]:
-    """Width and height, without unpacking the picture. CooperError: it is none."""
+    """Width and height of a picture upright, without unpacking it. CooperError: it is none."""
     try:
         with Image.open(picture) as image:
-            return image.size
+            turned = image.getexif().get(Base.Orientation, 1) in range(5, 9)
+            return image.size[::-1] if turned else image.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CooperError(f"cannot read {picture}: {error}") from None
 

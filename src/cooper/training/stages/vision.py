@@ -34,10 +34,13 @@ from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.bundles import TrainedVision, check_memory, load_bundle, save_vision
+from cooper.training.data import scene_folder
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.autoencoder import KINDS
 from cooper.training.stages.cells import ANSWERS, NOT_ASKED, Cells, Shown, VisionBatch
+
+SCENES_ONLY = "the stage vision asks for colours and materials of objects, which only scenes tell"
 
 
 @dataclass(frozen=True)
@@ -230,8 +233,9 @@ def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[st
 def train_vision(recipe: VisionRecipe) -> Path:
     """The picture tower as its recipe says; the folder of its weights."""
     modalities = build_modalities(recipe.modalities)
-    batches = VisionBatches(SceneExamples(recipe.data, recipe.scenes), modalities, recipe)
-    held_out = VisionBatches(SceneExamples(recipe.val, recipe.eval_scenes), modalities, recipe)
+    folders = [scene_folder(each, SCENES_ONLY) for each in (recipe.data, recipe.val)]
+    batches = VisionBatches(SceneExamples(folders[0], recipe.scenes), modalities, recipe)
+    held_out = VisionBatches(SceneExamples(folders[1], recipe.eval_scenes), modalities, recipe)
     check_memory(lambda: Vit(recipe.vit), "vit")
     torch.manual_seed(recipe.seed)
     objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
