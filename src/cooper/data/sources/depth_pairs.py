@@ -46,10 +46,15 @@ def size_of(picture: Path) -> tuple[int, int]:
     """Width and height of a picture upright, without unpacking it. CooperError: it is none."""
     try:
         with Image.open(picture) as image:
-            turned = image.getexif().get(Base.Orientation, 1) in range(5, 9)
-            return image.size[::-1] if turned else image.size
+            (width, height), turned = image.size, _is_turned(image)
+            return (height, width) if turned else (width, height)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CooperError(f"cannot read {picture}: {error}") from None
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether a picture lies on its side, by its EXIF. Of a PNG only what stands before its pixels, which are not unpacked."""
+    return (image.format != "PNG" or "exif" in image.info) and image.getexif().get(Base.Orientation, 1) in range(5, 9)
 
 
 def _window(shape: tuple[int, ...], window: tuple[int, int], path: Path) -> tuple[slice, slice]:

@@ -52,6 +52,8 @@ def train_maps(recipe: AmgRecipe) -> Path:
         bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
     settings = bundle.model.config.modalities = changed_settings(bundle.model.config.modalities, recipe.modalities)
     targets = map_targets(recipe.data, recipe.val, settings, recipe.maps, (recipe.scenes, recipe.eval_scenes))
+    if scenes_in(targets.train) is None:
+        bundle.model.config.trained_on = None  # what it says of the pictures that the checkpoint knows is over
     warn_of_size(bundle, scenes_in(targets.train))
     rows = map_rows(bundle, targets.train.items, targets.modalities, recipe)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
