@@ -87,7 +87,7 @@ def test_a_data_set(tmp_path):
     config.write_text(f"out: {tmp_path / 'run'}\ndata: {source}\nval: {source}\n{rest}", encoding="utf-8")
     ran = cooper("train", "amg", "--config", config, env=env)
     assert ran.returncode == 0, ran.stderr
-    assert "1 pictures, depth of 1" in ran.stderr
+    assert "1 picture, depth of 1" in ran.stderr
 
 
 def test_a_benchmark(tmp_path):

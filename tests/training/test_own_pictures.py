@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from cooper.data.sources.pictures import read_pictures
 from cooper.perception import build_modalities
+from cooper.perception.depth import DepthModality
 from cooper.reasoning.cooper import Cooper
 from cooper.sequence.packing import pack
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
@@ -26,6 +27,7 @@ from cooper.training.loop.folder import plain
 from cooper.training.loop.watching import read_metrics
 from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey
+from cooper.training.stages.targets import map_targets
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 from tests.own_pictures import NAMES, make_pictures, save
 
@@ -34,7 +36,9 @@ from .test_map_rows import _recipe
 
 OPTIMISER = {"steps": 3, "batch": 2, "learning_rate": 1e-3, "warmup": 1}
 RECORD = {"log_every": 1, "save_every": 1, "eval_every": 3, "keep": 9}
+RELATIVE_DEPTH = {"near": 0.0, "far": 1.0, "metric": False}
 MINE = {"segmentation": {"names": list(NAMES), "stuff": ["void", "floor", "wall"]}}
+RELATIVE = {**MINE, "depth": RELATIVE_DEPTH}
 
 
 @pytest.fixture
@@ -251,7 +255,7 @@ def test_a_file_that_is_torn_during_a_run_is_named(run, recipe, mine, tmp_path):
         ({"init": "nano", "modalities": None}, "say `modalities: {segmentation: {codec: scenes, names: [...]"),
         ({"modalities": {"normals": {}}}, "modalities names 'normals'; the checkpoint draws depth, segmentation"),
         ({"modalities": {"depth": {"fra": 1}}}, "modalities.depth: unknown key 'fra'"),
-        ({"modalities": {"depth": {"near": 7.5, "far": 9.0}}}, "none of it within 7.5 to 9 m"),
+        ({"modalities": {**MINE, "depth": {"near": 7.5, "far": 9.0}}}, "none of it within 7.5 to 9 m"),
         ({"modalities": {**MINE, "depth": {"metric": False}}, "data": {"kind": "pictures"}}, "the key 'path' is missing"),
         ({"data": {"kind": "pictures", "path": "gone"}}, "gone: not found"),
         ({"data": {"kind": "hyperism", "path": "."}}, "unknown kind of data 'hyperism'; known: ade20k, hypersim, kitti"),
@@ -268,8 +272,22 @@ def test_recipes_that_do_not_fit_are_told_what_to_do(refused, changes, said):
 
 def test_relative_depth_needs_a_range(refused, mine):
     (mine / "data.yaml").write_text("names: [void, floor, wall, box]\n")
-    relative = {**MINE, "depth": {"metric": False}}
-    assert "say near and far, in metres, in data.yaml" in refused(modalities=relative)
+    assert "say near and far, in metres, in data.yaml" in refused(modalities=RELATIVE)
+
+
+def test_relative_depth_covers_the_range_of_the_data(run, recipe, tmp_path):  # noqa: F811
+    ran = run("train", "amg", "--config", recipe(modalities=RELATIVE, maps=["depth"], optimiser={**OPTIMISER, "steps": 1}))
+    assert ran.code == 0, ran.err
+    depth = map_targets(tmp_path / "mine", tmp_path / "mine", {**MODALITIES, "depth": RELATIVE_DEPTH}, ("depth",), (4, 1))
+    drawn = depth.modalities["depth"]
+    assert isinstance(drawn, DepthModality) and (drawn.near, drawn.far, drawn.metric) == (0.5, 7.0, False)
+
+
+def test_depth_beyond_what_the_model_draws_is_said(run, recipe, mine):  # noqa: F811
+    (mine / "data.yaml").write_text((mine / "data.yaml").read_text().replace("far: 7.0", "far: 20"))
+    said = r"counts up to 20 m, and the model draws 0\.3 to 8 m: .* `modalities: \{depth: \{far: 20\}\}` in the recipe"
+    with pytest.warns(UserWarning, match=said):
+        assert run("train", "amg", "--config", recipe(optimiser={**OPTIMISER, "steps": 1})).code == 0
 
 
 def test_stages_that_need_scenes_say_so(refused, mine):

@@ -86,7 +86,7 @@ def test_relative_depth_of_rooms_covers_their_range(golden_dir):  # noqa: F811
     with pytest.warns(UserWarning, match="prompts"):
         bundle = load_bundle(golden_dir / "checkpoint")
     depth = modalities_of(bundle.model.config.modalities, CONVENTIONS)["depth"]
-    assert (depth.near, depth.far) == (0.3, 8.0) and not depth.metric
+    assert (depth.near, depth.far) == (CONVENTIONS.near, CONVENTIONS.far) and not depth.metric
     assert bundle.model.config.modalities["depth"] == {"near": 0.0, "far": 1.0, "metric": False}
 
 

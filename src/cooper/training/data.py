@@ -31,7 +31,7 @@ class DataSource:
     """Data that a path alone does not say enough about. `kind`: `pictures` (your own), `scenes` (rendered), `nyu`, `kitti`,
     `hypersim`, `vkitti`, `ade20k`, or one that a plugin registered. `limit`: pictures, from the first on. `split`: of ade20k.
     The other keys are those of `data.yaml`, and come before it; `metres_per_count`, `void` and `things` are of
-    pictures alone.
+    pictures alone. The stages vision and sft take rendered scenes only.
     """
 
     kind: str
@@ -119,7 +119,9 @@ def _laid_over(conventions: Conventions, source: DataSource) -> Conventions:
 def scene_folder(data: Data, why: str) -> Path:
     """The folder of rendered scenes. CooperError: it is other data, and `why` says what for scenes are needed."""
     source = source_of_data(data) if isinstance(data, DataSource) or is_pictures(data) else DataSource(kind=SCENES, path=data)
-    if source.kind != SCENES or source.limit is not None:
+    if source.kind == SCENES and source.limit is not None:
+        raise CooperError(f"limit of {source.path}: here the number of scenes is the key `scenes` of the recipe")
+    if source.kind != SCENES:
         raise CooperError(f"{source.path} must be the folder of a rendered scene set (`cooper scenes render`): {why}")
     return source.path
 

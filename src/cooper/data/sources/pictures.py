@@ -4,10 +4,10 @@
     FOLDER/depth/NAME.png         16 bits, one channel: plane depth in counts, 0 where it is not known
     FOLDER/labels/NAME.png        8 or 16 bits, one channel: class ids
     FOLDER/instances/NAME.png     8 or 16 bits, one channel: object ids, 0 where nothing is counted; only beside labels
-    FOLDER/data.yaml              unit, range and class names, if they are others than the defaults: see `PictureSettings`
+    FOLDER/data.yaml              unit, range and class names, where they are not the defaults
 
 In place of the folders, FOLDER/data.jsonl may list files, one JSON object a line: `image`, and as far as there are any
-`depth`, `labels`, `instances` (paths from FOLDER) and `id`. A picture has a depth map, labels or both, each of its own size.
+`depth`, `labels`, `instances` (paths from FOLDER) and `id`. A picture needs a depth map, labels or both, of its own size.
 """
 
 import math

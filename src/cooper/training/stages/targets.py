@@ -57,7 +57,8 @@ def map_targets(data: Data, val: Data, settings: Settings, maps: Sequence[str], 
             counts = {name: sum(item.has(name) for item in found.items) for name in maps}
             if Share.here().first:
                 told = ", ".join(f"{name} of {known}" for name, known in counts.items())
-                print(f"{place}: {len(found.items)} pictures, {told}", file=sys.stderr)
+                several = "s" * (len(found.items) > 1)
+                print(f"{place}: {len(found.items)} picture{several}, {told}", file=sys.stderr)
             if found is train and not all(counts.values()):
                 missing, left = (", ".join(name for name in maps if bool(counts[name]) == known) for known in (False, True))
                 raise CooperError(f"no picture of {place} has a true map of {missing}; say `maps: [{left}]` in the recipe")
