@@ -35,8 +35,8 @@ def test_the_page_runs(name, tmp_path):
         pytest.importorskip(module)
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name, words in (("cooper", "-m cooper"), ("python", "")):
-        command = tools / name
+    for tool, words in (("cooper", "-m cooper"), ("python", "")):
+        command = tools / tool
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n', encoding="utf-8")
         command.chmod(0o755)
     paths = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))

@@ -16,7 +16,7 @@ def filled(array: np.ndarray, known: Bool[np.ndarray, "H W"]) -> np.ndarray:
     array([[7, 7, 7, 9, 9],
            [7, 7, 7, 9, 9]])
     """
-    rows = known.any(axis=1)
+    rows: np.ndarray = np.asarray(known.any(axis=1))
     if not rows.any():
         return array
     columns = _nearest(known)
