@@ -8,9 +8,20 @@ import numpy as np
 import pytest
 
 from cooper.errors import CooperError
-from cooper.scenes.room.catalogue import ALL_PAIRS, CLASS_IDS, CLASS_NAMES, COLOURS, HELD_OUT, SHAPES, SPLITS, Pair
+from cooper.scenes.room.catalogue import (
+    ALL_PAIRS,
+    CLASS_IDS,
+    CLASS_NAMES,
+    COLOURS,
+    HELD_OUT,
+    NEW_SPLITS,
+    SHAPES,
+    SPLITS,
+    Pair,
+)
 from cooper.scenes.room.meshes import object_mesh
-from cooper.scenes.room.render import FAR, MIN_FRACTION, NEAR, Staged, geometry_of, render_record
+from cooper.scenes.room.ranges import FORMATS, ranges_of
+from cooper.scenes.room.render import FAR, NEAR, PARTLY, Staged, geometry_of, render_record, stage_scene
 from cooper.scenes.room.sampling import SIZES, SceneKey, propose
 from cooper.scenes.room.scene import Camera, Scene, SceneObject, Vec, scene_from_json
 
@@ -57,7 +68,7 @@ def test_accepted_scenes_keep_their_limits(staged: list[Staged]):
         for thing in scene.objects:
             mask = item.geometry.instances == thing.id
             assert thing.view is not None and thing.view.pixels == mask.sum()
-            assert thing.view.fraction >= MIN_FRACTION
+            assert thing.view.fraction >= ranges_of("test", 2).least_visible
             assert abs(thing.view.depth - np.median(depth[mask])) < 2e-3
             left, top, right, bottom = thing.view.box
             assert mask[top:bottom, left:right].sum() == mask.sum()
@@ -83,23 +94,44 @@ def test_a_scene_survives_json(staged: list[Staged]):
         scene_from_json('{"split": "train"}', "row 7")
 
 
-def _first(split: str, index: int) -> Scene:
-    return next(scene for attempt in range(50) if (scene := propose(SceneKey(split, 0, index), attempt)) is not None)
+def _first(split: str, index: int, form: int) -> Scene:
+    return next(scene for attempt in range(50) if (scene := propose(SceneKey(split, 0, index, form), attempt)) is not None)
 
 
-def test_splits_have_their_own_seeds_and_pairs():
-    ranges = [(SceneKey(split, 0, 0).scene_seed, SceneKey(split, 2**26 - 1, 2**26 - 1).scene_seed) for split in SPLITS]
+SETS = [(split, form) for form in FORMATS for split in SPLITS if form > 2 or split not in NEW_SPLITS]
+
+
+def test_splits_and_formats_have_their_own_seeds_and_pairs():
+    last = 2**26 - 1
+    ranges = [(SceneKey(split, 0, 0, form).scene_seed, SceneKey(split, last, last, form).scene_seed) for split, form in SETS]
     assert all(high < low for (_, high), (low, _) in pairwise(ranges))
-    for split in SPLITS:
+    for split, form in SETS:
         for index in range(60):
-            pairs = {Pair(item.shape, item.colour) for item in _first(split, index).objects}
+            scene = _first(split, index, form)
+            pairs = {Pair(item.shape, item.colour) for item in scene.objects}
             assert bool(pairs & HELD_OUT) == (split == "compositional")
+            assert scene.form == form
 
 
-@pytest.mark.parametrize("key", [SceneKey("holdout", 0, 0), SceneKey("train", -1, 0), SceneKey("train", 0, 2**26)])
+BAD_KEYS = [SceneKey("holdout", 0, 0), SceneKey("train", -1, 0), SceneKey("train", 0, 2**26)]
+
+
+@pytest.mark.parametrize("key", [*BAD_KEYS, SceneKey("train", 0, 0, 4), SceneKey("dark", 0, 0, 2)])
 def test_a_bad_key_is_named(key: SceneKey):
-    with pytest.raises(CooperError, match=r"split|seed|index"):
+    with pytest.raises(CooperError, match=r"split|seed|index|format"):
         propose(key, 0)
+
+
+def test_splits_of_format_3_look_as_they_are_called():
+    """Bright and dark rooms differ in light, and in the last split something hides a part of an object in every scene."""
+    bright, dark = ([render_record(SceneKey(split, 1, index, 3), 48, 4).rgb.mean() for index in range(6)] for split in LIGHTS)
+    assert min(bright) > max(dark)
+    for index in range(6):
+        shares = [item.view.fraction for item in stage_scene(SceneKey("hidden", 1, index, 3), 64).scene.objects if item.view]
+        assert min(shares) <= PARTLY
+
+
+LIGHTS = ("light", "dark")
 
 
 @pytest.mark.parametrize("shape", [name for name in SHAPES if name != "ball"])

@@ -116,7 +116,7 @@ def recipe(start: Path, scene_folder: Path, tmp_path: Path) -> GrpoRecipe:
 @pytest.fixture
 def rewarded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reward that a random network can earn."""
-    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags: [Lengths()])
+    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags, source: [Lengths()])
     monkeypatch.setattr(RewardSettings, "terms", {"lengths": 1.0})
 
 

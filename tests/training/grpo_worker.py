@@ -86,7 +86,7 @@ def run(start: str, data: str, out: str, rows: str, steps: str, rate: str, way: 
         trl |= {"fsdp": True, "fsdp_config": {"transformer_layer_cls_to_wrap": ["MotLayer"]}}
     elif way not in ("", "examined"):
         Killing(way)
-    reinforcing.rewards_of = lambda recipe, door, flags: [Lengths()]
+    reinforcing.rewards_of = lambda recipe, door, flags, source: [Lengths()]
     RewardSettings.terms = {"lengths": 1.0}  # pyright: ignore
     recipe = GrpoRecipe(
         out=Path(out),

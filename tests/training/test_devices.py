@@ -139,9 +139,9 @@ def test_reasoning_is_learnt_and_examined(device, bundle, examples, tmp_path, mo
 
 
 def test_the_picture_tower_is_learnt_and_scored(device, examples, tmp_path):
-    recipe = VisionRecipe(
-        tmp_path, tmp_path, tmp_path, OPTIMISER, MODALITIES, SHAPE.vit, SHAPE.transforms, cells=4, eval_scenes=2
-    )
+    folders = {"out": tmp_path, "data": tmp_path, "val": tmp_path}
+    sight = {"modalities": MODALITIES, "vit": SHAPE.vit, "transforms": SHAPE.transforms, "cells": 4}
+    recipe = VisionRecipe(**folders, **sight, optimiser=OPTIMISER, eval_scenes=2)
     batches = VisionBatches(examples, build_modalities(MODALITIES), recipe)
     objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
     assert step(objective, batches(range(2)), device) > 0

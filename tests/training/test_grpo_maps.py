@@ -134,7 +134,7 @@ def test_the_joint_recipe_trains_words_and_drawing(recipe, ratios, monkeypatch):
     rewards = ["rewards.format=0", "rewards.exploration=0"]
     joint = read_recipe(GrpoRecipe, JOINT, [*small, *places, *rewards, "trl.warmup_steps=1"])
     assert joint.map_noise > 0 and "gen" not in joint.frozen and joint.mode == "interleaved"
-    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags: [Drawn()])
+    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags, source: [Drawn()])
     moved = changed(joint.init, reinforce(joint))
     assert any(name.endswith("latent_out.weight") for name in moved) and any(".und." in name for name in moved)
     assert not any(name.startswith(("vit", "vae")) for name in moved)

@@ -43,7 +43,7 @@ class Many:
 @pytest.fixture
 def options(recipe: GrpoRecipe, monkeypatch: pytest.MonkeyPatch) -> GrpoRecipe:
     """Two rewards, rollouts of several lengths, and a second update on the rollouts of the first; nothing is drawn of it."""
-    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags: [Lengths(), Many()])
+    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags, source: [Lengths(), Many()])
     monkeypatch.setattr("cooper.training.rl.run.draw_run", lambda folder: None)
     monkeypatch.setattr(RewardSettings, "terms", {"lengths": 1.0, "many": 0.5})
     script(monkeypatch, load_bundle(recipe.init).processor, lambda id: TURNS)

@@ -35,7 +35,7 @@ def generated(monkeypatch):
 
 def rewarding(monkeypatch, **terms):
     rewards = [Given(name, values) for name, values in terms.items()]
-    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags: rewards)
+    monkeypatch.setattr("cooper.training.rl.run.rewards_of", lambda recipe, door, flags, source: rewards)
     monkeypatch.setattr(RewardSettings, "terms", dict.fromkeys(terms, 1.0))
 
 

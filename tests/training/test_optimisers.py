@@ -1,5 +1,6 @@
 """Muon for matrices inside layers, AdamW for the rest, behind one door that resumes exactly."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Muon
 
-from cooper.training.loop.optimisers import Together, build_optimiser
+from cooper.training.loop.optimisers import Float32Muon, Together, build_optimiser, orthogonalised
 from cooper.training.loop.sealing import last_whole
+from cooper.training.loop.trainer import PackedTrainer
 from tests.networks import tiny_model
 
 from .toy import ToyObjective, lines, make_batch, toy_plan, trained
@@ -76,3 +78,39 @@ def test_muon_fits_a_fixed_batch():
         built.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_muon_in_float32_makes_the_steps_of_torchs():
+    """Torch orthogonalises in bfloat16, so the two agree to three digits; their states have the same form."""
+    weights, built = [], []
+    for kind in (Muon, Float32Muon):
+        torch.manual_seed(0)
+        weights.append([torch.nn.Parameter(torch.randn(shape)) for shape in ((24, 32), (32, 24))])
+        built.append(kind(weights[-1], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"))
+        gradients = torch.Generator().manual_seed(1)
+        for _ in range(5):
+            for weight in weights[-1]:
+                weight.grad = torch.randn(weight.shape, generator=gradients)
+            built[-1].step()
+    for theirs, ours in zip(*weights, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-3)
+    built[1].load_state_dict(built[0].state_dict())
+
+
+def test_a_matrix_is_orthogonalised():
+    found = orthogonalised(torch.randn(12, 30, generator=torch.Generator().manual_seed(2)), (3.4445, -4.775, 2.0315), 5, 1e-7)
+    assert torch.linalg.svdvals(found).min() > 0.5 and torch.linalg.svdvals(found).max() < 1.5
+
+
+@pytest.mark.parametrize(
+    ("native", "precision", "slow"), [(True, "bf16", 0), (False, "bf16", 1), (False, "auto", 0), (True, "auto", 0)]
+)
+def test_bfloat16_is_taken_where_the_device_has_it(tmp_path: Path, monkeypatch, native: bool, precision: str, slow: int):
+    """Whether a machine has the instructions is pretended: a test must not depend on the machine that runs it."""
+    monkeypatch.setattr("cooper.training.loop.trainer.computes_bf16", lambda device: native)
+    plan = toy_plan(tmp_path)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        trainer = PackedTrainer(replace(plan, optimiser=replace(plan.optimiser, precision=precision)))
+    assert trainer.bf16 == (native or precision == "bf16")
+    assert sum("many times more slowly" in str(each.message) for each in said) == slow

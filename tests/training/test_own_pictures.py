@@ -27,7 +27,7 @@ from cooper.training.loop.folder import plain
 from cooper.training.loop.watching import read_metrics
 from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey
-from cooper.training.stages.targets import map_targets
+from cooper.training.targets import map_targets
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 from tests.own_pictures import NAMES, make_pictures, save
 

@@ -14,7 +14,7 @@ from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.training.bundles import load_bundle
 from cooper.training.loop.watching import read_metrics
-from cooper.training.stages.targets import modalities_of
+from cooper.training.targets import modalities_of
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 from tests.parity.conftest import golden_dir  # noqa: F401 - where the golden checkpoint lies
 

@@ -1,5 +1,6 @@
 """Rows of stage 2: what is learned, what is shared, and the baseline that cannot look."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from cooper.errors import CooperError
 from cooper.files.pictures import GREY, grey_picture
 from cooper.scenes.examples import SceneExamples
-from cooper.scenes.lessons import SceneLessons
+from cooper.scenes.lessons import SceneLessons, fixed_questions
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.sequence.packing import Row, pack
@@ -183,3 +185,49 @@ def test_maps_are_learnt_at_the_size_at_which_the_model_draws(kind, rows: TraceR
         found += len(targets)
         bundle.model.losses(pack([row], bundle.processor.geometry))  # every picture fits the network
     assert found
+
+
+def asked_in(rows: TraceRows, kind: str, numbers: range) -> set[tuple[str, str]]:
+    """The id of the question and its text in all rows of a kind."""
+    groups = [rows.group(number, number % 4, kind, 3) for number in numbers]
+    return {(trace.question.id, trace.question.text) for group in groups for trace in group.traces}
+
+
+@pytest.mark.parametrize("kind", ["text", "interleaved", "direct"])
+def test_a_fixed_set_of_traces_is_all_that_rows_of_modes_ask(kind, rows: TraceRows, examples: SceneExamples):
+    assert isinstance(rows.source, SceneLessons)
+    fixed = fixed_questions(examples, 7, 0)
+    source = replace(rows.source, fixed=fixed)
+    known = {(question.id, question.prompt) for each in fixed for question in each.questions}
+    assert len(known) == 7
+    for seed in (0, 5):  # the set does not depend on the seed of the run
+        assert asked_in(replace(rows, source=replace(source, seed=seed)), kind, range(40)) == known
+    assert len(asked_in(rows, kind, range(40))) > 30
+    lessons = replace(rows, source=source)
+    scenes = {lessons.group(number, number % 4, "finding", 2).traces[0].question.images[0].tobytes() for number in range(4)}
+    assert len(scenes) == 4
+
+
+def test_a_fixed_set_that_the_scenes_do_not_give_is_refused(examples: SceneExamples):
+    with pytest.raises(CooperError, match=r"traces is 100, but the scenes of .* give 16"):
+        fixed_questions(examples, 100, 0)
+
+
+def test_lessons_in_finding_tell_no_metres(rows: TraceRows, bundle: Bundle):
+    learned = [text for number in range(8) for text in _learned(row_of(rows, number, number % 4, "finding", 6), bundle)]
+    assert len(learned) > 30 and not any(re.search(r"\d m\b", text) for text in learned)
+    assert any("wide" in text for text in learned)
+
+
+def test_a_map_is_read_from_its_own_latent(rows: TraceRows, bundle: Bundle):
+    """With the `vae` view of maps, as the published training feeds them: the latent of the map, not of the picture."""
+    both = replace(rows, views=replace(rows.views, map=("vae", "vit")), drawn=0.0)
+    for number in range(6):
+        group = both.group(number, number % 4, "perception", 1)
+        latents = [s.latent_zhw for s in both.tree(number, group).segments if isinstance(s, LatentSegment)]
+        pictures = [group.traces[0].question.images[0], *(step.image for step in group.traces[0].maps)]
+        assert len(latents) == len(pictures) == 3
+        for latent, picture in zip(latents, pictures, strict=True):
+            wanted = bundle.model.vae.latents(bundle.processor.vae_pixels(picture)[None])[0]
+            torch.testing.assert_close(latent, wanted, rtol=1e-3, atol=1e-3)
+        assert not torch.allclose(latents[0], latents[1], atol=0.05)

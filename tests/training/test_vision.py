@@ -25,7 +25,16 @@ from .conftest import MODALITIES, SHAPE
 @pytest.fixture
 def batches(examples: SceneExamples, tmp_path: Path) -> VisionBatches:
     optimiser = Optimiser(steps=1, batch=2, learning_rate=1e-2)
-    recipe = VisionRecipe(tmp_path, tmp_path, tmp_path, optimiser, MODALITIES, SHAPE.vit, SHAPE.transforms, cells=4)
+    recipe = VisionRecipe(
+        out=tmp_path,
+        data=tmp_path,
+        val=tmp_path,
+        optimiser=optimiser,
+        modalities=MODALITIES,
+        vit=SHAPE.vit,
+        transforms=SHAPE.transforms,
+        cells=4,
+    )
     return VisionBatches(examples, build_modalities(MODALITIES), recipe)
 
 

@@ -12,12 +12,16 @@ app = typer.Typer(help="Render rooms with exact depth, labels and questions.", n
 
 
 class Split(StrEnum):
-    """Splits that share no scene; `compositional` has pairs of shape and colour that the others never have."""
+    """Splits that share no scene; `compositional` has pairs of shape and colour that the others never have. `light`, `dark` and
+    `hidden` need format 3."""
 
     TRAIN = "train"
     VAL = "val"
     TEST = "test"
     COMPOSITIONAL = "compositional"
+    LIGHT = "light"
+    DARK = "dark"
+    HIDDEN = "hidden"
 
 
 @app.callback()
@@ -34,6 +38,9 @@ def render(
     size: Annotated[int, typer.Option(help="Width and height of the pictures in pixels.")] = 128,
     spp: Annotated[int, typer.Option(help="Number of light samples per pixel.")] = 16,
     workers: Annotated[int, typer.Option(help="Number of rendering processes.")] = 1,
+    form: Annotated[
+        int, typer.Option("--format", help="2, or 3: cameras, rooms and sizes vary more, so that distances must be seen.")
+    ] = 2,
 ) -> None:
     """Render scenes, each with picture, depth in metres, class and instance labels, and geometry."""
     from rich.console import Console
@@ -41,7 +48,7 @@ def render(
 
     from cooper.scenes.production import RenderSettings, render_scenes, scenes_kept
 
-    settings = RenderSettings(count, seed, split.value, out, size, spp, workers)
+    settings = RenderSettings(count, seed, split.value, out, size, spp, workers, form)
 
     def told() -> str:
         return f"{scenes_kept(settings)} of {count} scenes are kept in {out}; the same command goes on from there"

@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cooper.data.batches import rng_of
+from cooper.data.batches import rng_of, shuffled
 from cooper.data.examples import TraceGroup
+from cooper.errors import CooperError
 from cooper.files.pictures import grey_picture
 from cooper.perception import Modality
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.examples import SceneExamples
-from cooper.scenes.questions.categories import questions_of
+from cooper.scenes.questions.categories import balanced_questions, questions_of
+from cooper.scenes.questions.question import SceneQuestion, some
 from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.room.scene import scene_id
 from cooper.scenes.teacher.looking import grounding_traces
 from cooper.scenes.teacher.reading import reading_traces
 from cooper.scenes.teacher.traces import another_map, teacher_trace, truth_of
@@ -21,7 +24,18 @@ from cooper.trace.steps import MapStep, Step
 from cooper.trace.trace import Trace
 
 GROUNDING = "grounding"  # lessons in looking, in words
+FINDING = "finding"  # the same without metres
 READING = "reading"  # lessons in reading maps; the picture is hidden in half of them
+LESSONS = (GROUNDING, FINDING, READING)
+PER_SCENE = 4  # of fixed questions
+
+
+@dataclass(frozen=True)
+class SceneQuestions:
+    """Questions about one scene of a set, by its number."""
+
+    scene: int
+    questions: tuple[SceneQuestion, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,7 +44,8 @@ class SceneLessons:
 
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none. `own`: the share of
     traces that read the maps of `drawings` in place of the true ones; their words stay true. `canvas`: brings a picture to the
-    size at which the model draws maps of it; maps of the traces have that size.
+    size at which the model draws maps of it; maps of the traces have that size. `fixed`: all questions that rows of modes may
+    ask (`fixed_questions`), as if no more traces were to be had; lessons are about all scenes.
     """
 
     examples: SceneExamples
@@ -41,15 +56,16 @@ class SceneLessons:
     explore: float = 0.0
     drawings: Drawings | None = None
     own: float = 0.0
+    fixed: Sequence[SceneQuestions] = ()
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:
-        """`count` traces about one scene: of a mode, of `grounding` or of `reading`."""
+        """`count` traces about one scene: of a mode, or lessons."""
         record = self.examples.record(index)
-        if kind == GROUNDING:
-            return TraceGroup(tuple(grounding_traces(record, number, count, self.prompts)))
+        if kind in (GROUNDING, FINDING):
+            return TraceGroup(tuple(grounding_traces(record, number, count, self.prompts, metres=kind == GROUNDING)))
         if kind == READING:
             traces = reading_traces(record, number, count, self.prompts, self.modalities)
             hidden = bool(rng_of(self.seed, number, 31).random() < 0.5)
@@ -74,10 +90,18 @@ class SceneLessons:
 
         return [replace(trace, steps=tuple(map(drawn, trace.steps))) for trace in traces]
 
+    def _asked(self, number: int, index: int, count: int) -> SceneQuestions:
+        """The questions of a row: new ones about its own scene, or some of those that are fixed, about theirs."""
+        rng = rng_of(self.seed, number, 5)
+        if self.fixed:
+            kept = self.fixed[shuffled(self.seed, number, len(self.fixed))]
+            return replace(kept, questions=tuple(some(rng, kept.questions, count)))
+        return SceneQuestions(index, questions_of(self.examples.scene(index), int(rng.integers(2**31)), count))
+
     def _traces(self, number: int, index: int, mode: Mode, count: int) -> list[Trace]:
+        chosen = self._asked(number, index, count)
+        index, asked = chosen.scene, chosen.questions
         record = self.examples.record(index)
-        seed = int(rng_of(self.seed, number, 5).integers(2**31))
-        asked = questions_of(record.scene, seed, count)
         rng = rng_of(self.seed, number, 19)
         wanted = [another_map(question, rng) if rng.random() < self.explore else None for question in asked]
         traces = [
@@ -88,6 +112,21 @@ class SceneLessons:
         if self.drawings is None:
             return traces
         return [as_drawn(trace, self.drawings, index) if rng.random() < self.own else trace for trace in traces]
+
+
+def fixed_questions(examples: SceneExamples, count: int, seed: int) -> list[SceneQuestions]:
+    """`count` questions about the first scenes, as even over the categories as those allow. CooperError: too few scenes."""
+    scenes = [examples.scene(index) for index in range(min(len(examples), -(-count // PER_SCENE)))]
+    found = balanced_questions(scenes, seed, PER_SCENE)[:count]
+    if len(found) < count:
+        raise CooperError(
+            f"traces is {count}, but the scenes of {examples.scenes.folder} give {len(found)}; render more of them"
+        )
+    numbers = {scene_id(scene): index for index, scene in enumerate(scenes)}
+    by_scene: dict[int, list[SceneQuestion]] = {}
+    for question in found:
+        by_scene.setdefault(numbers[question.id.rsplit("-", 2)[0]], []).append(question)
+    return [SceneQuestions(index, tuple(questions)) for index, questions in by_scene.items()]
 
 
 def hiding(trace: Trace) -> Trace:

@@ -1,6 +1,7 @@
 """Questions about rendered scenes as items with a picture."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,6 +16,7 @@ from cooper.scenes.questions.categories import balanced_questions, questions_of
 from cooper.scenes.questions.question import SceneQuestion
 from cooper.scenes.room.scene import scene_id
 from cooper.scenes.store import SceneSet
+from cooper.scenes.teacher.traces import truth_of
 from cooper.trace.steps import Part, Question
 
 NOTHING: Mapping[str, Reading] = MappingProxyType({})
@@ -34,6 +36,15 @@ def item_of(question: SceneQuestion, picture: Part, known: Mapping[str, Reading]
     )
 
 
+@dataclass(frozen=True, eq=False)
+class NamedThings:
+    """What is true of the things that a question names: depth, labels and instances [H, W] of its scene, and their instance
+    ids."""
+
+    reading: Reading
+    objects: tuple[int, ...]
+
+
 class SceneTasks:
     """`per_scene` questions about each of the first `limit` scenes of a rendered set."""
 
@@ -43,6 +54,7 @@ class SceneTasks:
         self._asked: list[tuple[int, SceneQuestion]] = [
             (index, question) for index in range(count) for question in questions_of(self._scenes.scene(index), seed, per_scene)
         ]
+        self._places = {question.id: place for place, (_, question) in enumerate(self._asked)}
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -53,6 +65,11 @@ class SceneTasks:
     def item(self, number: int) -> Item:
         index, question = self._asked[number]
         return item_of(question, Image.fromarray(self._scenes[index].rgb))
+
+    def named(self, question_id: str) -> NamedThings:
+        """What is true of the things of a question."""
+        index, question = self._asked[self._places[question_id]]
+        return NamedThings(truth_of(self._scenes[index]), question.objects)
 
     def digest(self, number: int) -> str:
         index, question = self._asked[number]

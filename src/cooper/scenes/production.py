@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cooper.errors import CooperError
@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]  # scenes done, scenes wanted
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """One set: `count` scenes of `split`, `size` pixels square, with `spp` samples per pixel, under `out`."""
+    """One set: `count` scenes of `split` in format `form`, `size` pixels square, with `spp` samples per pixel, under `out`."""
 
     count: int
     seed: int
@@ -40,6 +40,7 @@ class RenderSettings:
     size: int = 128
     spp: int = 16
     workers: int = 1
+    form: int = 2
 
     def __post_init__(self) -> None:
         limits = {"count": (1, 1 << 26), "size": (32, 1024), "spp": (4, 4096), "workers": (1, 256)}
@@ -49,10 +50,11 @@ class RenderSettings:
                 raise CooperError(f"{field}: {value} is not in {low}..{high}")
         if self.seed < 0:
             raise CooperError(f"seed: {self.seed} is negative")
+        SceneKey(self.split, self.seed, self.count - 1, self.form).scene_seed  # noqa: B018 - names a bad split, seed or format
 
     @property
     def info(self) -> SetInfo:
-        return SetInfo(self.count, self.seed, self.split, self.size, self.spp, shard=SHARD)
+        return SetInfo(self.count, self.seed, self.split, self.size, self.spp, shard=SHARD, format=self.form)
 
 
 @dataclass(frozen=True)
@@ -185,13 +187,10 @@ def _end_with_parent() -> None:
 
 
 def _prepare(settings: RenderSettings) -> None:
-    SceneKey(settings.split, settings.seed, settings.count - 1).scene_seed  # noqa: B018 - names a bad split or seed
     if (settings.out / "dataset.json").exists():
         found = read_info(settings.out)
-        for field in ("seed", "split", "size", "spp", "shard"):
-            there = {"seed": found.seed, "split": found.split, "size": found.size, "spp": found.spp, "shard": found.shard}
-            here = {**there, "seed": settings.seed, "split": settings.split, "size": settings.size, "spp": settings.spp}
-            here["shard"] = SHARD
+        there, here = asdict(found), asdict(settings.info)
+        for field in ("seed", "split", "size", "spp", "shard", "format"):
             if there[field] != here[field]:
                 raise CooperError(f"{settings.out}/dataset.json: {field} is {there[field]}, this run wants {here[field]}")
         if found.count > settings.count:
@@ -201,7 +200,7 @@ def _prepare(settings: RenderSettings) -> None:
 
 def _render_piece(piece: _Piece) -> _Piece:
     settings = piece.shard.settings
-    keys = [SceneKey(settings.split, settings.seed, index) for index in piece.scenes]
+    keys = [SceneKey(settings.split, settings.seed, index, settings.form) for index in piece.scenes]
     piece.path.parent.mkdir(exist_ok=True)
     write_shard(piece.path, [render_record(key, settings.size, settings.spp) for key in keys])
     return piece

@@ -15,11 +15,11 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.files.rows import read_object, write_whole
 from cooper.files.values import build
-from cooper.scenes.room.catalogue import CLASS_NAMES, SPLITS
+from cooper.scenes.room.catalogue import CLASS_NAMES
+from cooper.scenes.room.ranges import FORMATS, ranges_of
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import Scene, scene_from_json
 
-FORMAT = 2
 SHARD = 100  # scenes in a whole shard
 COLUMNS = ("rgb", "depth", "labels", "instances", "scene")
 LIMITS = {"count": (1, 1 << 26), "seed": (0, (1 << 26) - 1), "size": (32, 1024), "spp": (1, 4096), "shard": (1, 1 << 16)}
@@ -42,7 +42,7 @@ class SetInfo:
     size: int
     spp: int
     shard: int = SHARD
-    format: int = FORMAT
+    format: int = 2
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -81,10 +81,13 @@ def read_info(folder: Path) -> SetInfo:
     if not path.exists():
         raise CooperError(f"{path}: not found, so {folder} is no rendered scene set")
     info = build(SetInfo, read_object(path), f"{path}: not the settings of a scene set")
-    if info.format != FORMAT:
-        raise CooperError(f"{path}: field format is {info.format}, this version reads {FORMAT}")
-    if info.split not in SPLITS:
-        raise CooperError(f"{path}: split is {info.split!r}; known: {', '.join(SPLITS)}")
+    if info.format not in FORMATS:
+        known = " and ".join(map(str, FORMATS))
+        raise CooperError(f"{path}: field format is {info.format}, this version reads {known}")
+    try:
+        ranges_of(info.split, info.format)
+    except CooperError as error:
+        raise CooperError(f"{path}: {error}") from None
     for name, (low, high) in LIMITS.items():
         if not low <= getattr(info, name) <= high:
             raise CooperError(f"{path}: {name} is {getattr(info, name)}, not in {low}..{high}")

@@ -14,7 +14,7 @@ from cooper.training.data import Data
 MOST_CLASSES = 256  # that colours can be told apart for
 Batch = Annotated[int, AtLeast(1), AtMost(2**16)]  # samples that are in memory together
 
-Precision = Literal["float32", "bf16"]
+Precision = Literal["float32", "bf16", "auto"]
 Schedule = Literal["cosine", "constant"]
 OptimiserKind = Literal["adamw", "muon"]
 
@@ -25,6 +25,7 @@ class Optimiser:
 
     `kind`: AdamW with betas (0.9, 0.95), or Muon for the matrices of layers with AdamW for the rest; `warmup` updates of
     linear rise, then `schedule`. `ema` is the decay of the averaged weights, `clip` the largest gradient norm.
+    `precision` is that of matrix products; weights are float32. `auto`: bf16 where the device has instructions for it.
     """
 
     steps: Count
@@ -44,7 +45,8 @@ class Optimiser:
 class RecordSettings:
     """What a run leaves behind, every so many updates; a number beyond the last update means never.
 
-    `keep`: checkpoints kept; `tracker`: `trackio` or `none`.
+    `keep`: checkpoints kept; `tracker`: `trackio` or `none`. `best`: a figure of the evaluations, such as `text_accuracy`; the
+    finished model is then that of the evaluation at which it was highest, and not the last one.
     """
 
     log_every: Count = 10
@@ -52,6 +54,7 @@ class RecordSettings:
     eval_every: Count = 200
     keep: Count = 2
     tracker: Literal["trackio", "none"] = "none"
+    best: str = ""
 
 
 @dataclass(frozen=True)

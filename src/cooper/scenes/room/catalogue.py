@@ -63,5 +63,8 @@ HELD_OUT: frozenset[Pair] = frozenset(
 )
 """One colour per shape and one shape per colour, never in train, val or test; every compositional scene has one."""
 
-SPLITS: tuple[str, ...] = ("train", "val", "test", "compositional")
-"""The order is part of the format: the index is the highest part of a scene's seed."""
+NEW_SPLITS: tuple[str, ...] = ("light", "dark", "hidden")
+"""Splits of format 3 only: bright and dark rooms, and rooms in which objects hide each other."""
+
+SPLITS: tuple[str, ...] = ("train", "val", "test", "compositional", *NEW_SPLITS)
+"""The order is part of the format: the index is a part of a scene's seed."""

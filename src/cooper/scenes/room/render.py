@@ -13,13 +13,14 @@ from jaxtyping import Float32, UInt8
 
 from cooper.errors import CooperError
 from cooper.scenes.room.catalogue import CLASS_IDS
+from cooper.scenes.room.ranges import Ranges
 from cooper.scenes.room.sampling import SceneKey, corners, propose
 from cooper.scenes.room.scene import Scene, SceneObject, View
 from cooper.scenes.room.stage import mitsuba, mitsuba_objects, mitsuba_scene
 
 NEAR, FAR = 0.3, 8.0  # every depth of an accepted scene lies between these, in metres
 MIN_AREA = 1 / 200  # of the picture: the least an object may show
-MIN_FRACTION = 0.35  # of an object: the least that must be visible
+PARTLY = 0.85  # of an object: with less than that it counts as partly hidden
 ATTEMPTS = 200
 
 
@@ -64,7 +65,7 @@ def stage_scene(key: SceneKey, size: int = 128) -> Staged:
         if not _in_range(geometry) or not _large_enough(scene, geometry):
             continue
         viewed = replace(scene, objects=tuple(_viewed(item, scene, geometry) for item in scene.objects))
-        if all(item.view is not None and item.view.fraction >= MIN_FRACTION for item in viewed.objects):
+        if _seen_enough(viewed, key.ranges):
             return Staged(viewed, geometry)
     raise CooperError(f"scene {key.index} of split {key.split}, seed {key.seed}: no acceptable draw in {ATTEMPTS}")
 
@@ -169,6 +170,12 @@ def _in_range(geometry: PixelTruth) -> bool:
 def _large_enough(scene: Scene, geometry: PixelTruth) -> bool:
     counts = np.bincount(geometry.instances.ravel(), minlength=len(scene.objects) + 1)
     return bool(counts[1:].min() >= MIN_AREA * geometry.instances.size)
+
+
+def _seen_enough(scene: Scene, ranges: Ranges) -> bool:
+    """Whether enough of each object is visible and, where the ranges want it, one is partly hidden."""
+    shares = [0.0 if item.view is None else item.view.fraction for item in scene.objects]
+    return min(shares) >= ranges.least_visible and (not ranges.hidden or min(shares) <= PARTLY)
 
 
 def _viewed(item: SceneObject, scene: Scene, geometry: PixelTruth) -> SceneObject:

@@ -7,7 +7,8 @@ import numpy as np
 
 from cooper.errors import CooperError
 from cooper.scenes.room.catalogue import ALL_PAIRS, COLOURS, HELD_OUT, MATERIALS, SHAPES, SPLITS, Pair
-from cooper.scenes.room.scene import Camera, Furniture, Room, Scene, SceneObject, Surface, Vec
+from cooper.scenes.room.ranges import FORMATS, Ranges, ranges_of
+from cooper.scenes.room.scene import SEEDS_PER_FORMAT, Camera, Furniture, Room, Scene, SceneObject, Surface, Vec
 
 SEEDS_PER_SPLIT = 1 << 52
 SCENES_PER_SEED = 1 << 26
@@ -31,28 +32,34 @@ SIZES: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 
 @dataclass(frozen=True)
 class SceneKey:
-    """Which scene of which set: `seed` is the data set's seed, below 2**26, and so is `index`."""
+    """Which scene of which set: `seed` is the data set's seed, below 2**26, and so is `index`; `form` is the set's format."""
 
     split: str
     seed: int
     index: int
+    form: int = 2
+
+    @property
+    def ranges(self) -> Ranges:
+        """What the scene is drawn from. CooperError: a split that is not known, or not in this format."""
+        return ranges_of(self.split, self.form)
 
     @property
     def scene_seed(self) -> int:
-        """The scene's own seed; the ranges of two splits never meet."""
-        if self.split not in SPLITS:
-            raise CooperError(f"split: {self.split!r} is not one of {', '.join(SPLITS)}")
+        """The scene's own seed; those of two splits or formats never meet."""
+        ranges_of(self.split, self.form)
         for field, value in (("seed", self.seed), ("index", self.index)):
             if not 0 <= value < SCENES_PER_SEED:
                 raise CooperError(f"{field}: {value} is not in 0..{SCENES_PER_SEED - 1}")
-        return SPLITS.index(self.split) * SEEDS_PER_SPLIT + self.seed * SCENES_PER_SEED + self.index
+        start = FORMATS.index(self.form) * SEEDS_PER_FORMAT + SPLITS.index(self.split) * SEEDS_PER_SPLIT
+        return start + self.seed * SCENES_PER_SEED + self.index
 
 
 def propose(key: SceneKey, attempt: int) -> Scene | None:
     """The scene of `key` at this attempt, or None when its objects found no room."""
     rng = np.random.default_rng([key.scene_seed, attempt])
-    camera, room = _camera_and_room(rng)
-    objects = _place_all(rng, room, camera, _pairs(rng, key.split))
+    camera, room = _camera_and_room(rng, key.ranges)
+    objects = _place_all(rng, room, camera, _pairs(rng, key.split), key.ranges)
     if objects is None:
         return None
     return Scene(
@@ -116,11 +123,11 @@ def _surface(rng: np.random.Generator, level: tuple[float, float], tint: float, 
     return Surface(_pick(rng, patterns), first, second, int(rng.integers(1 << 31)))
 
 
-def _camera_and_room(rng: np.random.Generator) -> tuple[Camera, Room]:
-    width, depth = _uniform(rng, 3.8, 5.2), _uniform(rng, 3.8, 5.2)
-    position = Vec(_uniform(rng, -0.33, 0.33) * width, _uniform(rng, -0.8, 0.2), _uniform(rng, 1.0, 1.9))
+def _camera_and_room(rng: np.random.Generator, ranges: Ranges) -> tuple[Camera, Room]:
+    width, depth = _uniform(rng, *ranges.room), _uniform(rng, *ranges.deep)
+    position = Vec(_uniform(rng, -0.33, 0.33) * width, _uniform(rng, -0.8, 0.2), _uniform(rng, *ranges.camera_height))
     position = Vec(round(position.x, 4), position.y, position.z)
-    target = Vec(_uniform(rng, -0.5, 0.5), _uniform(rng, 1.9, 2.7), _uniform(rng, 0.1, 0.45))
+    target = Vec(_uniform(rng, -0.5, 0.5), _uniform(rng, *ranges.aim_away), _uniform(rng, *ranges.aim_height))
     along, across = target.y - position.y, target.x - position.x
     camera = Camera(
         position=position,
@@ -134,10 +141,10 @@ def _camera_and_room(rng: np.random.Generator) -> tuple[Camera, Room]:
         floor=_surface(rng, (0.28, 0.6), 0.35, PATTERNS[1:]),
         wall=_surface(rng, (0.38, 0.7), 0.2, ("plain", "plain", "stripes", "noise")),
         furniture=_furniture(rng, width, depth),
-        light=Vec(_uniform(rng, -1.2, 1.2), _uniform(rng, 0.2, 2.2), _uniform(rng, 3.2, 3.8)),
+        light=Vec(_uniform(rng, -1.2, 1.2), _uniform(rng, *ranges.lamp_away), _uniform(rng, 3.2, 3.8)),
         light_side=_uniform(rng, 0.6, 1.3),
-        light_power=_uniform(rng, 44, 66),
-        ambient=_uniform(rng, 0.28, 0.45),
+        light_power=_uniform(rng, *ranges.lamp_power),
+        ambient=_uniform(rng, *ranges.ambient),
     )
     return camera, room
 
@@ -169,11 +176,13 @@ def _size(rng: np.random.Generator, shape: str, scale: float) -> Vec:
     return Vec(round(width, 4), round(depth, 4), round(height, 4))
 
 
-def _place_all(rng: np.random.Generator, room: Room, camera: Camera, pairs: tuple[Pair, ...]) -> tuple[SceneObject, ...] | None:
+def _place_all(
+    rng: np.random.Generator, room: Room, camera: Camera, pairs: tuple[Pair, ...], ranges: Ranges
+) -> tuple[SceneObject, ...] | None:
     placed: list[SceneObject] = []
     for pair in pairs:
         for _ in range(60):
-            found = _place(rng, room, camera, pair, placed)
+            found = _place(rng, room, camera, pair, placed, ranges)
             if found is not None:
                 placed.append(found)
                 break
@@ -182,17 +191,23 @@ def _place_all(rng: np.random.Generator, room: Room, camera: Camera, pairs: tupl
     return tuple(placed)
 
 
-def _place(rng: np.random.Generator, room: Room, camera: Camera, pair: Pair, placed: list[SceneObject]) -> SceneObject | None:
+def _place(
+    rng: np.random.Generator, room: Room, camera: Camera, pair: Pair, placed: list[SceneObject], ranges: Ranges
+) -> SceneObject | None:
     """One try for one object: on the table, behind another object as the camera sees it, or anywhere on the floor."""
     tables = [piece for piece in room.furniture if piece.kind == "table"]
     on_table = bool(tables) and rng.random() < 0.35
-    size = _size(rng, pair.shape, 0.72 if on_table else 1.0)
+    scale = 1.0
+    if ranges.scale is not None:
+        least, most = ranges.scale
+        scale = math.exp(rng.uniform(math.log(least), math.log(most)))
+    size = _size(rng, pair.shape, scale * (0.72 if on_table else 1.0))
     if on_table:
         table, top = tables[0], tables[0].size.z
         local = np.array([rng.uniform(-0.5, 0.5) * table.size.x, rng.uniform(-0.5, 0.5) * table.size.y]) * 0.8
         turn = np.array([[math.cos(table.yaw), -math.sin(table.yaw)], [math.sin(table.yaw), math.cos(table.yaw)]])
         x, y = turn @ local + [table.centre.x, table.centre.y]
-    elif placed and rng.random() < 0.4:
+    elif placed and rng.random() < ranges.behind:
         top, other = 0.0, placed[int(rng.integers(len(placed)))]
         away = np.array([other.centre.x - camera.position.x, other.centre.y - camera.position.y])
         away /= np.linalg.norm(away)

@@ -16,6 +16,8 @@ from cooper.errors import CooperError
 from cooper.files.rows import parsed
 from cooper.files.values import build
 
+SEEDS_PER_FORMAT = 1 << 56  # of scenes; format 2 has the first ones
+
 
 @dataclass(frozen=True)
 class Vec:
@@ -143,6 +145,11 @@ class Scene:
     camera: Camera
     objects: tuple[SceneObject, ...]
     render_seed: int
+
+    @property
+    def form(self) -> int:
+        """The format of the set that it belongs to, which its seed tells."""
+        return 2 + self.seed // SEEDS_PER_FORMAT
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys; floats as written by `repr`, so reading it back is exact."""

@@ -11,7 +11,7 @@ import numpy as np
 from cooper.scenes.questions.question import depth_of, place_of, worded
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import Scene, SceneObject
-from cooper.scenes.teacher.observations import at, eighth
+from cooper.scenes.teacher.observations import at, eighth, span
 from cooper.scenes.teacher.traces import scene_question
 from cooper.trace.modes import Mode
 from cooper.trace.prompts import Prompts
@@ -21,12 +21,18 @@ from cooper.trace.trace import Trace
 _WHERE = ("Where is the {name}?", "Where in the picture is the {name}?")
 _WHAT = ("What is at {place}?", "Which object is at {place}?")
 _ALL = ("What is in the picture?", "Which objects are in the picture?")
+_OUTLINE = ("How large does the {name} look?", "How wide and how tall does the {name} look?")
 
 
-def grounding_traces(record: SceneRecord, seed: int, count: int, prompts: Prompts, mode: Mode = "text") -> list[Trace]:
-    """Up to `count` different lessons about a scene, the list of all it holds first; the same for the same arguments."""
+def grounding_traces(
+    record: SceneRecord, seed: int, count: int, prompts: Prompts, mode: Mode = "text", metres: bool = True
+) -> list[Trace]:
+    """Up to `count` different lessons about a scene, the list of all it holds first; the same for the same arguments.
+
+    Without `metres` they tell places and outlines in the picture and no distance.
+    """
     rng = np.random.default_rng([record.scene.seed, seed, 23])
-    lessons = _lessons(record.scene, rng)[:count]
+    lessons = (_lessons(record.scene, rng) if metres else _flat_lessons(record.scene, rng))[:count]
     system = prompts.system.get(mode, "")
     return [
         Trace(
@@ -53,6 +59,22 @@ def _lessons(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str, str
     everything = (worded(rng, _ALL), f"{listed}.", str(len(scene.objects)))
     order = rng.permutation(len(found))
     return [everything, *(found[int(place)] for place in order)]
+
+
+def _flat_lessons(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str, str]]:
+    """The same without distances, and with how large each thing looks."""
+    places = Counter(_cell(item, scene) for item in scene.objects)
+    found: list[tuple[str, str, str]] = []
+    for item in scene.objects:
+        cell, wide, tall = _cell(item, scene), span(item, scene, 0), span(item, scene, 1)
+        found.append((worded(rng, _WHERE, name=item.name), f"{at(item, scene)}.", cell))
+        look = f"{at(item, scene)}. It is {wide} wide, {tall} tall."
+        found.append((worded(rng, _OUTLINE, name=item.name), look, f"{wide} by {tall}"))
+        if places[cell] == 1:
+            found.append((worded(rng, _WHAT, place=cell), f"{cell}. It is {item.material}.", item.name))
+    listed = ", ".join(at(item, scene) for item in sorted(scene.objects, key=lambda item: place_of(item, scene).u))
+    order = rng.permutation(len(found))
+    return [(worded(rng, _ALL), f"{listed}.", str(len(scene.objects))), *(found[int(place)] for place in order)]
 
 
 def _cell(item: SceneObject, scene: Scene) -> str:

@@ -110,20 +110,20 @@ def _two_apart(question: SceneQuestion, scene: Scene) -> str:
     return f"{_deep(question, scene)}. They are {apart(Couple(first, second)):.1f} m apart."
 
 
-def _span(item: SceneObject, scene: Scene, axis: int) -> str:
+def span(item: SceneObject, scene: Scene, axis: int) -> str:
     """How many eighths of the picture the object's outline spans; `axis` 0 is across, 1 is up."""
     seen = scene.camera.project(corners(item.centre, item.size, item.yaw))[:, axis]
     return f"{EIGHTHS * float(seen.max() - seen.min()):.1f} eighths"
 
 
 def _height(question: SceneQuestion, scene: Scene) -> str:
-    return f"{_deep(question, scene)}. It is {_span(involved(question, scene)[0], scene, 1)} tall."
+    return f"{_deep(question, scene)}. It is {span(involved(question, scene)[0], scene, 1)} tall."
 
 
 def _size(question: SceneQuestion, scene: Scene) -> str:
     items = involved(question, scene)
     if question.type == "Number":
-        return f"{_deep(question, scene)}. It is {_span(items[0], scene, 0)} wide."
+        return f"{_deep(question, scene)}. It is {span(items[0], scene, 0)} wide."
     wider = max(items, key=lambda item: item.size.x)
     return f"{_deep(question, scene)}. The {wider.name} is wider."
 

@@ -13,12 +13,14 @@ from cooper.perception.modality import Modality
 from cooper.scenes.questions.question import place_of, some, worded
 from cooper.scenes.room.catalogue import CLASS_NAMES, SHAPES
 from cooper.scenes.room.render import SceneRecord
+from cooper.scenes.room.scene import Scene, SceneObject
 from cooper.scenes.teacher.observations import EIGHTHS, eighth
 from cooper.scenes.teacher.traces import map_steps, scene_question
 from cooper.trace.prompts import Prompts
 from cooper.trace.steps import TextStep
 from cooper.trace.trace import Trace
 
+COVERED = 0.5  # of an eighth: more than that is mostly
 PLACES = 12  # named in one lesson, half of them on objects
 _FAR = ("How far is it at {places}?", "What is the depth at {places}?")
 _WHAT = ("What is shown at {places}?", "Which things are at {places}?")
@@ -32,7 +34,8 @@ def reading_traces(
     """`count` lessons about the true maps of a scene, kinds in turn; the same for the same arguments.
 
     Each is an interleaved trace: a request, the map, and what it says at `PLACES` places, in metres or classes of the
-    eighth of the picture, or all shapes that it shows from left to right, or those of one kind.
+    eighth of the picture, or all shapes that it shows from left to right, or those of one kind. Metres are those of the thing
+    that is there (the median over its visible pixels, which is what questions ask for), else of what the eighth shows.
     """
     rng = np.random.default_rng([record.scene.seed, seed, 29])
     kinds = (_far, _what, _far, _all, _where)
@@ -58,9 +61,28 @@ _Lesson = tuple[str, str, str, str]  # map, question, thought, answer
 
 def _far(record: SceneRecord, rng: np.random.Generator) -> _Lesson:
     places = _places(record, rng)
-    depths = np.median(_cells(record.depth_m)[places], axis=1)
+    depths = [depth_at(record, place) for place in places]
     said = ", ".join(f"{_named(place)} {depth:.1f} m" for place, depth in zip(places, depths, strict=True))
     return "depth", worded(rng, _FAR, places=_listed(places)), f"{said}.", f"{depths[-1]:.2f} m"
+
+
+def depth_at(record: SceneRecord, place: int) -> float:
+    """Metres at an eighth of the picture, numbered row by row: the median over the visible pixels of the object that has its
+    middle there and is seen there, or that covers most of it; else the median of the eighth."""
+    instances = _cells(record.instances)[place]
+    seen = set(instances.tolist())
+    centred = [item for item in record.scene.objects if item.id in seen and _place(item, record.scene) == place]
+    covering = int(np.bincount(instances).argmax())
+    if len(centred) == 1 and (covering in (0, centred[0].id) or (instances == covering).mean() <= COVERED):
+        return float(np.median(record.depth_m[record.instances == centred[0].id]))
+    if covering and (instances == covering).mean() > COVERED:
+        return float(np.median(record.depth_m[record.instances == covering]))
+    return float(np.median(_cells(record.depth_m)[place]))
+
+
+def _place(item: SceneObject, scene: Scene) -> int:
+    middle = place_of(item, scene)
+    return (eighth(middle.v) - 1) * EIGHTHS + eighth(middle.u) - 1
 
 
 def _what(record: SceneRecord, rng: np.random.Generator) -> _Lesson:
@@ -99,8 +121,10 @@ def _cells(values: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "64 P"]:
 
 
 def _places(record: SceneRecord, rng: np.random.Generator) -> list[int]:
-    """Different places in random order; half of them mostly covered by an object, where there are so many."""
-    covered: Bool[np.ndarray, "64"] = (_cells(record.instances) > 0).mean(1) > 0.5
+    """Different places in random order; half of them the middle of an object or mostly covered by one, where there are so
+    many."""
+    covered: Bool[np.ndarray, "64"] = (_cells(record.instances) > 0).mean(1) > COVERED
+    covered[[_place(item, record.scene) for item in record.scene.objects]] = True
     on = some(rng, np.flatnonzero(covered).tolist(), PLACES // 2)
     off = some(rng, np.flatnonzero(~covered).tolist(), PLACES - len(on))
     return some(rng, [*on, *off], PLACES)

@@ -3,6 +3,7 @@
 K: terms of the loss.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,14 @@ from transformers.trainer_utils import SaveStrategy
 
 from cooper.data.batches import Batches, BatchPart
 from cooper.errors import CooperError
+from cooper.model.devices import computes_bf16
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.curves import draw_curves
 from cooper.training.loop.folder import MODEL_FOLDER, plain
 from cooper.training.loop.optimisers import build_optimiser
 from cooper.training.loop.sealing import STATE_FILE, Sealing, resume_point
 from cooper.training.loop.stopping import Finite, Interrupted, Stopping
-from cooper.training.loop.watching import METRICS_FILE, Evaluating, watchers
+from cooper.training.loop.watching import METRICS_FILE, Evaluating, read_metrics, watchers
 from cooper.training.recipe import Optimiser, RecordSettings
 
 WEIGHTS_FILE = "model.safetensors"
@@ -75,6 +77,7 @@ class PackedTrainer(Trainer):
         for default in (PrinterCallback, ProgressCallback):
             self.remove_callback(default)
         self.average = Average(plan.objective, plan.optimiser.ema)
+        self.bf16 = _uses_bf16(plan.optimiser, self.args.device)
         self._terms = torch.zeros(len(plan.objective.terms))
 
     def get_train_dataloader(self) -> Iterable[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -97,8 +100,7 @@ class PackedTrainer(Trainer):
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
     ) -> Tensor:
         assert num_items_in_batch is not None
-        bf16 = self.plan.optimiser.precision == "bf16"
-        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.bf16):
             sums = model(inputs)
         parts = sums / num_items_in_batch.clamp(min=1) * self.args.world_size
         if not torch.isfinite(parts).all():
@@ -191,12 +193,31 @@ def _arguments(plan: TrainingPlan) -> TrainingArguments:
     )
 
 
+def _uses_bf16(optimiser: Optimiser, device: torch.device) -> bool:
+    """Whether products are computed in bfloat16; a warning where the recipe wants it and the device computes it slowly."""
+    if optimiser.precision == "bf16" and not computes_bf16(device):
+        warnings.warn(
+            f"this {device.type} has no instructions for bfloat16 and computes it many times more slowly than float32; "
+            "optimiser.precision=auto takes what is fast",
+            stacklevel=2,
+        )
+    return optimiser.precision == "bf16" or (optimiser.precision == "auto" and computes_bf16(device))
+
+
 class _Averaging(TrainerCallback):
     def __init__(self, trainer: PackedTrainer) -> None:
         self._trainer = trainer
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._trainer.average.update(self._trainer.plan.objective)
+
+
+def _is_best(name: str, measured: Mapping[str, float], folder: Path, step: int) -> bool:
+    """Whether a figure is higher than at all earlier evaluations. CooperError: it is not measured."""
+    if name not in measured:
+        raise CooperError(f"record.best is {name!r}, which is not measured; there is {', '.join(measured) or 'nothing'}")
+    lines = [line for line in read_metrics(folder / METRICS_FILE) if line["step"] < step]
+    return measured[name] > max((line[f"eval_{name}"] for line in lines if f"eval_{name}" in line), default=float("-inf"))
 
 
 def run_stage(
@@ -218,13 +239,15 @@ def run_stage(
     def measure(step: int) -> Mapping[str, float]:
         with trainer.average.applied(objective):
             measured = figures(step)
-            export(model)
+            if not plan.record.best or _is_best(plan.record.best, measured, plan.folder, step):
+                export(model)
         return measured
 
     trainer.add_callback(Evaluating(plan.record.eval_every, measure, trainer.log))
     trainer.run()
     if trainer.is_world_process_zero():
-        with trainer.average.applied(objective):
-            export(model)
+        if not plan.record.best:
+            with trainer.average.applied(objective):
+                export(model)
         draw_curves(plan.folder / METRICS_FILE, plan.folder / "curves.svg")
     return model

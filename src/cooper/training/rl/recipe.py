@@ -26,7 +26,7 @@ from cooper.files.values import (
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Turns
 from cooper.training.recipe import Batch, RecordSettings
-from cooper.training.rl.rewards.reward import REWARDS
+from cooper.training.rl.rewards.reward import OWN, REWARDS
 
 MOST_ROWS = 10**7  # questions that a run asks in all; TRL holds a row of each
 
@@ -70,13 +70,17 @@ RANGES = {  # settings of TRL whose faults show late or never
 
 @dataclass(frozen=True)
 class RewardSettings:
-    """Weights of the three terms (0 leaves one out), and what they ask for. `weight` and `threshold` are of exploration:
-    see `rewards.exploration`. `graded`: numbers earn their mean relative accuracy in place of right or wrong. `others`:
-    weights of rewards that other packages registered (`register_reward`)."""
+    """Weights of the terms (0 leaves one out), and what they ask for. `link`: for maps that are right where they are read and
+    are followed by a right answer; of rendered scenes only. `price`: taken off for each map. `weight` and `threshold` are of
+    exploration: see `rewards.exploration`. `graded`: numbers earn their mean relative accuracy in place of right or wrong.
+    `others`: weights of rewards that other packages registered (`register_reward`).
+    """
 
     answer: Weight = 1.0
     format: Weight = 1.0
     exploration: Weight = 1.0
+    link: Weight = 0.0
+    price: Weight = 0.0
     graded: bool = False
     weight: Weight = 0.2
     threshold: Annotated[int, AtLeast(0), AtMost(1000)] = 3
@@ -84,7 +88,7 @@ class RewardSettings:
 
     def __post_init__(self) -> None:
         if not self.terms:
-            raise CooperError("answer, format and exploration are all 0; one must be above 0")
+            raise CooperError("the weights of all terms are 0; one must be above 0")
         load_plugins()
         for name in self.others:
             if name not in REWARDS:
@@ -93,7 +97,8 @@ class RewardSettings:
     @property
     def terms(self) -> dict[str, float]:
         """Weights by name, without those that are 0."""
-        weights = {"answer": self.answer, "format": self.format, "exploration": self.exploration, **self.others}
+        own = {name: getattr(self, name) for name in OWN}
+        weights = {**own, **self.others}
         return {name: weight for name, weight in weights.items() if weight}
 
 

@@ -22,7 +22,7 @@ from cooper.model.cooper import CooperModel
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options
 from cooper.scenes.examples import SceneExamples
-from cooper.scenes.problems import exam_items
+from cooper.scenes.problems import SceneTasks, exam_items
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
 from cooper.training.loop.folder import MODEL_FOLDER, plain
 from cooper.training.loop.sealing import Sealing, resume_point
@@ -33,6 +33,7 @@ from cooper.training.rl.recipe import GrpoRecipe, LoraSettings
 from cooper.training.rl.rewards.answer import AnswerReward, JudgedAnswerReward
 from cooper.training.rl.rewards.exploration import ExplorationReward
 from cooper.training.rl.rewards.format import FormatReward
+from cooper.training.rl.rewards.maps import LinkReward, PriceReward
 from cooper.training.rl.rewards.reward import REWARDS, Reward
 from cooper.training.rl.sampler import Sampler
 from cooper.training.rl.samples import Showing, draw_run
@@ -42,6 +43,7 @@ from cooper.training.rl.tasks import Tasks, order_of, source_of
 from cooper.training.rl.trainer import InterleavedGRPOTrainer, Reinforcing
 from cooper.training.stages.exam import AnswerExam
 from cooper.training.stages.objective import freeze
+from cooper.training.stages.rows import room_modalities
 
 EXAM_SCENES = 100
 
@@ -109,7 +111,7 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
         tasks=Tasks(source, flags, order_of(len(source), -(-recipe.steps // recipe.iterations), recipe.questions, recipe.seed)),
         sampler=Sampler(door, sampling_options(recipe, door), recipe.at_once),
         scorer=Scorer(processor.geometry, Words(processor.vocabulary, recipe.sampling.temperature)),
-        rewards=rewards_of(recipe, door, flags),
+        rewards=rewards_of(recipe, door, flags, source),
         tokenizer=PreTrainedTokenizerFast(
             tokenizer_object=processor.tokenizer, eos_token=processor.marks.eos, padding_side="left"
         ),
@@ -135,13 +137,20 @@ def sampling_options(recipe: GrpoRecipe, door: Cooper) -> Options:
     return replace(door.options(recipe.mode, recipe.sampling, drawing, recipe.max_turns), map_noise=recipe.map_noise)
 
 
-def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag]) -> list[Reward]:
-    """The terms of the reward, in the order of `recipe.rewards.terms`. In text mode no request is well formed."""
+def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag], source: Questions) -> list[Reward]:
+    """The terms of the reward, in the order of `recipe.rewards.terms`. In text mode no request is well formed. CooperError: a
+    term that these questions cannot serve."""
     settings, parts = recipe.rewards, door.engine.parts
     tags = tuple(parts.prompts.tags.values()) if recipe.mode == "interleaved" else ()
     answer = AnswerReward(settings.graded) if recipe.judge is None else JudgedAnswerReward(Judge(recipe.judge))
     exploration = ExplorationReward(flags, settings.weight, settings.threshold)
     known: dict[str, Reward] = {"answer": answer, "format": FormatReward(tags), "exploration": exploration}
+    known["price"] = PriceReward()
+    if settings.link:
+        if not isinstance(source, SceneTasks):
+            raise CooperError(f"rewards.link needs rendered scenes: {recipe.data} does not say what is true of each pixel")
+        modalities = room_modalities(door.engine.parts.model)
+        known["link"] = LinkReward(lambda item: source.named(item.id), modalities, AnswerReward(settings.graded))
     return [known[name] if name in known else REWARDS[name]() for name in settings.terms]
 
 

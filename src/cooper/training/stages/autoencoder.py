@@ -26,7 +26,7 @@ from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.exam import DrawnMaps, MapExam, with_map
 from cooper.training.stages.rows import to_pixels
-from cooper.training.stages.targets import map_targets
+from cooper.training.targets import map_targets
 
 MAPS = ("depth", "segmentation")
 KINDS = ("rgb", *MAPS)

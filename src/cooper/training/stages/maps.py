@@ -16,10 +16,10 @@ from cooper.training.loop.trainer import run_stage
 from cooper.training.stages.exam import MapExam
 from cooper.training.stages.objective import PackedObjective
 from cooper.training.stages.rows import MapBatches, RowRecipe, map_rows, warn_of_size
-from cooper.training.stages.targets import changed_settings, map_targets
 from cooper.training.start.corpus import corpus
 from cooper.training.start.network import NetworkShape, new_model, with_vision
 from cooper.training.start.tokenizer import train_tokenizer
+from cooper.training.targets import changed_settings, map_targets
 
 
 @dataclass(frozen=True, kw_only=True)

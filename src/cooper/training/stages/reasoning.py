@@ -19,10 +19,10 @@ from cooper.data.examples import TraceGroup, TraceSource
 from cooper.data.mixture import Mixture
 from cooper.errors import CooperError
 from cooper.files.pictures import GREY, grey_picture
-from cooper.files.values import AtLeast, AtMost, Count, Share, Weight
+from cooper.files.values import AtLeast, AtMost, Count, Seed, Share, Weight
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.examples import CONVENTIONS, SceneExamples
-from cooper.scenes.lessons import GROUNDING, READING, SceneLessons, hiding
+from cooper.scenes.lessons import LESSONS, SceneLessons, fixed_questions, hiding
 from cooper.scenes.problems import exam_items
 from cooper.sequence.layout import Layout, Views
 from cooper.sequence.packed import PackedSequence
@@ -38,7 +38,7 @@ from cooper.training.recipe import check_mixture
 from cooper.training.stages.exam import AnswerExam, MapExam
 from cooper.training.stages.objective import PackedObjective
 from cooper.training.stages.rows import MapBatches, MapRows, RowRecipe, map_rows, to_pixels, warn_of_size
-from cooper.training.stages.targets import modalities_of
+from cooper.training.targets import modalities_of
 
 SCENES_ONLY = "the stage sft makes its questions and traces from the geometry behind the pictures, which only scenes tell"
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
@@ -48,9 +48,11 @@ Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
 @dataclass(frozen=True, kw_only=True)
 class SftRecipe(RowRecipe):
     """`init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`.
-    `mixture`: weights of the modes, of `grounding` (lessons in looking), of `reading` (lessons in reading maps) and of
-    `replay` (rows of stage 1). `questions`: how many share a row, by mode, and lessons likewise. `drawn`: the share of maps
-    in traces that are flow targets too.
+    `mixture`: weights of the modes, of lessons, and of `replay` (rows of stage 1). Lessons: `grounding` (looking), `finding`
+    (the same without metres), `reading` (reading maps). `questions`: how many share a row, by mode or lesson. `drawn`: the
+    share of maps in traces that are flow targets too.
+    `traces`: a fixed set of so many questions, drawn with `questions_seed`, from which rows of modes choose; without it every
+    row has new ones. Lessons and replay use all scenes in any case.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
     reinforcement finds both. `drawings`: maps of these scenes as a model drew them (`cooper data draw`); the share `own` of
     traces shows those in place of the true ones, while the text stays true. `grey`: replace every picture by grey, to
@@ -61,6 +63,8 @@ class SftRecipe(RowRecipe):
     init: Path
     mixture: Mapping[str, Weight]
     questions: Mapping[str, Questions]
+    traces: Count | None = None
+    questions_seed: Seed = 0
     drawn: Share = 0.5
     explore: Share = 0.0
     drawings: Path | None = None
@@ -71,10 +75,10 @@ class SftRecipe(RowRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_mixture(self.mixture, (*MODES, GROUNDING, READING, REPLAY))
+        check_mixture(self.mixture, (*MODES, *LESSONS, REPLAY))
         for name in self.questions:
-            if name not in (*MODES, GROUNDING, READING):
-                raise CooperError(f"questions names {name!r}; known: {', '.join((*MODES, GROUNDING, READING))}")
+            if name not in (*MODES, *LESSONS):
+                raise CooperError(f"questions names {name!r}; known: {', '.join((*MODES, *LESSONS))}")
         for name in self.mixture:
             if name != REPLAY and self.questions.get(name, 0) < 1:
                 raise CooperError(f"questions.{name} is missing or 0, but the mixture has {name!r}")
@@ -195,7 +199,7 @@ class TraceBatches:
         return self.rows.group(number, index, kind, self.recipe.questions[kind])
 
     def kind(self, number: int) -> str:
-        """`replay`, `grounding`, `reading` or a mode."""
+        """`replay`, a lesson or a mode."""
         return Mixture(self.recipe.mixture).pick(self.recipe.seed, number // self.recipe.optimiser.batch)
 
 
@@ -215,6 +219,7 @@ def train_reasoning(recipe: SftRecipe) -> Path:
         explore=recipe.explore,
         drawings=drawings,
         own=recipe.own,
+        fixed=() if recipe.traces is None else fixed_questions(examples, recipe.traces, recipe.questions_seed),
     )
     rows = TraceRows(source, maps, bundle.model.config.view_rules, recipe.drawn, recipe.grey)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)

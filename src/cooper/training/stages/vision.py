@@ -1,7 +1,9 @@
-"""Stage 0, second half: pretrains the vision tower on dense labels, as the 7B network starts with SigLIP's tower.
+"""Stage 0, second half: pretrains the vision tower, as the 7B network starts with SigLIP's tower: on the words of captions
+(`training.stages.captions`), or on dense labels.
 
-Every ViT token says what stands where in its square of the picture: the class, and on objects the colour and the material,
-and how far away it is. A linear head asks; it is thrown away afterwards. Maps are shown too, because the model reads its own.
+With dense labels every ViT token says what stands where in its square of the picture: the class, and on objects the colour and
+the material, and how far away it is. A linear head asks; it is thrown away afterwards. Maps are shown too, because the model
+reads its own.
 
 B: pictures. P: patches of all of them. K: numbers of one patch. G: patches along a side. c: cells along a side of a patch.
 S: cells of all pictures. Q: answers of the head to one cell.
@@ -10,7 +12,7 @@ S: cells of all pictures. Q: answers of the head to one cell.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -24,7 +26,6 @@ from cooper.data.mixture import Mixture
 from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Count, Share, Weight
 from cooper.model.config import Transforms, VitGeometry
-from cooper.model.latents import Waves, sincos_table
 from cooper.model.vit import Vit
 from cooper.perception import Modality, build_modalities
 from cooper.perception.metrics import confusion, mean_iou
@@ -38,7 +39,9 @@ from cooper.training.data import scene_folder
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.autoencoder import KINDS
+from cooper.training.stages.captions import CaptionBatches, CaptionObjective, caption_scores
 from cooper.training.stages.cells import ANSWERS, NOT_ASKED, Cells, Shown, VisionBatch
+from cooper.training.start.network import initialise_tower
 
 SCENES_ONLY = "the stage vision asks for colours and materials of objects, which only scenes tell"
 
@@ -54,17 +57,20 @@ class VisionWeights:
     objects: Weight = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VisionRecipe(StageRecipe):
-    """`init`: a checkpoint of either layout whose tower is trained further, with a new head; `base` as in `AmgRecipe`.
+    """`objective`: `cells` (dense labels), or `captions` (words about zooming crops: the tower is told no place and no depth).
+    `init`: a checkpoint of either layout whose tower is trained further, with a new head; `base` as in `AmgRecipe`.
     `mixture`: how often colour pictures and each map are shown. `cells`: labelled cells along a side of a patch.
     Augmentation: `mirror` half of the pictures; `move` half of them by up to so many pixels (without a loss on depth, which
-    was measured along another axis); `jitter` changes brightness by up to this factor.
+    was measured along another axis); `jitter` changes brightness by up to this factor. Of captions: `crops`, the share of
+    pictures that are cropped, to a side of at least `zoom` of the picture's.
     """
 
-    modalities: Mapping[str, Mapping[str, Any]]
     vit: VitGeometry
     transforms: Transforms
+    objective: Literal["cells", "captions"] = "cells"
+    modalities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     init: Path | None = None
     base: Path | None = None
     mixture: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
@@ -73,12 +79,15 @@ class VisionRecipe(StageRecipe):
     mirror: bool = True
     move: Annotated[int, AtLeast(0), AtMost(2**12)] = 0
     jitter: Share = 0.0
+    crops: Share = 0.7
+    zoom: Annotated[float, AtLeast(0.1), AtMost(1)] = 0.4
     scenes: Count = 100_000
     eval_scenes: Count = 100
 
     def __post_init__(self) -> None:
-        check_mixture(self.mixture, KINDS)
-        check_maps(self.modalities)
+        if self.objective == "cells":
+            check_mixture(self.mixture, KINDS)
+            check_maps(self.modalities)
         if self.vit.hidden_size % self.vit.num_attention_heads:
             raise CooperError("vit.num_attention_heads must divide vit.hidden_size")
         patch, (longest, shortest, stride) = self.vit.patch_size, self.transforms.vit
@@ -162,7 +171,7 @@ class VisionObjective(Objective):
         self.head = nn.Linear(geometry.hidden_size, cells**2 * sum(ANSWERS))
         self.loss = loss
         self.weights = (loss.classes, loss.colours, loss.materials, loss.depth)
-        _begin(self)
+        initialise_tower(self)
 
     def counts(self, batch: VisionBatch) -> Tensor:
         cells, emphasis_S = batch.cells, self._emphasis(batch.cells)
@@ -194,22 +203,6 @@ class VisionObjective(Objective):
 
 
 @torch.no_grad()
-def _begin(objective: VisionObjective) -> None:
-    """Weights of standard deviation 1 / sqrt(inputs), smaller at the ends of branches.
-
-    Positions start as waves, so that neighbours are alike from the first step.
-    """
-    for name, module in objective.named_modules():
-        if isinstance(module, nn.Linear):
-            ends_branch = name.endswith(("fc2", "out_proj"))
-            nn.init.normal_(module.weight, std=module.in_features**-0.5 * (0.3 if ends_branch else 1.0))
-            nn.init.zeros_(module.bias)
-    places = objective.vit.position_embedding
-    side = round(places.num_embeddings**0.5)
-    places.weight.copy_(sincos_table(side, places.embedding_dim, Waves(torch.pi, float(side))))
-
-
-@torch.no_grad()
 def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[str, float]:
     """How well the head reads colour pictures of held-out scenes: mean IoU of classes over cells, shares of object cells
     with the right shape, colour and material, and AbsRel in metres."""
@@ -232,13 +225,14 @@ def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[st
 
 def train_vision(recipe: VisionRecipe) -> Path:
     """The picture tower as its recipe says; the folder of its weights."""
-    modalities = build_modalities(recipe.modalities)
-    folders = [scene_folder(each, SCENES_ONLY) for each in (recipe.data, recipe.val)]
-    batches = VisionBatches(SceneExamples(folders[0], recipe.scenes), modalities, recipe)
-    held_out = VisionBatches(SceneExamples(folders[1], recipe.eval_scenes), modalities, recipe)
+    data, val = (scene_folder(each, SCENES_ONLY) for each in (recipe.data, recipe.val))
+    examples, held_out = SceneExamples(data, recipe.scenes), SceneExamples(val, recipe.eval_scenes)
     check_memory(lambda: Vit(recipe.vit), "vit")
     torch.manual_seed(recipe.seed)
-    objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
+    if recipe.objective == "captions":
+        objective, batches, figures = _captions(recipe, examples, held_out)
+    else:
+        objective, batches, figures = _cells(recipe, examples, held_out)
     if recipe.init is not None:
         start = load_bundle(recipe.init, recipe.base).model
         if start.config.vit_geometry != recipe.vit:
@@ -248,4 +242,31 @@ def train_vision(recipe: VisionRecipe) -> Path:
     def export(folder: Path) -> None:
         save_vision(TrainedVision(objective.vit, recipe.vit, recipe.transforms), folder)
 
-    return run_stage("vision", recipe, objective, batches, lambda step: vision_scores(objective, held_out), export)
+    return run_stage("vision", recipe, objective, batches, lambda step: figures(), export)
+
+
+def _cells(recipe: VisionRecipe, examples: SceneExamples, held_out: SceneExamples):
+    """Objective, batches and figures of dense labels."""
+    modalities = build_modalities(recipe.modalities)
+    objective = VisionObjective(recipe.vit, recipe.cells, recipe.loss)
+    asked = VisionBatches(held_out, modalities, recipe)
+    return objective, VisionBatches(examples, modalities, recipe), lambda: vision_scores(objective, asked)
+
+
+def _captions(recipe: VisionRecipe, examples: SceneExamples, held_out: SceneExamples):
+    """Objective, batches and figures of captions."""
+
+    def batches(of: SceneExamples) -> CaptionBatches:
+        return CaptionBatches(
+            examples=of,
+            geometry=recipe.vit,
+            transforms=recipe.transforms,
+            seed=recipe.seed,
+            crops=recipe.crops,
+            zoom=recipe.zoom,
+            mirror=recipe.mirror,
+            jitter=recipe.jitter,
+        )
+
+    objective, asked = CaptionObjective(recipe.vit), batches(held_out)
+    return objective, batches(examples), lambda: caption_scores(objective, asked, recipe.eval_scenes)

@@ -1,25 +1,31 @@
 """A network at its beginning: its shape, its first weights, a picture tower put into it."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 
 import torch
 from torch import nn
 
+from cooper.errors import CooperError
 from cooper.files.values import Depth, Positive, Size
 from cooper.model.checkpoints.config_check import check_config
 from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VitGeometry
 from cooper.model.cooper import CooperModel
+from cooper.model.latents import Waves, sincos_table
 from cooper.model.mot import JointAttention, MotLayer, PerExpert
+from cooper.sequence.layout import View, Views
 from cooper.training.bundles import TrainedAutoencoder, TrainedVision, check_memory
 
 EYES = ("vit.", "connector.")  # what a new picture tower brings, and what must be learnt anew behind it
 QUERY_KEY_LIKENESS = 0.9  # correlation of query and key weights of a fresh network
 HEAD_NORM = 1.5
+VIEWS = tuple(each.name for each in fields(Views))
 
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """Sizes of the network; defaults are nano's. `views`: which views of a picture are read, as in the configuration."""
+    """Sizes of the network; defaults are nano's. `views`: which views, `vae` or `vit` or both, are read of a picture that is
+    asked about (`input`, `input_text_mode`, `input_direct_mode`) and of a map that the model drew (`map`)."""
 
     hidden_size: Size = 192
     num_hidden_layers: Depth = 6
@@ -35,6 +41,14 @@ class NetworkShape:
     vit: VitGeometry = VitGeometry(128, 4, 4, 384, 14, 8)
     transforms: Transforms = Transforms((128, 128, 16), (112, 112, 14), True)
     drawing: DrawingDefaults = DrawingDefaults(10, 1.0, 1.0, 1.0)
+    views: Mapping[str, tuple[View, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, views in self.views.items():
+            if name not in VIEWS:
+                raise CooperError(f"views names {name!r}; known: {', '.join(VIEWS)}")
+            if not views or len(set(views)) < len(views):
+                raise CooperError(f"views.{name} is {list(views)}; it must name vae, vit or both, each once")
 
 
 @torch.no_grad()
@@ -55,12 +69,13 @@ def with_vision(model: CooperModel, trained: TrainedVision, seed: int) -> Cooper
 
 def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int, seed: int) -> CooperModel:
     """A network with fresh weights around a trained autoencoder."""
+    sizes = {name: value for name, value in asdict(shape).items() if name != "views"}
     config = CooperConfig(
         answers_in_words=True,  # as the teacher of scenes does
-        **asdict(shape),
+        **sizes,
         vocab_size=vocabulary,
         vae=asdict(trained.autoencoder.geometry),
-        views={"input": ["vae", "vit"], "input_text_mode": ["vit"], "map": ["vit"]},
+        views={name: list(views) for name, views in shape.views.items()},
         modalities={name: dict(settings) for name, settings in trained.modalities.items()},
     )
     check_memory(lambda: CooperModel(check_config(config, "recipe: network")), "network")
@@ -100,6 +115,21 @@ def initialise(model: CooperModel) -> None:
         for pair in layer.modules():
             if isinstance(pair, PerExpert):
                 pair.gen.load_state_dict(pair.und.state_dict())
+
+
+@torch.no_grad()
+def initialise_tower(taught: nn.Module) -> None:
+    """A picture tower `taught.vit` and the heads that teach it: weights of standard deviation 1 / sqrt(inputs), smaller at the
+    ends of branches. Positions start as waves, so that neighbours are alike from the first step."""
+    for name, module in taught.named_modules():
+        if isinstance(module, nn.Linear):
+            ends_branch = name.endswith(("fc2", "out_proj"))
+            nn.init.normal_(module.weight, std=module.in_features**-0.5 * (0.3 if ends_branch else 1.0))
+            nn.init.zeros_(module.bias)
+    places = taught.get_submodule("vit").position_embedding
+    assert isinstance(places, nn.Embedding)
+    side = round(places.num_embeddings**0.5)
+    places.weight.copy_(sincos_table(side, places.embedding_dim, Waves(torch.pi, float(side))))
 
 
 def _look_at_the_same_place(attention: JointAttention) -> None:

@@ -27,7 +27,7 @@ class Reward(Protocol):
 
 RewardFactory = Callable[[], Reward]
 REWARDS: dict[str, RewardFactory] = {}  # those that other packages registered
-OWN = ("answer", "format", "exploration")
+OWN = ("answer", "format", "exploration", "link", "price")
 
 
 def register_reward(name: str, factory: RewardFactory) -> None:
