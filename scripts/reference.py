@@ -216,6 +216,7 @@ def _written(parameter: inspect.Parameter) -> str:
 
 def formats() -> str:
     """Folders and files that commands write and read."""
+    from cooper.data.sources import pictures
     from cooper.evaluation.benchmarks.question_file import read_question_file
     from cooper.evaluation.runs.answering import AnswerRow
     from cooper.model.config import CooperConfig
@@ -230,6 +231,8 @@ def formats() -> str:
         version=store.VERSION,
         rows=", ".join(f"`{field.name}`" for field in fields(AnswerRow)),
         row=_text(AnswerRow.__doc__),
+        pictures=_text(pictures.__doc__),
+        settings=_class(pictures.PictureSettings, {}),
         questions=_text(read_question_file.__doc__),
         prompts=_text(Prompts.__doc__),
         config=", ".join(keys),

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 BUDGETS = {  # lines of an area: its size when this was written and a twentieth; where one is raised, say why beside it
     "cli": 1270,
     "curation": 450,
-    "data": 760,
+    "data": 1110,  # raised by 350: pictures of one's own, training splits, pixels that are not known
     "evaluation": 8350,
     "files": 1610,
     "model": 3050,
@@ -36,7 +36,7 @@ BUDGETS = {  # lines of an area: its size when this was written and a twentieth;
     "scenes": 3010,
     "sequence": 820,
     "trace": 1490,
-    "training": 4760,
+    "training": 5480,  # raised by 720, of which 300 for this: recipes name data of any kind, and these must fit the model
 }
 MOST_FILES = 12  # in a folder, not counting `__init__.py`
 ANYWHERE = {"errors", "files"}  # the one exception type; readers of plain values, rows and pictures

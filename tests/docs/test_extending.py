@@ -82,6 +82,12 @@ def test_a_data_set(tmp_path):
     ran = cooper("eval", "depth", "--dataset", "garden", "--data", data, "--out", out, env=env)
     assert ran.returncode == 0, ran.stderr
     assert json.loads((out / "report.json").read_text())["settings"]["benchmark"] == "depth on garden"
+    config, source = tmp_path / "garden.yaml", f"{{kind: garden, path: {data}}}"
+    rest = "init: nano\nmaps: [depth]\neval_scenes: 1\noptimiser: {steps: 1, batch: 1, learning_rate: 1.0e-4}\n"
+    config.write_text(f"out: {tmp_path / 'run'}\ndata: {source}\nval: {source}\n{rest}", encoding="utf-8")
+    ran = cooper("train", "amg", "--config", config, env=env)
+    assert ran.returncode == 0, ran.stderr
+    assert "1 picture, depth of 1" in ran.stderr
 
 
 def test_a_benchmark(tmp_path):

@@ -25,8 +25,8 @@ def run(block: Block, folder: Path, env: dict[str, str]) -> None:
 
 
 def python_of(page: list[Block], upto: int) -> str:
-    """All blocks of Python up to a place: a page is one session."""
-    return "\n".join(block.text for block in page[: upto + 1] if block.language == "python")
+    """All blocks of Python up to a place, without those that are files: a page is one session."""
+    return "\n".join(block.text for block in page[: upto + 1] if block.language == "python" and not block.title)
 
 
 @pytest.mark.parametrize("name", [pytest.param(each, marks=pytest.mark.slow if each in SLOW else ()) for each in PAGES])
@@ -35,9 +35,10 @@ def test_the_page_runs(name, tmp_path):
         pytest.importorskip(module)
     tools = tmp_path / "tools"
     tools.mkdir()
-    command = tools / "cooper"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cooper "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
+    for tool, words in (("cooper", "-m cooper"), ("python", "")):
+        command = tools / tool
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n', encoding="utf-8")
+        command.chmod(0o755)
     paths = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
     env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": paths, "HF_HUB_OFFLINE": "1"}
     folder = tmp_path / "work"

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Int
 from PIL import Image, ImageOps
 
+from cooper.data.filling import filled
 from cooper.perception.modality import Drawn, Modality, Reading
 from cooper.trace.trace import Trace
 
 UNITS = {"depth": "m", "labels": "class id", "instances": "instance id"}
+PLANES = {"depth": ("depth",), "segmentation": ("labels", "instances")}  # by map, the arrays that it is drawn from
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,13 +26,16 @@ class Example:
 
     `picture` reads it upright in RGB. `truth` reads arrays [H, W] of its size, as far as they are known: `depth` (plane depth
     in metres, 0 where it is not known), `labels` (class ids) and `instances` (instance ids). `sources`: the files that both
-    are read from, or their bytes, for digests. Reading raises CooperError naming the file at fault.
+    are read from, or their bytes, for digests. `arrays`: the names of those that `truth` will read. `void`: the class of
+    pixels whose class is not known. Reading raises CooperError naming the file at fault.
     """
 
     id: str
     picture: Callable[[], Image.Image]
     truth: Callable[[], Reading]
     sources: Callable[[], tuple[Path | bytes, ...]]
+    arrays: frozenset[str] = frozenset(UNITS)
+    void: int | None = None
 
     @property
     def image(self) -> Image.Image:
@@ -52,15 +57,36 @@ class Example:
     def instances(self) -> Int[np.ndarray, "H W"]:
         return self.reading.plane("instances", "whole")
 
+    def has(self, kind: str) -> bool:
+        """Whether there is a true map of a kind: `depth` or `segmentation`; colours (`rgb`) are always there."""
+        return kind == "rgb" or PLANES[kind][0] in self.arrays
+
+    def known(self, kind: str) -> Bool[np.ndarray, "H W"]:
+        """Where a true map is known: depth that is measured, classes other than `void`."""
+        return self._known(self.reading, kind)
+
     def drawn(self, kind: str, modalities: Mapping[str, Modality], size: tuple[int, int] | None = None) -> Drawn:
         """The example as a picture [H, W, 3] in [0, 1]: its colours (`rgb`), or the true map as the modality `kind` draws it.
+        Pixels that are not known are drawn as their nearest known neighbour.
 
-        `size`: width and height in px of the map, by default those of the picture.
+        `size`: width and height in px, by default those of the picture.
         """
         if kind == "rgb":
-            return np.asarray(self.image, dtype=np.float32) / np.float32(255)
+            image = self.image if size is None else self.image.resize(size, Image.Resampling.BICUBIC)
+            return np.asarray(image, dtype=np.float32) / np.float32(255)
         reading = self.reading
+        known = self._known(reading, kind)
+        if not known.all():
+            planes = {name: filled(reading.arrays[name], known) for name in PLANES[kind] if name in reading.arrays}
+            reading = replace(reading, arrays={**reading.arrays, **planes})
         return modalities[kind].encode(reading if size is None else reading.resized(*size))
+
+    def _known(self, reading: Reading, kind: str) -> Bool[np.ndarray, "H W"]:
+        if kind == "depth":
+            depth = reading.plane("depth", "real")
+            return np.isfinite(depth) & (depth > 0)
+        labels = reading.plane("labels", "whole")
+        return np.full(labels.shape, True) if self.void is None else labels != self.void
 
     def mirrored(self) -> "Example":
         """The same with left and right exchanged."""
@@ -99,7 +125,7 @@ def example_of(name: str, image: Image.Image, **arrays: np.ndarray) -> Example:
     """An example that is in memory already, with `depth`, `labels` and `instances` as far as they are known."""
     reading = Reading(arrays, {key: UNITS[key] for key in arrays})
     sources = (image.tobytes(), *(array.tobytes() for array in arrays.values()))
-    return Example(name, lambda: image, lambda: reading, lambda: sources)
+    return Example(name, lambda: image, lambda: reading, lambda: sources, frozenset(arrays))
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,11 @@ def _value(kind: Any, value: Any, where: _Place) -> Any:
         return _within(_value(plain, value, where), ranges, where)
     if origin in (Union, UnionType):
         kinds = [option for option in get_args(kind) if option is not type(None)]
-        return None if value is None else _value(kinds[0], value, where)
+        if value is None and len(kinds) < len(get_args(kind)):
+            return None
+        if isinstance(value, Mapping) or is_dataclass(value):  # `Path | DataSource`: a path, or a group of keys
+            kinds.sort(key=lambda option: not is_dataclass(option))
+        return _value(kinds[0], value, where)
     if origin is Literal:
         if value not in get_args(kind):
             raise CooperError(f"{where} is {shown(value)}; choose from {', '.join(map(str, get_args(kind)))}")

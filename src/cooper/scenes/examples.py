@@ -72,7 +72,8 @@ def scene_example(record: SceneRecord) -> Example:
     return example_of(scene_id(record.scene), image, depth=record.depth_m, labels=labels, instances=instances)
 
 
-def read_scenes(folder: Path) -> ExampleSet:
-    """A set as a data set of maps: depth in the range of the renderer, classes and objects of all scenes."""
+def read_scenes(folder: Path, limit: int | None = None) -> ExampleSet:
+    """The first `limit` scenes of a set, or all, as a data set of maps: depth in the range of the renderer, classes and
+    objects."""
     words = "objects, and each other class as one"
-    return ExampleSet(name="scenes", items=SceneExamples(folder), conventions=CONVENTIONS, regions=words)
+    return ExampleSet(name="scenes", items=SceneExamples(folder, limit), conventions=CONVENTIONS, regions=words)

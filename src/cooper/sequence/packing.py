@@ -152,8 +152,8 @@ class _Columns:
         n = len(tokens_ND)
         if isinstance(segment, NoisedSegment) and segment.velocity_ND is not None:
             done = sum(len(part) for part in self.latents)
-            self.velocity_at.append(torch.arange(done, done + n))
-            self.velocity.append(segment.velocity_ND)
+            self.velocity_at.append(torch.arange(done, done + n)[segment.learnt])
+            self.velocity.append(segment.velocity_ND[segment.learnt])
         self._mark(self.geometry.image_start)
         self.latents.append(tokens_ND)
         self.latent_t.append(torch.full((n,), t, device=tokens_ND.device))

@@ -35,12 +35,19 @@ class LatentSegment:
 
 @dataclass(frozen=True, eq=False)
 class NoisedSegment:
-    """A picture being drawn: tokens x_t [N, D] at time `t` on an (h, w) grid of tokens; `velocity_ND` is the target, if any."""
+    """A picture being drawn: tokens x_t [N, D] at time `t` on an (h, w) grid of tokens; `velocity_ND` is the target, if any,
+    and `known_N` says which tokens are learnt (all by default)."""
 
     tokens_ND: Tensor
     t: float
     grid: tuple[int, int]
     velocity_ND: Tensor | None = None
+    known_N: Tensor | None = None
+
+    @property
+    def learnt(self) -> slice | Tensor:
+        """What chooses the tokens that are learnt."""
+        return slice(None) if self.known_N is None else self.known_N
 
 
 Segment = TextSegment | VitSegment | LatentSegment | NoisedSegment

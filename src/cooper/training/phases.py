@@ -22,8 +22,11 @@ from cooper.files.values import build, checked, read_values, shown
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
 from cooper.scenes.store import SceneSet
+from cooper.training.data import open_data, scene_folder
 from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.rl.tasks import source_of
+from cooper.training.stages.autoencoder import AutoencoderRecipe
+from cooper.training.stages.maps import AmgRecipe
 from cooper.training.stages.objective import freeze
 from cooper.training.stages.table import STAGES
 
@@ -138,10 +141,7 @@ def check_phases(path: str | Path, phases: Sequence[Phase]) -> None:
 
 def _check(phase: Phase, network: CooperModel) -> None:
     recipe = phase.recipe
-    if recipe.data.is_dir() or not hasattr(recipe, "per_scene"):
-        scenes = min(len(SceneSet(recipe.data)), getattr(recipe, "scenes", 1))
-    else:
-        scenes = len(source_of(recipe.data, 0, recipe.per_scene))
+    scenes = _checked_data(phase.stage, recipe)
     if "drawings" in phase.uses:
         made = phase.uses["drawings"].recipe
         _check_same("drawings", ("data", recipe.data, made.data), ("scenes", scenes, min(scenes, made.scenes)))
@@ -150,8 +150,6 @@ def _check(phase: Phase, network: CooperModel) -> None:
         made, seed = phase.uses["flags"].recipe, recipe.seed if recipe.questions_seed is None else recipe.questions_seed
         _check_same("flags", ("data", recipe.data, made.data), ("per_scene", recipe.per_scene, made.per_scene))
         _check_same("flags", ("questions_seed", seed, made.seed))
-    if getattr(recipe, "val", None) is not None:
-        SceneSet(recipe.val)
     for key in FROM:
         value = getattr(recipe, key, None)
         if value is None or key in phase.uses:
@@ -171,6 +169,19 @@ def _check(phase: Phase, network: CooperModel) -> None:
         from cooper.training.rl.run import check_settings
 
         check_settings(recipe, network)
+
+
+def _checked_data(stage: str, recipe: Any) -> int:
+    """How many scenes, pictures or questions a phase has. CooperError: its data are not there, or no data for it."""
+    if isinstance(recipe, AmgRecipe | AutoencoderRecipe):
+        open_data(recipe.val, 1, ())
+        return len(open_data(recipe.data, recipe.scenes, ()).items)
+    why = f"the stage {stage} reads no other data"
+    if getattr(recipe, "val", None) is not None:
+        SceneSet(scene_folder(recipe.val, why))
+    if hasattr(recipe, "per_scene") and not recipe.data.is_dir():
+        return len(source_of(recipe.data, 0, recipe.per_scene))
+    return min(len(SceneSet(scene_folder(recipe.data, why))), getattr(recipe, "scenes", 1))
 
 
 def _check_same(key: str, *pairs: tuple[str, Any, Any]) -> None:

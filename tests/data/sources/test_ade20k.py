@@ -132,3 +132,15 @@ def test_files_are_read_when_asked_for_and_faults_name_them(parsing, full):
     save(item.sources()[1], np.zeros((24, 32)))
     with pytest.raises(CooperError, match=r"ADE_val_00000001_seg\.png is no picture of three 8-bit channels"):
         _ = item.instances
+
+
+def test_the_training_pictures_of_both_layouts(full, tmp_path):
+    (item,) = read_ade20k(full, "training").items
+    assert item.id == "images/ADE/training/urban/street/ADE_train_00000001" and item.void == 0 and item.has("segmentation")
+    root = tmp_path / "parsing"
+    save(root / "annotations" / "training" / "ADE_train_00000001.png", np.full((24, 32), 7))
+    save(root / "images" / "training" / "ADE_train_00000001.jpg", np.full((24, 32, 3), 90))
+    found = read_ade20k(root, "training")
+    assert len(found.items) == 1 and found.expected == 0 and found.items[0].labels.max() == 7
+    with pytest.raises(CooperError, match="holds neither annotations/validation"):
+        read_ade20k(root)

@@ -8,12 +8,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from cooper.scenes.examples import CONVENTIONS
 from cooper.scenes.room.render import SceneRecord, stage_scene
 from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.training.bundles import load_bundle
 from cooper.training.loop.watching import read_metrics
-from cooper.training.stages.rows import ROOM_M, room_modalities
+from cooper.training.targets import modalities_of
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 from tests.parity.conftest import golden_dir  # noqa: F401 - where the golden checkpoint lies
 
@@ -84,8 +85,8 @@ def test_a_stage_starts_from_published_weights(run, golden_dir, rooms, tmp_path,
 def test_relative_depth_of_rooms_covers_their_range(golden_dir):  # noqa: F811
     with pytest.warns(UserWarning, match="prompts"):
         bundle = load_bundle(golden_dir / "checkpoint")
-    depth = room_modalities(bundle.model)["depth"]
-    assert (depth.near, depth.far) == ROOM_M and not depth.metric
+    depth = modalities_of(bundle.model.config.modalities, CONVENTIONS)["depth"]
+    assert (depth.near, depth.far) == (CONVENTIONS.near, CONVENTIONS.far) and not depth.metric
     assert bundle.model.config.modalities["depth"] == {"near": 0.0, "far": 1.0, "metric": False}
 
 

@@ -1,4 +1,4 @@
-"""ADE20K (Zhou et al. 2017): 2,000 validation pictures, as published for scene parsing or in full.
+"""ADE20K (Zhou et al. 2017): 2,000 validation pictures and those of training, as published for scene parsing or in full.
 
 Scene parsing: 8-bit PNG, the class from 1 to 150, 0 for none, no objects. Full: RGB PNG, class = R // 10 * 256 + G and
 object = B. H, W: height and width in pixels.
@@ -6,6 +6,7 @@ object = B. H, W: height and width in pixels.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,7 +21,9 @@ from cooper.perception.palette import LabelMaps
 from cooper.perception.segmentation import ade20k_maps
 
 CLASSES = 150
+VOID = 0
 PICTURES = 2000
+Split = Literal["training", "validation"]
 TRAINING = ("training", "train")  # folders whose pictures are not for testing
 
 
@@ -35,43 +38,48 @@ def annotated(name: str, picture: Path, annotation: Path, maps: Callable[[Path],
         arrays = {"labels": found.labels, "instances": found.instances}
         return Reading(arrays, {key: UNITS[key] for key in arrays})
 
-    return Example(name, lambda: read_image(picture), reading, lambda: (picture, annotation))
+    known = frozenset({"labels", "instances"})
+    return Example(name, lambda: read_image(picture), reading, lambda: (picture, annotation), known, VOID)
 
 
-def _set(items: list[Example], regions: str, names: tuple[str, ...]) -> ExampleSet:
-    conventions = Conventions(names=names, void=0)
-    return ExampleSet(name="ade20k", items=items, conventions=conventions, regions=regions, expected=PICTURES)
+def _set(items: list[Example], regions: str, names: tuple[str, ...], split: Split) -> ExampleSet:
+    conventions, expected = Conventions(names=names, void=VOID), PICTURES if split == "validation" else 0
+    return ExampleSet(name="ade20k", items=items, conventions=conventions, regions=regions, expected=expected)
 
 
-def read_ade20k(folder: Path) -> ExampleSet:
-    """Scene parsing: `images/validation/N.jpg` with `annotations/validation/N.png`, and `objectInfo150.txt` if it is there.
-    Full: `N.jpg` with `N_seg.png` beside it in any folders but training. CooperError: neither, or one file of a pair."""
+def read_ade20k(folder: Path, split: Split = "validation") -> ExampleSet:
+    """Scene parsing: `images/SPLIT/N.jpg` with `annotations/SPLIT/N.png`, and `objectInfo150.txt` if it is there. Full: `N.jpg`
+    with `N_seg.png` beside it, for training in folders of that name, for validation in any others. CooperError: neither, or one
+    file of a pair."""
     for root in (folder, *sorted(folder.glob("*/"))):
-        if (root / "annotations" / "validation").is_dir():
-            return _scene_parsing(folder, root)
-    pairs = _beside(folder)
+        if (root / "annotations" / split).is_dir():
+            return _scene_parsing(folder, root, split)
+    pairs = _beside(folder, split)
     if not pairs:
-        raise CooperError(f"{folder} holds neither annotations/validation (scene parsing) nor *_seg.png (the full release)")
-    items = _items(folder, pairs, full_maps)
-    return _set(items, "objects of the full release", ())
+        raise CooperError(f"{folder} holds neither annotations/{split} (scene parsing) nor *_seg.png (the full release)")
+    items = _items(folder, pairs, full_maps, split)
+    return _set(items, "objects of the full release", (), split)
 
 
-def _scene_parsing(folder: Path, root: Path) -> ExampleSet:
-    pictures, truths = root / "images" / "validation", root / "annotations" / "validation"
+def _scene_parsing(folder: Path, root: Path, split: Split) -> ExampleSet:
+    pictures, truths = root / "images" / split, root / "annotations" / split
     names = sorted({path.stem for path in (*_files(pictures, "*.jpg"), *_files(truths, "*.png"))})
     pairs = [(pictures / f"{name}.jpg", truths / f"{name}.png") for name in names]
     words = f"connected parts of the {CLASSES} classes of scene parsing"
-    items = _items(folder, pairs, parsing_maps)
-    return _set(items, words, class_names(root / "objectInfo150.txt"))
+    items = _items(folder, pairs, parsing_maps, split)
+    return _set(items, words, class_names(root / "objectInfo150.txt"), split)
 
 
-def _beside(folder: Path) -> list[tuple[Path, Path]]:
-    truths = [path for path in _files(folder, "**/*_seg.png") if not _is_training(path.relative_to(folder))]
+def _beside(folder: Path, split: Split) -> list[tuple[Path, Path]]:
+    def chosen(pattern: str) -> list[Path]:
+        wanted = split == "training"
+        return [path for path in _files(folder, pattern) if _is_training(path.relative_to(folder)) == wanted]
+
+    truths = chosen("**/*_seg.png")
     if not truths:
         return []
-    pictures = [path for path in _files(folder, "**/*.jpg") if not _is_training(path.relative_to(folder))]
     places = {path.with_name(path.name.removesuffix("_seg.png")) for path in truths} | {
-        path.with_suffix("") for path in pictures
+        path.with_suffix("") for path in chosen("**/*.jpg")
     }
     return [(place.with_name(f"{place.name}.jpg"), place.with_name(f"{place.name}_seg.png")) for place in sorted(places)]
 
@@ -84,9 +92,9 @@ def _is_training(path: Path) -> bool:
     return any(part in TRAINING for part in path.parts)
 
 
-def _items(folder: Path, pairs: Sequence[tuple[Path, Path]], maps: Callable[[Path], LabelMaps]) -> list[Example]:
+def _items(folder: Path, pairs: Sequence[tuple[Path, Path]], maps: Callable[[Path], LabelMaps], split: Split) -> list[Example]:
     if not pairs:
-        raise CooperError(f"{folder} holds no pictures in images/validation")
+        raise CooperError(f"{folder} holds no pictures in images/{split}")
     for path in (path for pair in pairs for path in pair):
         if not path.is_file():
             raise CooperError(f"{path} is missing")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
+from PIL.ExifTags import Base
 
 from cooper.data.examples import Box, Conventions, Example, ExampleSet
 from cooper.errors import CooperError
@@ -38,16 +39,22 @@ def measured(name: str, picture: Path, depth: Path, metres: Metres, window: tupl
             found = found[_window(found.shape, window, depth)]
         return Reading({"depth": found}, {"depth": "m"})
 
-    return Example(name, image, reading, lambda: (picture, depth))
+    return Example(name, image, reading, lambda: (picture, depth), frozenset({"depth"}))
 
 
 def size_of(picture: Path) -> tuple[int, int]:
-    """Width and height, without unpacking the picture. CooperError: it is none."""
+    """Width and height of a picture upright, without unpacking it. CooperError: it is none."""
     try:
         with Image.open(picture) as image:
-            return image.size
+            (width, height), turned = image.size, _is_turned(image)
+            return (height, width) if turned else (width, height)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CooperError(f"cannot read {picture}: {error}") from None
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether a picture lies on its side, by its EXIF. Of a PNG only what stands before its pixels, which are not unpacked."""
+    return (image.format != "PNG" or "exif" in image.info) and image.getexif().get(Base.Orientation, 1) in range(5, 9)
 
 
 def _window(shape: tuple[int, ...], window: tuple[int, int], path: Path) -> tuple[slice, slice]:

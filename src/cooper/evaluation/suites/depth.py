@@ -6,6 +6,7 @@ resolution, clipped to the range; figures per picture, then averaged.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from cooper.data.examples import Conventions, Example, ExampleSet
 from cooper.data.sources.hypersim import read_hypersim
 from cooper.data.sources.kitti import read_kitti
 from cooper.data.sources.nyu import read_nyu
+from cooper.data.sources.pictures import read_pictures
 from cooper.data.sources.virtual_kitti import read_virtual_kitti
 from cooper.evaluation.figures.statistics import Estimate
 from cooper.evaluation.maps.drawing import DEPTH
@@ -37,6 +39,7 @@ class DepthSuite(MapSuite):
         "hypersim": read_hypersim,
         "vkitti": read_virtual_kitti,
         "scenes": read_scenes,
+        "pictures": partial(read_pictures, maps=("depth",)),
     }
 
     name: str = DEPTH.name

@@ -7,6 +7,7 @@ one class, and the report says why there is no mean IoU. H, W: height and width 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 from cooper.data.examples import Conventions, Example, ExampleSet
 from cooper.data.sources.ade20k import read_ade20k
+from cooper.data.sources.pictures import read_pictures
 from cooper.evaluation.figures.statistics import Estimate
 from cooper.evaluation.maps.drawing import SEGMENTATION
 from cooper.evaluation.maps.scores import VOID, SegmentationRow, class_names, drawn_maps, regions_of, segmentation_figures
@@ -36,7 +38,7 @@ class SegmentationSuite(MapSuite):
     """One run over a data set of regions."""
 
     KIND = SEGMENTATION
-    READERS = {"ade20k": read_ade20k, "scenes": read_scenes}
+    READERS = {"ade20k": read_ade20k, "scenes": read_scenes, "pictures": partial(read_pictures, maps=("segmentation",))}
 
     name: str = SEGMENTATION.name
 

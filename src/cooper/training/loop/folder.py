@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from cooper.data.digests import sources_digest
 from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import shown_url
 from cooper.files.digests import digests_in
 from cooper.files.folders import output_folder
 from cooper.files.plain import read_plain
-from cooper.files.rows import read_object, write_whole
+from cooper.files.rows import write_whole
 from cooper.files.values import build, shown
+from cooper.training.data import data_digest
 from cooper.training.loop.sealing import checkpoints, step_of
 
 RECIPE_FILE = "recipe.yaml"
@@ -94,20 +94,9 @@ def enter(recipe: Any, force: bool) -> None:
 
 
 def data_digests(recipe: Any) -> dict[str, str]:
-    """What tells the data of a run from others, by the key that names them: a scene set by what it was rendered from (it may
-    grow), a file by its content. What is neither has none."""
-    found = {}
-    for key in ("data", "val"):
-        place = getattr(recipe, key, None)
-        if not isinstance(place, Path) or not place.exists():
-            continue
-        settings = place / "dataset.json"
-        if settings.is_file():
-            said = {name: value for name, value in read_object(settings).items() if name != "count"}
-            found[key] = sources_digest([json.dumps(said, sort_keys=True).encode()])
-        elif place.is_file():
-            found[key] = sources_digest([place])
-    return found
+    """What tells the data of a run from others, by the key that names them."""
+    found = {key: data_digest(getattr(recipe, key, None)) for key in ("data", "val")}
+    return {key: digest for key, digest in found.items() if digest}
 
 
 def finish(recipe: Any) -> None:

@@ -21,7 +21,7 @@ from cooper.files.values import checked
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options
-from cooper.scenes.examples import SceneExamples
+from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.scenes.problems import SceneTasks, exam_items
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
 from cooper.training.loop.folder import MODEL_FOLDER, plain
@@ -43,7 +43,7 @@ from cooper.training.rl.tasks import Tasks, order_of, source_of
 from cooper.training.rl.trainer import InterleavedGRPOTrainer, Reinforcing
 from cooper.training.stages.exam import AnswerExam
 from cooper.training.stages.objective import freeze
-from cooper.training.stages.rows import room_modalities
+from cooper.training.targets import modalities_of
 
 EXAM_SCENES = 100
 
@@ -149,7 +149,7 @@ def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag], sour
     if settings.link:
         if not isinstance(source, SceneTasks):
             raise CooperError(f"rewards.link needs rendered scenes: {recipe.data} does not say what is true of each pixel")
-        modalities = room_modalities(door.engine.parts.model)
+        modalities = modalities_of(door.engine.parts.model.config.modalities, CONVENTIONS)
         known["link"] = LinkReward(lambda item: source.named(item.id), modalities, AnswerReward(settings.graded))
     return [known[name] if name in known else REWARDS[name]() for name in settings.terms]
 

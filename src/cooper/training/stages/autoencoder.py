@@ -3,7 +3,7 @@
 B: pictures. C: channels (3). c: side of a crop in pixels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,26 @@ import torch
 from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
-from cooper.data.examples import Examples
+from cooper.data.examples import Example, Examples
 from cooper.data.mixture import Mixture
 from cooper.errors import CooperError
 from cooper.files.values import Count, Positive, Size, Weight
 from cooper.model.config import VaeGeometry
 from cooper.model.vae import Autoencoder
-from cooper.perception import Modality, build_modalities
+from cooper.perception import Modality
 from cooper.perception.modality import Drawn
-from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.training.bundles import TrainedAutoencoder, check_memory, save_autoencoder
+from cooper.training.data import scenes_in, source_of_data
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
-from cooper.training.stages.exam import DrawnMaps, MapExam
+from cooper.training.stages.exam import DrawnMaps, MapExam, with_map
 from cooper.training.stages.rows import to_pixels
+from cooper.training.targets import map_targets
 
-KINDS = ("rgb", "depth", "segmentation")
+MAPS = ("depth", "segmentation")
+KINDS = ("rgb", *MAPS)
 MOST_LEVELS = 8  # of the autoencoder
+LONGEST = 1024  # px of a whole picture
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class AutoencoderLoss:
 @dataclass(frozen=True)
 class AutoencoderRecipe(StageRecipe):
     """`mixture`: how often each kind of picture is shown; `emphasis`: its weight in the loss; `crop`: side in pixels.
-    `spread`: the standard deviation of the scaled latents (the noise has 1)."""
+    `spread`: the standard deviation of the scaled latents (the noise has 1). `scenes`, `eval_scenes`: how many of the scenes or
+    pictures are used."""
 
     modalities: Mapping[str, Mapping[str, Any]]
     geometry: VaeGeometry = field(default_factory=VaeGeometry)
@@ -88,13 +92,22 @@ class Crops:
     examples: Examples
     modalities: Mapping[str, Modality]
     recipe: AutoencoderRecipe
+    _known: dict[str, Sequence[int]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._check(self.examples[0].image.size)
 
     def _check(self, size: tuple[int, ...]) -> None:
         if self.recipe.crop > min(size):
-            raise CooperError(f"crop is {self.recipe.crop}; the pictures of {self.recipe.data} have sides of {min(size)} px")
+            place = source_of_data(self.recipe.data).path
+            raise CooperError(f"crop is {self.recipe.crop}; the pictures of {place} have sides of {min(size)} px")
+
+    def _places(self, kind: str) -> Sequence[int]:
+        """The examples of which a kind of picture is known."""
+        if kind not in self._known:
+            every = range(len(self.examples))
+            self._known[kind] = every if kind == "rgb" else [place for place in every if self.examples[place].has(kind)]
+        return self._known[kind]
 
     def __call__(self, rows: range) -> CropBatch:
         kinds = [Mixture(self.recipe.mixture).pick(self.recipe.seed, row) for row in rows]
@@ -103,8 +116,8 @@ class Crops:
         return CropBatch(torch.stack(crops), weight_B, rows.start)
 
     def _crop(self, row: int, kind: str) -> Tensor:
-        index = shuffled(self.recipe.seed, row, len(self.examples))
-        whole = self.examples[index].drawn(kind, self.modalities)
+        places = self._places(kind)
+        whole = self.examples[places[shuffled(self.recipe.seed, row, len(places))]].drawn(kind, self.modalities)
         self._check(whole.shape[:2])
         rng, side = rng_of(self.recipe.seed, row, 1), self.recipe.crop
         top, left = rng.integers(0, whole.shape[0] - side + 1, size=2)
@@ -146,25 +159,41 @@ def _per_picture(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def reconstructed(autoencoder: Autoencoder, examples: Examples, modalities: Mapping[str, Modality]) -> DrawnMaps:
-    """The true maps of examples, through the autoencoder and back."""
-    drawn: dict[str, list[Drawn]] = {kind: [] for kind in ("depth", "segmentation")}
-    for kind, maps in drawn.items():
-        for example in examples:
-            pixels = to_pixels(example.drawn(kind, modalities))[None]
-            maps.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).cpu().numpy())
+def reconstructed(
+    autoencoder: Autoencoder, examples: Examples, modalities: Mapping[str, Modality], maps: Sequence[str] = MAPS
+) -> DrawnMaps:
+    """The true maps of examples, as far as they are known, through the autoencoder and back."""
+    drawn: dict[str, list[Drawn]] = {kind: [] for kind in maps}
+    for kind, pictures in drawn.items():
+        for example in with_map(examples, kind):
+            pixels = _whole(autoencoder, example, kind, modalities)
+            pictures.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).cpu().numpy())
     return drawn
+
+
+def _whole(autoencoder: Autoencoder, example: Example, kind: str, modalities: Mapping[str, Modality]) -> Tensor:
+    """One picture [1, C, H, W] at a size that the autoencoder takes, the longer side at most `LONGEST`."""
+    stride, sides = autoencoder.geometry.downsampling, example.image.size
+    scale = min(1.0, LONGEST / max(sides))
+    width, height = (max(1, round(side * scale / stride)) * stride for side in sides)
+    return to_pixels(example.drawn(kind, modalities, None if sides == (width, height) else (width, height)))[None]
 
 
 @torch.no_grad()
 def measured_geometry(
-    autoencoder: Autoencoder, examples: Examples, modalities: Mapping[str, Modality], spread: float = 1.0, count: int = 64
+    autoencoder: Autoencoder,
+    examples: Examples,
+    modalities: Mapping[str, Modality],
+    spread: float = 1.0,
+    maps: Sequence[str] = MAPS,
+    count: int = 64,
 ) -> VaeGeometry:
     """The geometry with the shift and scale that give latents mean 0 and standard deviation `spread` over all kinds."""
     means = [
-        autoencoder.encode(to_pixels(example.drawn(kind, modalities))[None]).mean
+        autoencoder.encode(_whole(autoencoder, example, kind, modalities)).mean.flatten()
         for example in examples[:count]
-        for kind in KINDS
+        for kind in ("rgb", *maps)
+        if example.has(kind)
     ]
     values = torch.cat(means)
     return replace(autoencoder.geometry, shift=float(values.mean()), scale=spread / float(values.std()))
@@ -172,19 +201,21 @@ def measured_geometry(
 
 def train_autoencoder(recipe: AutoencoderRecipe) -> Path:
     """The autoencoder as its recipe says; the folder of its weights."""
-    modalities = build_modalities(recipe.modalities)
-    examples, held_out = SceneExamples(recipe.data, recipe.scenes), SceneExamples(recipe.val, recipe.eval_scenes)
-    exam = MapExam(held_out, CONVENTIONS, modalities)
+    maps = [kind for kind in MAPS if recipe.mixture.get(kind, 0) > 0]
+    targets = map_targets(recipe.data, recipe.val, recipe.modalities, maps, (recipe.scenes, recipe.eval_scenes))
+    modalities, examples, held_out = targets.modalities, targets.train.items, targets.held_out.items
+    maps = MAPS if scenes_in(targets.train) is not None else maps
+    exam = MapExam(held_out, targets.held_out.conventions, modalities)
     check_memory(lambda: Autoencoder(recipe.geometry), "geometry")
     torch.manual_seed(recipe.seed)
     autoencoder = Autoencoder(recipe.geometry)
     objective = AutoencoderObjective(autoencoder, recipe.loss, recipe.seed)
 
     def figures(step: int) -> Mapping[str, float]:
-        return exam.scores(reconstructed(autoencoder, held_out, modalities))
+        return exam.scores(reconstructed(autoencoder, held_out, modalities, maps))
 
     def export(folder: Path) -> None:
-        scaled = Autoencoder(measured_geometry(autoencoder, examples, modalities, recipe.spread))
+        scaled = Autoencoder(measured_geometry(autoencoder, examples, modalities, recipe.spread, maps))
         scaled.load_state_dict(autoencoder.state_dict())
         save_autoencoder(TrainedAutoencoder(scaled, recipe.modalities), folder)
 

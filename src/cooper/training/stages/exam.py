@@ -10,15 +10,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from cooper.data.examples import Conventions, Examples
+from cooper.data.examples import Conventions, Example, Examples
 from cooper.data.item import Item
 from cooper.evaluation.figures.summary import mode_figures
 from cooper.evaluation.maps.scores import class_names, depth_figures, depth_row, segmentation_figures, segmentation_row
 from cooper.evaluation.maps.sheet import stacked
 from cooper.evaluation.runs.answering import answer_row
 from cooper.files.pictures import grey_picture
+from cooper.files.rows import batches
 from cooper.perception import Modality
-from cooper.perception.modality import Drawn
+from cooper.perception.modality import Drawn, Reading
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.trace.modes import AnswerMode
@@ -26,6 +27,7 @@ from cooper.training.bundles import Bundle
 
 TURN_TOKENS = 128  # the longest turn that is waited for
 ON_A_SHEET = 8  # examples
+AT_ONCE = 64  # pictures that are in memory together
 DrawnMaps = Mapping[str, Sequence[Drawn]]  # by modality, pictures [H, W, 3] in [0, 1] of the first N examples
 
 
@@ -58,11 +60,13 @@ class AnswerExam:
 
 @dataclass(frozen=True, eq=False)
 class MapExam:
-    """Draws the maps of examples and scores them, as `cooper eval` does; without guidance, for speed."""
+    """Draws the `maps` of examples, as far as they are known, and scores them, as `cooper eval` does; without guidance, for
+    speed."""
 
     examples: Examples
     conventions: Conventions
     modalities: Mapping[str, Modality]
+    maps: tuple[str, ...] = ("depth", "segmentation")
 
     def figures(self, bundle: Bundle, picture: Path) -> dict[str, float]:
         """The scores of what a model draws; the sheet goes into the file `picture`."""
@@ -71,24 +75,23 @@ class MapExam:
         return self.scores(drawn)
 
     def drawn(self, bundle: Bundle) -> DrawnMaps:
-        """Depth and segmentation of all examples, each from the noise of its own name."""
+        """The maps of all examples of which they are known, each from the noise of its own name."""
         door = Cooper.of(bundle.model.eval(), bundle.processor, bundle.prompts)
         unguided = replace(bundle.model.config.drawing_defaults, text_scale=1.0, image_scale=1.0)
         door = replace(door, defaults=replace(door.defaults, drawing=unguided))
-        images, names = [each.image for each in self.examples], [each.id for each in self.examples]
-        return {kind: [step.drawn for step in door.draw(images, kind, names=names)] for kind in ("depth", "segmentation")}
+        return {kind: _drawn(door, kind, examples) for kind in self.maps if (examples := with_map(self.examples, kind))}
 
     def scores(self, drawn: DrawnMaps) -> dict[str, float]:
         """`drawn` against the truth: `abs_rel` in metres where the model draws metres, `abs_rel_aligned` and `delta1_aligned`
         after affine alignment, `miou` where the model draws the classes of the set, else `region_iou`."""
         depth = [
-            depth_row(self.modalities["depth"].decode(each), example, self.conventions)
-            for each, example in zip(drawn["depth"], self.examples, strict=True)
+            depth_row(reading, example, self.conventions) for reading, example in zip(*self._read(drawn, "depth"), strict=True)
         ]
-        readings = [self.modalities["segmentation"].decode(each) for each in drawn["segmentation"]]
-        same = all(class_names(reading) == self.conventions.names for reading in readings)
+        readings, examples = self._read(drawn, "segmentation")
+        names = self.conventions.names
+        same = bool(names) and all(class_names(reading) == names for reading in readings)
         conventions = self.conventions if same else replace(self.conventions, names=())
-        regions = [segmentation_row(*pair, conventions) for pair in zip(readings, self.examples, strict=True)]
+        regions = [segmentation_row(*pair, conventions) for pair in zip(readings, examples, strict=True)]
         of_depth, of_regions = depth_figures(depth), segmentation_figures(regions, conventions)
         wanted = {
             "abs_rel": of_depth.get("abs_rel_metres"),
@@ -98,12 +101,33 @@ class MapExam:
         }
         return {name: found.mean for name, found in wanted.items() if found is not None}
 
+    def _read(self, drawn: DrawnMaps, kind: str) -> tuple[list[Reading], list[Example]]:
+        """What the drawn maps of a kind say, and the examples that they are of."""
+        maps = drawn.get(kind, ())
+        return [self.modalities[kind].decode(each) for each in maps], with_map(self.examples, kind) if maps else []
+
     def sheet(self, drawn: DrawnMaps) -> Image.Image:
-        """One line per example: picture, true and drawn depth, true and drawn segmentation."""
+        """One line per example: picture, then of each map the true and the drawn one; grey where the truth is not known."""
         lines = []
-        for place, example in enumerate(self.examples[:ON_A_SHEET]):
+        waiting = {kind: iter(maps) for kind, maps in drawn.items()}
+        for example in self.examples[:ON_A_SHEET]:
             line = [example.image]
-            for kind, maps in drawn.items():
-                line += [self.modalities[kind].render(each) for each in (example.drawn(kind, self.modalities), maps[place])]
+            for kind, maps in waiting.items():
+                pair = (example.drawn(kind, self.modalities), next(maps)) if example.has(kind) else ()
+                line += [self.modalities[kind].render(each) for each in pair] or [grey_picture(line[0])] * 2
             lines.append(line)
         return stacked(lines)
+
+
+def with_map(examples: Examples, kind: str) -> list[Example]:
+    """Those examples of which a map is known."""
+    return [example for example in examples if example.has(kind)]
+
+
+def _drawn(door: Cooper, kind: str, examples: Sequence[Example]) -> list[Drawn]:
+    """A map of each example, `AT_ONCE` at a time, for pictures may be large."""
+    maps: list[Drawn] = []
+    for some in batches(examples, AT_ONCE):
+        steps = door.draw([each.image for each in some], kind, names=[each.id for each in some])
+        maps += [step.drawn for step in steps]
+    return maps

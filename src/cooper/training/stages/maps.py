@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Count
 from cooper.perception import build_modalities
-from cooper.scenes.examples import CONVENTIONS, SceneExamples
-from cooper.scenes.store import SceneSet
 from cooper.trace.prompts import DEFAULT
 from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_bundle, save_tokenizer
+from cooper.training.data import open_data, scenes_in
 from cooper.training.loop.trainer import run_stage
 from cooper.training.stages.exam import MapExam
 from cooper.training.stages.objective import PackedObjective
@@ -19,13 +19,15 @@ from cooper.training.stages.rows import MapBatches, RowRecipe, map_rows, warn_of
 from cooper.training.start.corpus import corpus
 from cooper.training.start.network import NetworkShape, new_model, with_vision
 from cooper.training.start.tokenizer import train_tokenizer
+from cooper.training.targets import changed_settings, map_targets
 
 
 @dataclass(frozen=True, kw_only=True)
 class AmgRecipe(RowRecipe):
     """`init` continues a checkpoint, of our layout or the published one: a folder, a hub id or `nano`. Without `init` the
     network starts new around `autoencoder`. `vision`: a picture tower to begin with, in place of the one there is. `words`:
-    tokenizer entries.
+    tokenizer entries. `scenes`, `eval_scenes`: how many of the scenes or pictures are used. `modalities`: settings of maps that
+    are drawn otherwise than the checkpoint does, by map and key, such as the range of depth or the names of classes.
     """
 
     init: Path | None = None
@@ -34,6 +36,7 @@ class AmgRecipe(RowRecipe):
     network: NetworkShape = field(default_factory=NetworkShape)
     words: Annotated[int, AtLeast(300), AtMost(10**6)] = 1024
     eval_scenes: Count = 64
+    modalities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.init is None and self.autoencoder is None:
@@ -47,11 +50,14 @@ def train_maps(recipe: AmgRecipe) -> Path:
     if recipe.vision is not None:
         seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
         bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
-    examples, held_out = SceneExamples(recipe.data, recipe.scenes), SceneExamples(recipe.val, recipe.eval_scenes)
-    warn_of_size(bundle, examples)
-    rows = map_rows(bundle, examples, recipe)
+    settings = bundle.model.config.modalities = changed_settings(bundle.model.config.modalities, recipe.modalities)
+    targets = map_targets(recipe.data, recipe.val, settings, recipe.maps, (recipe.scenes, recipe.eval_scenes))
+    if scenes_in(targets.train) is None:
+        bundle.model.config.trained_on = None  # what it says of the pictures that the checkpoint knows is over
+    warn_of_size(bundle, scenes_in(targets.train))
+    rows = map_rows(bundle, targets.train.items, targets.modalities, recipe)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
-    exam = MapExam(held_out, CONVENTIONS, rows.modalities)
+    exam = MapExam(targets.held_out.items, targets.held_out.conventions, targets.modalities, recipe.maps)
 
     def figures(step: int) -> Mapping[str, float]:
         return exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
@@ -60,12 +66,16 @@ def train_maps(recipe: AmgRecipe) -> Path:
 
 
 def _new_bundle(recipe: AmgRecipe) -> Bundle:
-    """A fresh network around the recipe's autoencoder, with a tokenizer made of the texts of the training scenes."""
+    """A fresh network around the recipe's autoencoder, with a tokenizer made of the texts of the training scenes, or of the
+    prompts and class names where the pictures are no scenes."""
     assert recipe.autoencoder is not None
     trained = load_autoencoder(recipe.autoencoder)
     folder = recipe.out / "tokenizer"
     if not (folder / "tokenizer.json").exists():
-        texts = corpus(SceneSet(recipe.data), DEFAULT, build_modalities(trained.modalities))
+        found = open_data(recipe.data, recipe.scenes, recipe.maps)
+        scenes = scenes_in(found)
+        known = None if scenes is None else scenes.scenes
+        texts = chain(corpus(known, DEFAULT, build_modalities(trained.modalities)), found.conventions.names)
         save_tokenizer(train_tokenizer(texts, recipe.words), folder)
     model = new_model(recipe.network, trained, recipe.words, recipe.seed)
     return Bundle(model, model.config.processor(folder), DEFAULT)

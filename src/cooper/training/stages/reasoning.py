@@ -32,12 +32,15 @@ from cooper.trace.modes import MODES, AnswerMode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 from cooper.training.bundles import load_bundle, save_bundle
+from cooper.training.data import scene_folder
 from cooper.training.loop.trainer import run_stage
 from cooper.training.recipe import check_mixture
 from cooper.training.stages.exam import AnswerExam, MapExam
 from cooper.training.stages.objective import PackedObjective
 from cooper.training.stages.rows import MapBatches, MapRows, RowRecipe, map_rows, to_pixels, warn_of_size
+from cooper.training.targets import modalities_of
 
+SCENES_ONLY = "the stage sft makes its questions and traces from the geometry behind the pictures, which only scenes tell"
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
 
@@ -203,9 +206,9 @@ class TraceBatches:
 def train_reasoning(recipe: SftRecipe) -> Path:
     """Stage 2 as its recipe says; the folder of the model."""
     bundle = load_bundle(recipe.init, recipe.base)
-    examples, held_out = SceneExamples(recipe.data, recipe.scenes), SceneExamples(recipe.val, recipe.scenes)
+    examples, held_out = (SceneExamples(scene_folder(each, SCENES_ONLY), recipe.scenes) for each in (recipe.data, recipe.val))
     warn_of_size(bundle, examples)
-    maps = map_rows(bundle, examples, recipe)
+    maps = map_rows(bundle, examples, modalities_of(bundle.model.config.modalities, CONVENTIONS), recipe)
     drawings = None if recipe.drawings is None else Drawings.opened(recipe.drawings, examples.scenes)
     source = SceneLessons(
         examples=examples,

@@ -12,15 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float32
+from PIL import Image
 from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.examples import Example, Examples
 from cooper.files.values import Count, Positive
-from cooper.model.cooper import CooperModel
 from cooper.model.flow import shifted
-from cooper.perception import Modality, build_modalities
-from cooper.perception.depth import DepthModality
+from cooper.perception import Modality
 from cooper.scenes.examples import SceneExamples
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
@@ -32,7 +31,7 @@ from cooper.training.recipe import StageRecipe, check_map_names
 from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.objective import Draws, LossWeights
 
-ROOM_M = (0.3, 8.0)  # depth of rendered rooms
+LEARNT = 0.5  # of a latent token's pixels must be known
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,15 @@ class Noise:
     shift: float
     seed: int
 
-    def of(self, latent_zhw: Tensor, patch: int, row: int, target: int) -> NoisedSegment:
-        """Target number `target` of a row, noised; (seed, row, target) decides time and noise."""
+    def of(self, latent_zhw: Tensor, patch: int, row: int, target: int, known_N: Tensor | None = None) -> NoisedSegment:
+        """Target number `target` of a row, noised; (seed, row, target) decides time and noise. `known_N`: the latent tokens
+        that are learnt, all by default."""
         rng = rng_of(self.seed, row, target, 7)
         t = float(shifted(torch.tensor(rng.standard_normal()).sigmoid(), self.shift))
         channels, height, width = latent_zhw.shape
         shape = (height // patch * (width // patch), channels * patch**2)
-        return noised(latent_zhw, torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), t, patch)
+        drawn = noised(latent_zhw, torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), t, patch)
+        return drawn if known_N is None else replace(drawn, known_N=known_N)
 
 
 def to_pixels(picture: Float32[np.ndarray, "H W 3"]) -> Float32[Tensor, "3 H W"]:
@@ -90,8 +91,8 @@ class RowRecipe(StageRecipe):
 class MapRows:
     """Rows of stage 1: a picture read once, then for each map its request and its noised targets as branches.
 
-    Pictures may have any size: a map is drawn at the size to which the model brings its picture. `draws`: noised copies of
-    each target, every one with its own time and noise.
+    Pictures may have any size: a map is drawn at the size to which the model brings its picture. Latent tokens of which
+    less than half is known carry no loss. `draws`: noised copies of each target, every one with its own time and noise.
     """
 
     examples: Examples
@@ -101,6 +102,7 @@ class MapRows:
     prompts: Prompts
     noise: Noise
     draws: int = 1
+    _known: dict[PictureKey, Tensor | None] = field(default_factory=dict, init=False, repr=False)
 
     def row(self, number: int, index: int, mirrored: bool, names: tuple[str, ...]) -> Row:
         """Row `number` of the run: the maps `names` of one example."""
@@ -114,16 +116,31 @@ class MapRows:
             request = len(segments)
             segments.append(TextSegment(self.processor.encode(self.prompts.requests[name])))
             parents.append(1)
-            target = self.latent(PictureKey(index, name, mirrored))
+            key = PictureKey(index, name, mirrored)
+            target, patch = self.latent(key), self.processor.geometry.latent_patch
+            known_N = self.known(key, (target.shape[1] // patch, target.shape[2] // patch))
             for draw in range(self.draws):
                 number_of = place * self.draws + draw
-                segments.append(self.noise.of(target, self.processor.geometry.latent_patch, number, number_of))
+                segments.append(self.noise.of(target, patch, number, number_of, known_N))
                 parents.append(request)
         return Row(tuple(segments), tuple(parents))
 
     def latent(self, key: PictureKey) -> Tensor:
         """The latent of one picture, float32 [z, h, w]."""
         return self.latents.get(partial(self.pixels, key), key)
+
+    def known(self, key: PictureKey, grid: tuple[int, int]) -> Tensor | None:
+        """Which latent tokens of a map, on a grid of (h, w), are learnt: [N], None for all."""
+        if key not in self._known:
+            known, (height, width) = self._example(key.example, key.mirrored).known(key.kind), grid
+            share = Image.fromarray(known.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+            self._known[key] = None if known.all() else torch.from_numpy(np.asarray(share) >= LEARNT).flatten()
+        return self._known[key]
+
+    def maps_of(self, index: int, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the maps `names` that are known of an example."""
+        example = self.examples[index]
+        return tuple(name for name in names if example.has(name))
 
     def fill(self, keys: Sequence[PictureKey]) -> None:
         """Encode those of `keys` that are missing, which is much faster together than one by one."""
@@ -150,9 +167,9 @@ class MapBatches:
     recipe: RowRecipe
 
     def __call__(self, numbers: range) -> PackedSequence:
-        shown = [self._shown(number) for number in numbers]
-        self.rows.fill([PictureKey(index, kind, mirrored) for index, mirrored in shown for kind in ("rgb", *self.recipe.maps)])
-        packed = [self.rows.row(number, *each, self.recipe.maps) for number, each in zip(numbers, shown, strict=True)]
+        shown = [(*each, self.rows.maps_of(each[0], self.recipe.maps)) for each in map(self._shown, numbers)]
+        self.rows.fill([PictureKey(index, kind, mirrored) for index, mirrored, maps in shown for kind in ("rgb", *maps)])
+        packed = [self.rows.row(number, *each) for number, each in zip(numbers, shown, strict=True)]
         return pack(packed, self.rows.processor.geometry)
 
     def _shown(self, number: int) -> tuple[int, bool]:
@@ -162,24 +179,17 @@ class MapBatches:
         return shuffled(seed, number, len(self.rows.examples)), mirrored
 
 
-def room_modalities(model: CooperModel) -> dict[str, Modality]:
-    """The maps of a checkpoint, of rooms. Relative depth is relative to the range of the set, as in the published training."""
-    modalities = build_modalities(model.config.modalities)
-    depth = modalities["depth"]
-    if isinstance(depth, DepthModality) and not depth.metric:
-        modalities["depth"] = replace(depth, near=ROOM_M[0], far=ROOM_M[1])
-    return modalities
-
-
-def map_rows(bundle: Bundle, examples: Examples, recipe: RowRecipe) -> MapRows:
+def map_rows(bundle: Bundle, examples: Examples, modalities: Mapping[str, Modality], recipe: RowRecipe) -> MapRows:
     """The rows of examples, with their latents kept."""
     store = LatentStore(recipe.latents or recipe.out / "latents-train", bundle.model.vae)
     noise = Noise(recipe.timestep_shift, recipe.seed)
-    return MapRows(examples, room_modalities(bundle.model), store, bundle.processor, bundle.prompts, noise, recipe.draws)
+    return MapRows(examples, modalities, store, bundle.processor, bundle.prompts, noise, recipe.draws)
 
 
-def warn_of_size(bundle: Bundle, examples: SceneExamples) -> None:
+def warn_of_size(bundle: Bundle, examples: SceneExamples | None) -> None:
     """Say it where rendered scenes are of another size than the one at which the checkpoint reads them."""
+    if examples is None:
+        return
     side = examples.scenes.info.size
     wanted = bundle.processor.vae.size(side, side).width
     if wanted != side:

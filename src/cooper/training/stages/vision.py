@@ -35,12 +35,15 @@ from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.bundles import TrainedVision, check_memory, load_bundle, save_vision
+from cooper.training.data import scene_folder
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.autoencoder import KINDS
 from cooper.training.stages.captions import CaptionBatches, CaptionObjective, caption_scores
 from cooper.training.stages.cells import ANSWERS, NOT_ASKED, Cells, Shown, VisionBatch
 from cooper.training.start.network import initialise_tower
+
+SCENES_ONLY = "the stage vision asks for colours and materials of objects, which only scenes tell"
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,8 @@ def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[st
 
 def train_vision(recipe: VisionRecipe) -> Path:
     """The picture tower as its recipe says; the folder of its weights."""
-    examples, held_out = SceneExamples(recipe.data, recipe.scenes), SceneExamples(recipe.val, recipe.eval_scenes)
+    data, val = (scene_folder(each, SCENES_ONLY) for each in (recipe.data, recipe.val))
+    examples, held_out = SceneExamples(data, recipe.scenes), SceneExamples(val, recipe.eval_scenes)
     check_memory(lambda: Vit(recipe.vit), "vit")
     torch.manual_seed(recipe.seed)
     if recipe.objective == "captions":

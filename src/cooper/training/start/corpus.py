@@ -13,10 +13,12 @@ SCENES = 200
 QUESTIONS = 15  # per scene
 
 
-def corpus(scenes: SceneSet, prompts: Prompts, modalities: Mapping[str, Modality]) -> Iterator[str]:
-    """All texts of the first scenes, in a fixed order."""
+def corpus(scenes: SceneSet | None, prompts: Prompts, modalities: Mapping[str, Modality]) -> Iterator[str]:
+    """All texts of the prompts and of the first scenes, in a fixed order."""
     for _ in range(200):  # the fixed wording is seen as often as it will be read
         yield from [*prompts.system.values(), prompts.reflection, prompts.answer_prefix, *prompts.requests.values()]
+    if scenes is None:
+        return
     for index in range(min(SCENES, len(scenes))):
         record = scenes[index]
         for question in questions_of(record.scene, 0, QUESTIONS):
