@@ -30,9 +30,8 @@ from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey
 from cooper.training.targets import map_targets
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 from tests.own_pictures import NAMES, make_pictures, save
-
-from .conftest import MODALITIES, SHAPE
-from .test_map_rows import _recipe
+from tests.training.conftest import MODALITIES, SHAPE
+from tests.training.stages.test_map_rows import _recipe
 
 OPTIMISER = {"steps": 3, "batch": 2, "learning_rate": 1e-3, "warmup": 1}
 RECORD = {"log_every": 1, "save_every": 1, "eval_every": 3, "keep": 9}
