@@ -77,4 +77,5 @@ def picture_digests(scenes: SceneSet, indices: Iterable[int]) -> dict[str, str]:
 
 def scenes_of(scenes: SceneSet) -> dict[str, object]:
     """What tells one scene set from another, whatever its length."""
-    return {"split": scenes.info.split, "scenes_seed": scenes.info.seed, "size": scenes.info.size}
+    form = {} if scenes.info.format == 2 else {"format": scenes.info.format}  # earlier runs had format 2 and did not say so
+    return {"split": scenes.info.split, "scenes_seed": scenes.info.seed, "size": scenes.info.size, **form}

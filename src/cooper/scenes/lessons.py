@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.examples import TraceGroup
 from cooper.errors import CooperError
@@ -70,7 +72,7 @@ class SceneLessons:
         if kind == READING:
             traces = reading_traces(record, number, count, self.prompts, self.modalities)
             hidden = bool(rng_of(self.seed, number, 31).random() < 0.5)
-            traces = self._sized(record, traces)
+            traces = self._as_own(self._sized(record, traces), index, rng_of(self.seed, number, 37))
             return TraceGroup(tuple(hiding(each) if hidden else each for each in traces), targets=not hidden)
         return TraceGroup(tuple(self._traces(number, index, answer_mode(kind), count)))
 
@@ -109,7 +111,10 @@ class SceneLessons:
             teacher_trace(question, record, mode, self.prompts, self.modalities, other)
             for question, other in zip(asked, wanted, strict=True)
         ]
-        traces = self._sized(record, traces)
+        return self._as_own(self._sized(record, traces), index, rng)
+
+    def _as_own(self, traces: list[Trace], index: int, rng: np.random.Generator) -> list[Trace]:
+        """The traces about scene `index`, a share `own` of them with maps as a model drew them."""
         if self.drawings is None:
             return traces
         return [as_drawn(trace, self.drawings, index) if rng.random() < self.own else trace for trace in traces]

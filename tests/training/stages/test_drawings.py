@@ -124,6 +124,14 @@ def test_stage_2_reads_drawn_maps_and_says_what_is_true(rows, map_rows: MapRows,
             assert torch.allclose(clean, latent_tokens(latent, bundle.processor.geometry.latent_patch), atol=1e-4)
 
 
+def test_lessons_in_reading_show_drawn_maps_and_say_what_is_true(rows, drawings: Drawings):
+    true, own = (rows(share).group(0, 1, "reading", 5).traces for share in (0.0, 1.0))
+    assert [trace.turns for trace in true] == [trace.turns for trace in own]
+    for before, after in zip(true, own, strict=True):
+        name = after.maps[0].modality
+        assert after.maps[0].image.tobytes() == drawings.image(1, name).tobytes() != before.maps[0].image.tobytes()
+
+
 def test_a_torn_drawing_is_named(drawings: Drawings, tmp_path: Path):
     torn = Drawings(tmp_path).path(0, "depth")
     torn.parent.mkdir()

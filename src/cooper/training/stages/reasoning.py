@@ -55,9 +55,9 @@ class SftRecipe(RowRecipe):
     row has new ones. Lessons and replay use all scenes in any case.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
     reinforcement finds both. `drawings`: maps of these scenes as a model drew them (`cooper data draw`); the share `own` of
-    traces shows those in place of the true ones, while the text stays true. `grey`: replace every picture by grey, to
-    measure guessing, without flow targets. Evaluation asks `eval_questions` in each mode of the mixture and draws
-    `eval_scenes` maps.
+    traces and of lessons in reading shows those in place of the true ones, while the text stays true. `grey`: replace every
+    picture by grey, to measure guessing, without flow targets. Evaluation asks `eval_questions` in each mode of the mixture
+    and draws `eval_scenes` maps.
     """
 
     init: Path
