@@ -12,22 +12,33 @@ import torch
 from cooper.perception.modality import Modality
 from cooper.reasoning.denoising import Drawer, DrawnLatents, Progress, draw
 from cooper.reasoning.events import DrawingProgress, Event, StepDone
+from cooper.reasoning.given import given_step
 from cooper.reasoning.session import Parts, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
 from cooper.trace.steps import MapStep, Question, TextStep
 
 
 def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
-    """Let rows draw the map that each wants next, or read it where the question comes with it."""
+    """Let rows draw the map that each wants next, or read one that is given in its place; with the option "none" neither."""
     if not rows:
+        return
+    if session.options.given == "none":
+        yield from _without_maps(session, rows)
         return
     if session.options.mode != "interleaved":
         yield from _request(session, rows)
-    given = [row for row in rows if session.samples[row].wants[0] in _question(session, row).known]
-    for row in given:
-        yield _finished(session, row, _given_step(session, row))
+    given = {row: step for row in rows if (step := given_step(session, row)) is not None}
+    for row, step in given.items():
+        yield _finished(session, row, step)
     yield from _drawn(session, [row for row in rows if row not in given])
     yield from _read_back(session, [row for row in rows if not session.samples[row].done])
+
+
+def _without_maps(session: Session, rows: Sequence[int]) -> Iterator[Event]:
+    """Let rows go on without the maps they want: they read the text that follows maps, and no map before it."""
+    for row in rows:
+        session.samples[row].wants.clear()
+    yield from _told(session, rows, [[] for _ in rows])
 
 
 def _drawn(session: Session, rows: Sequence[int]) -> Iterator[Event]:
@@ -56,13 +67,6 @@ def _finished(session: Session, row: int, step: MapStep) -> StepDone:
     sample.wants.popleft()
     sample.steps.append(step)
     return StepDone(row, step)
-
-
-def _given_step(session: Session, row: int) -> MapStep:
-    """The map that the question comes with, as the model would draw it."""
-    modality = session.parts.modalities[session.samples[row].wants[0]]
-    drawn = modality.encode(_question(session, row).known[modality.name])
-    return MapStep(modality.name, drawn, modality.render(drawn), reading=modality.decode(drawn))
 
 
 def _question(session: Session, row: int) -> Question:
@@ -122,15 +126,20 @@ def _request(session: Session, rows: Sequence[int]) -> Iterator[Event]:
 
 def _read_back(session: Session, rows: Sequence[int]) -> Iterator[Event]:
     """Let rows that go on read their map, and the text that follows it."""
+    layout = session.parts.layout
+    yield from _told(session, rows, [layout.step(session.samples[row].steps[-1]) for row in rows])
+
+
+def _told(session: Session, rows: Sequence[int], read: Sequence[list[Segment]]) -> Iterator[Event]:
+    """Let rows read segments, and then the text that follows a map."""
     prompts, layout = session.parts.prompts, session.parts.layout
     segments: list[list[Segment]] = []
-    for row in rows:
+    for row, more in zip(rows, read, strict=True):
         sample = session.samples[row]
-        more = layout.step(sample.steps[-1])
         text = prompts.reflection if session.options.mode == "interleaved" else "" if sample.wants else prompts.answer_prefix
         if text:
             sample.steps.append(TextStep(text, author="prompt"))
-            more += layout.step(sample.steps[-1])
+            more = [*more, *layout.step(sample.steps[-1])]
             yield StepDone(row, sample.steps[-1])
         segments.append(more)
     session.extend_main(rows, segments)
