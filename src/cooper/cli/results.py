@@ -1,4 +1,4 @@
-"""`cooper study`: several models over the same questions; `cooper read`: how one reply is read."""
+"""`cooper compare` and `cooper study`: runs over the same questions; `cooper read`: how one reply is read."""
 
 import json
 import sys
@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from cooper.evaluation.replies.reading import ReplyReading
 
 TYPES = ("mcq", "yn", "number", "count", "q-spatial")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="Folder of the first run, or FOLDER:MODE.")],
+    second: Annotated[str, typer.Argument(help="Folder of the second run, or FOLDER:MODE.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Compare two runs on the questions that both answered, with paired 95 % intervals and p-values."""
+    from cooper.evaluation.figures.comparison import compare_runs
+    from cooper.evaluation.report.report import comparison_table, report_json
+    from cooper.files.arguments import visible
+
+    found = compare_runs(first, second)
+    if as_json:
+        typer.echo(json.dumps([report_json(each) for each in found]))
+    else:
+        typer.echo(visible("\n".join(comparison_table(each).markdown() for each in found)))
 
 
 def study(

@@ -14,9 +14,11 @@ from cooper.evaluation.replies.answers import Score, score
 from cooper.evaluation.runs.folder import gather_rows, read_part_lines, telling_how_to_go_on
 from cooper.evaluation.runs.progress import progress
 from cooper.evaluation.runs.settings import RunSettings
+from cooper.evaluation.runs.swaps import Swaps
 from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
+from cooper.trace.given import GivenMaps
 from cooper.trace.modes import MODES, AnswerMode, Mode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
@@ -32,8 +34,8 @@ class Reasoner(Protocol):
         """The maps it can draw, by name."""
         ...
 
-    def options(self, mode: AnswerMode) -> Any:
-        """How it answers in a mode; handed back to `batch` as it is."""
+    def options(self, mode: AnswerMode, *, given: GivenMaps = "own") -> Any:
+        """How it answers in a mode, and what it reads in place of its own maps; handed back to `batch` as it is."""
         ...
 
     def batch(
@@ -99,6 +101,7 @@ def answer_all(model: Reasoner, items: Sequence[Item], settings: RunSettings) ->
     path = settings.out / "rows.jsonl"
     done, mine = read_part_lines(path, *KEY).keys(), settings.share.of(items)
     kept = {item.id for item in items[: settings.traces]}
+    swaps = Swaps.over(items, settings.seed) if settings.given_maps == "swap" else None
     left: dict[AnswerMode, list[Item]] = {
         mode: [item for item in mine if (mode, item.id) not in done] for mode in settings.modes
     }
@@ -106,10 +109,11 @@ def answer_all(model: Reasoner, items: Sequence[Item], settings: RunSettings) ->
     with progress(total, settings.share.told("questions"), settings.silent) as advance:
         advance(total - sum(map(len, left.values())))
         for mode, open_items in left.items():
-            options = model.options(mode)
+            options = model.options(mode, given=settings.given_maps)
             for chunk in batches(open_items, settings.batch):
                 with telling_how_to_go_on():
                     asked = [item.question.opened() for item in chunk]
+                    asked = swaps.given(model, asked) if swaps else asked
                 traces = model.batch(asked, options, settings.seed)
                 for item, samples in zip(chunk, traces, strict=True):
                     if item.id in kept:

@@ -18,6 +18,7 @@ from cooper.evaluation.runs.folder import check_run, left_out_notes
 from cooper.evaluation.runs.processes import wait_for_others
 from cooper.evaluation.runs.progress import progress
 from cooper.evaluation.runs.settings import check_not_negative
+from cooper.evaluation.runs.swaps import check_swaps
 from cooper.evaluation.suites.suite import Asked, QuestionSuite
 from cooper.files.pictures import grey_picture
 from cooper.perception.modality import Reading
@@ -39,7 +40,7 @@ class ScenesSuite(QuestionSuite):
     """`limit`: questions. `data`: a rendered set; without it the `split` of `seed` is rendered under `out`.
 
     `maps`: pictures whose depth and segmentation are drawn, None for all. `blind`: questions come with a grey picture.
-    `true_maps`: the model is handed the true map where it asks for one, which tells what better drawing could bring at most.
+    `given_maps` "true": the model reads the true map where it asks for one: what better drawing could bring at most.
     """
 
     name: str = "scenes"
@@ -47,7 +48,6 @@ class ScenesSuite(QuestionSuite):
     split: str = "test"
     maps: int | None = None
     blind: bool = False
-    true_maps: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,7 +55,7 @@ class ScenesSuite(QuestionSuite):
 
     @property
     def record(self) -> dict[str, Any]:
-        own = {"split": self.split, "maps": self.maps, "blind": self.blind, "true_maps": self.true_maps}
+        own = {"split": self.split, "maps": self.maps, "blind": self.blind}
         return {**super().record, "data": str(Path(self.data)) if self.data else None, **own}
 
     def read(self) -> Asked | None:
@@ -68,6 +68,7 @@ class ScenesSuite(QuestionSuite):
         records = _records(self, faults)
         items = items_of(records, self)
         check_items(items)
+        check_swaps(items, self)
         truths = [] if self.blind else [scene_example(record) for record in records[: self.maps]]
         digests = {**{item.id: item_digest(item) for item in items}, **truth_digests(truths), **dict.fromkeys(faults, "")}
         return Asked(
@@ -102,7 +103,7 @@ def items_of(records: Sequence[SceneRecord], settings: ScenesSuite) -> list[Item
     per_scene = max(QUESTIONS_PER_SCENE, -(-settings.limit // len(records)))
     found = balanced_questions((record.scene for record in records), settings.seed, per_scene)[: settings.limit]
     shown = {scene_id(record.scene): _shown(record, settings.blind) for record in records}
-    known = {scene_id(record.scene): _known(record) if settings.true_maps else NOTHING for record in records}
+    known = {scene_id(record.scene): _known(record) if settings.given_maps == "true" else NOTHING for record in records}
     scenes = {question.id: question.id.rsplit("-", 2)[0] for question in found}
     return [item_of(question, shown[scenes[question.id]], known[scenes[question.id]]) for question in found]
 

@@ -13,7 +13,7 @@ from cooper.evaluation.figures.summary import Report, summarise
 from cooper.evaluation.report.report import write_report
 from cooper.evaluation.runs.answering import AnswerRow, Reasoner
 from cooper.evaluation.runs.folder import open_run
-from cooper.evaluation.runs.settings import RunSettings
+from cooper.evaluation.runs.settings import RunSettings, label
 from cooper.evaluation.suites.rescoring import not_answered, read_again
 from cooper.files.locks import held
 
@@ -45,6 +45,11 @@ class Suite(RunSettings, ABC):
     def benchmark(self) -> str:
         """What the report and the record call it."""
         return self.name
+
+    @property
+    def label(self) -> str:
+        """Its name among other suites of one command."""
+        return label(self.name, self.given_maps)
 
     @property
     def record(self) -> dict[str, Any]:
