@@ -1,7 +1,7 @@
 """Puts questions to a model and writes one row for each, so that a run can stop and go on at any time."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,11 +89,17 @@ def check_items(items: Sequence[Item]) -> None:
             score_reply(item, "")
 
 
-def answer_all(model: Reasoner, items: Sequence[Item], settings: RunSettings) -> list[AnswerRow]:
+Witness = Callable[[Item, Mode, Trace], Any]  # a dataclass to keep beside a row, or None
+
+
+def answer_all(
+    model: Reasoner, items: Sequence[Item], settings: RunSettings, witness: Witness | None = None
+) -> list[AnswerRow]:
     """Answer every question in every mode, but those that `settings.out/rows.jsonl` already holds; of several processes each
     answers its share, and waits for the others.
 
-    A trace is on disk before its row is, so a row that a killed run has written has its page. The rows come back in the order
+    A trace is on disk before its row is, so a row that a killed run has written has its page; so is, in `readers.jsonl`, what
+    the `witness` makes of it. The rows come back in the order
     of `settings.modes` and `items`; those that a judge must score are unscored. CooperError: two
     items of one id, or a truth that does not fit its question.
     """
@@ -119,9 +125,17 @@ def answer_all(model: Reasoner, items: Sequence[Item], settings: RunSettings) ->
                     if item.id in kept:
                         keep_trace(samples[0], trace_folder(settings.out, mode, item.id))
                 rows = [answer_row(item, mode, samples[0]) for item, samples in zip(chunk, traces, strict=True)]
+                if witness is not None:
+                    _keep(witness, chunk, mode, [samples[0] for samples in traces], settings)
                 append_rows(settings.share.file(path), [asdict(row) for row in rows])
                 advance(len(chunk))
     return kept_answers(items, settings)
+
+
+def _keep(witness: Witness, items: Sequence[Item], mode: Mode, traces: Sequence[Trace], settings: RunSettings) -> None:
+    found = [witness(item, mode, trace) for item, trace in zip(items, traces, strict=True)]
+    if rows := [asdict(row) for row in found if row is not None]:
+        append_rows(settings.share.file(settings.out / "readers.jsonl"), rows)
 
 
 def kept_answers(items: Sequence[Item], settings: RunSettings) -> list[AnswerRow]:

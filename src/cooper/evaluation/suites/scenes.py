@@ -10,8 +10,10 @@ from PIL import Image
 from cooper.data.digests import item_digest, truth_digests
 from cooper.data.item import Item
 from cooper.errors import CooperError
+from cooper.evaluation.figures.readers import reader_figures
 from cooper.evaluation.figures.summary import Report
 from cooper.evaluation.maps.drawing import DEPTH, SEGMENTATION, MapKind, draw_maps
+from cooper.evaluation.maps.readers import PerfectReader, kept_readers
 from cooper.evaluation.maps.scores import depth_figures, segmentation_figures
 from cooper.evaluation.runs.answering import AnswerRow, Reasoner, answer_all, check_items
 from cooper.evaluation.runs.folder import check_run, left_out_notes
@@ -26,6 +28,7 @@ from cooper.scenes.examples import CONVENTIONS, scene_example
 from cooper.scenes.problems import NOTHING, item_of
 from cooper.scenes.production import RenderSettings, render_scenes
 from cooper.scenes.questions.categories import balanced_questions
+from cooper.scenes.questions.question import SceneQuestion
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import scene_id
 from cooper.scenes.store import SceneSet, shard_path
@@ -66,7 +69,10 @@ class ScenesSuite(QuestionSuite):
         check_run(self.out, self.record)  # before scenes are rendered into another run's folder
         faults: dict[str, str] = {}
         records = _records(self, faults)
+        asked = questions_about(records, self)
         items = items_of(records, self)
+        scenes = {scene_id(record.scene): record for record in records}
+        reader = PerfectReader({each.id: (each, scenes[_scene_of(each)]) for each in asked})
         check_items(items)
         check_swaps(items, self)
         truths = [] if self.blind else [scene_example(record) for record in records[: self.maps]]
@@ -77,11 +83,12 @@ class ScenesSuite(QuestionSuite):
             conventions=CONVENTIONS,
             notes=tuple(left_out_notes(faults)),
             digests=digests,
+            witness=reader.row,
         )
 
     def run(self, model: Reasoner, asked: Asked) -> Report:
         """As `Suite.run`. Of several processes only the first renders."""
-        rows = answer_all(model, asked.items, self)
+        rows = answer_all(model, asked.items, self, asked.witness)
 
         def drawn(kind: MapKind[Any]) -> list[Any]:
             able = asked.truths and kind.name in model.modalities
@@ -95,17 +102,30 @@ class ScenesSuite(QuestionSuite):
 
     def _with_maps(self, rows: Sequence[AnswerRow], asked: Asked, maps: Mapping[str, Sequence[Any]]) -> Report:
         regions = segmentation_figures(maps["segmentation"], CONVENTIONS, self.seed)
-        return self.reported(asked, rows, maps={"depth": depth_figures(maps["depth"]), "segmentation": regions})
+        readers = tuple(reader_figures(kept_readers(self.out), rows))
+        return self.reported(
+            asked, rows, maps={"depth": depth_figures(maps["depth"]), "segmentation": regions}, readers=readers
+        )
+
+
+def questions_about(records: Sequence[SceneRecord], settings: ScenesSuite) -> Sequence[SceneQuestion]:
+    """At most `limit` questions, as even over the categories as the scenes allow."""
+    per_scene = max(QUESTIONS_PER_SCENE, -(-settings.limit // len(records)))
+    return balanced_questions((record.scene for record in records), settings.seed, per_scene)[: settings.limit]
+
+
+def _scene_of(question: SceneQuestion) -> str:
+    return question.id.rsplit("-", 2)[0]
 
 
 def items_of(records: Sequence[SceneRecord], settings: ScenesSuite) -> list[Item]:
-    """At most `limit` questions, as even over the categories as the scenes allow."""
-    per_scene = max(QUESTIONS_PER_SCENE, -(-settings.limit // len(records)))
-    found = balanced_questions((record.scene for record in records), settings.seed, per_scene)[: settings.limit]
+    """The questions about these scenes, each with its picture and the maps that it comes with."""
     shown = {scene_id(record.scene): _shown(record, settings.blind) for record in records}
     known = {scene_id(record.scene): _known(record) if settings.given_maps == "true" else NOTHING for record in records}
-    scenes = {question.id: question.id.rsplit("-", 2)[0] for question in found}
-    return [item_of(question, shown[scenes[question.id]], known[scenes[question.id]]) for question in found]
+    return [
+        item_of(question, shown[_scene_of(question)], known[_scene_of(question)])
+        for question in questions_about(records, settings)
+    ]
 
 
 def _known(record: SceneRecord) -> dict[str, Reading]:

@@ -1,4 +1,4 @@
-"""Answers to questions about space from what a scene holds, so that a scene seen otherwise is answered otherwise.
+"""Answers to questions about space for one who sees a scene otherwise than it is: objects nearer or farther.
 
 The makers of questions draw a question and its truth together; here a question that is there is answered anew.
 """
@@ -10,20 +10,19 @@ from types import MappingProxyType
 import numpy as np
 
 from cooper.errors import CooperError
-from cooper.scenes.questions.question import Couple, SceneQuestion, apart, depth_of, letter_of, place_of
+from cooper.scenes.questions.question import LETTERS, Couple, SceneQuestion, apart, depth_of, letter_of
 from cooper.scenes.questions.spatial import turn_to
 from cooper.scenes.room.scene import Scene, SceneObject, Vec
 
-_Solve = Callable[[SceneQuestion, Scene, list[SceneObject]], str]
+_Solve = Callable[[SceneQuestion, list[SceneObject], list[SceneObject]], str]
 
 
-def solved(question: SceneQuestion, scene: Scene) -> str:
-    """The answer that a scene gives to a question, as `SceneQuestion.answer` has it. CooperError: a category that is not in
-    `SOLVABLE`."""
+def solved(question: SceneQuestion, scene: Scene, seen: Scene) -> str:
+    """The answer to a question about `scene` for one to whom it looks like `seen`, in the form of `SceneQuestion.answer`; the
+    wording is not read, but the truth. CooperError: a category that is not in `SOLVABLE`."""
     if question.category not in SOLVABLE:
         raise CooperError(f"questions about {question.category} are not answered from distances")
-    by_id = {item.id: item for item in scene.objects}
-    return SOLVABLE[question.category](question, scene, [by_id[number] for number in question.objects])
+    return SOLVABLE[question.category](question, _involved(question, scene), _involved(question, seen))
 
 
 def at_distances(scene: Scene, depth_m: Mapping[int, float]) -> Scene:
@@ -51,55 +50,72 @@ def _vec(numbers: np.ndarray) -> Vec:
     return Vec(*map(float, numbers))
 
 
-def _yes(holds: bool) -> str:
-    return "Yes" if holds else "No"
+def _involved(question: SceneQuestion, scene: Scene) -> list[SceneObject]:
+    """The objects of the question, in its order."""
+    by_id = {item.id: item for item in scene.objects}
+    return [by_id[number] for number in question.objects]
 
 
 def _metres(value: float) -> str:
     return f"{value:.2f}"
 
 
-def _relative_distance(question: SceneQuestion, scene: Scene, items: list[SceneObject]) -> str:
-    if question.type == "MCQ":
-        best = (max if "farthest" in question.text else min)(items, key=depth_of)
-        return letter_of(question.choices, best.name)
-    return _yes(("closer" in question.text) == (depth_of(items[0]) < depth_of(items[1])))
+def _near(items: list[SceneObject]) -> bool:
+    """Whether the first is nearer than the second."""
+    return depth_of(items[0]) < depth_of(items[1])
 
 
-def _spatial_relation(question: SceneQuestion, scene: Scene, items: list[SceneObject]) -> str:
-    left = place_of(items[0], scene).u < place_of(items[1], scene).u
-    near = depth_of(items[0]) < depth_of(items[1])
-    if question.type == "MCQ":
-        return letter_of(question.choices, f"{'left' if left else 'right'} and {'in front' if near else 'behind'}")
-    words = {"to the left of": left, "to the right of": not left, "in front of": near, "behind": not near}
-    return _yes(next(holds for word, holds in words.items() if f" {word} " in question.text))
+def _either(fact: Callable[[SceneQuestion, list[SceneObject]], bool]) -> _Solve:
+    """Answers with two possible values: the right one while a fact holds as it does in truth, else the other."""
+
+    def solve(question: SceneQuestion, true: list[SceneObject], seen: list[SceneObject]) -> str:
+        if fact(question, true) == fact(question, seen):
+            return question.answer
+        values = LETTERS[:2] if question.type == "MCQ" else ("Yes", "No")
+        return next(value for value in values if value != question.answer)
+
+    return solve
 
 
-def _situational_view(question: SceneQuestion, scene: Scene, items: list[SceneObject]) -> str:
-    side = "left" if turn_to(*items) > 0 else "right"
-    return letter_of(question.choices, side) if question.type == "MCQ" else _yes(f"on your {side}" in question.text)
+def _relative_distance(question: SceneQuestion, true: list[SceneObject], seen: list[SceneObject]) -> str:
+    if question.type != "MCQ":
+        return _either(lambda _, items: _near(items))(question, true, seen)
+    nearest = min(true, key=depth_of).name == question.choices[LETTERS.index(question.answer)]
+    best = (min if nearest else max)(seen, key=depth_of)
+    return letter_of(question.choices, best.name)
 
 
-def _reach(question: SceneQuestion, scene: Scene, items: list[SceneObject]) -> str:
-    assert question.value is not None  # the length of the arm
-    return _yes(apart(Couple(*items)) <= question.value)
+def _spatial_relation(question: SceneQuestion, true: list[SceneObject], seen: list[SceneObject]) -> str:
+    """To the left or right stays as it is: outlines do not move."""
+    if _near(true) == _near(seen) or (question.type == "YN" and ("left" in question.text or "right" in question.text)):
+        return question.answer
+    if question.type == "YN":
+        return "No" if question.answer == "Yes" else "Yes"
+    said = question.choices[LETTERS.index(question.answer)]
+    other = said.replace("in front", "behind") if "in front" in said else said.replace("behind", "in front")
+    return letter_of(question.choices, other)
 
 
-def _size(question: SceneQuestion, scene: Scene, items: list[SceneObject]) -> str:
+def _size(question: SceneQuestion, true: list[SceneObject], seen: list[SceneObject]) -> str:
     if question.type == "Number":
-        return _metres(items[0].size.x)
-    return _yes((" wider" in question.text) == (items[0].size.x > items[1].size.x))
+        return _metres(seen[0].size.x)
+    return _either(lambda _, items: items[0].size.x > items[1].size.x)(question, true, seen)
+
+
+def _reached(question: SceneQuestion, items: list[SceneObject]) -> bool:
+    assert question.value is not None  # the length of the arm
+    return apart(Couple(*items)) <= question.value
 
 
 SOLVABLE: Mapping[str, _Solve] = MappingProxyType(
     {
         "relative_distance": _relative_distance,
         "spatial_relation": _spatial_relation,
-        "situational_view": _situational_view,
-        "reach": _reach,
-        "camera_distance": lambda question, scene, items: _metres(depth_of(items[0])),
-        "object_distance": lambda question, scene, items: _metres(apart(Couple(*items))),
-        "height": lambda question, scene, items: _metres(items[0].size.z),
+        "situational_view": _either(lambda _, items: turn_to(*items) > 0),
+        "reach": _either(_reached),
+        "camera_distance": lambda question, true, seen: _metres(depth_of(seen[0])),
+        "object_distance": lambda question, true, seen: _metres(apart(Couple(*seen))),
+        "height": lambda question, true, seen: _metres(seen[0].size.z),
         "size": _size,
     }
 )
