@@ -28,6 +28,7 @@ app.add_typer(data.app, name="data")
 app.command("eval", cls=OnceCommand)(evaluate.evaluate)
 app.command()(results.compare)
 app.command()(results.study)
+app.command()(results.gates)
 app.command()(results.read)
 app.command()(kits.vlmeval)
 

@@ -36,6 +36,10 @@ READERS = (
     "missing to 100 the map lacks. The model: its answers in the same mode. In words: its answers to the same questions in the "
     f"mode text. {INTERVAL}"
 )
+GATES = (
+    "A gate is open where its figure reaches the threshold, and sure where the whole interval does. The interval redraws "
+    "scenes; C is in percentage points."
+)
 HEALTH = (
     "Numbers of rows, fewer is better in all but the first. Unreadable replies count as wrong; of truncated ones a turn was "
     "cut by the token limit; rows that were not scored count in no figure. Seconds per row: mean time of one answer."
