@@ -106,10 +106,11 @@ def gates(
     from cooper.files.arguments import visible
     from cooper.files.locks import held
 
+    asked = model or tower
     settings = GateSettings(
         model=model, tower=tower, train=train or "", labels=labels, steps=steps, words=words, seed=seed, limit=limit,
         gates=tuple(part.strip() for part in gate.split(",") if part.strip()), batch=batch, quiet=as_json, data=data,
-        out=out or Path("runs/gates") / folder_name(model or tower), origin=Origin.of(model) if model else Origin(),
+        out=out or Path("runs/gates") / folder_name(asked), origin=Origin.of(asked) if asked else Origin(),
     )  # fmt: skip
     with told_when_interrupted(lambda: goes_on(settings.out)), held(settings.out, "cooper gates"):
         found = Asking(settings, *_asked_of(settings, device)).answers()

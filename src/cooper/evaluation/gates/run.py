@@ -12,7 +12,7 @@ from cooper.evaluation.figures.comparison import rows_by_mode
 from cooper.evaluation.gates.drawn import drawn_depth, perfect_reading, readings_of
 from cooper.evaluation.gates.finding import found_places
 from cooper.evaluation.gates.gate import Gate, Tally, part_of, points_between, share
-from cooper.evaluation.gates.words import Words, words_of
+from cooper.evaluation.gates.words import WordTallies, words_of
 from cooper.evaluation.runs.folder import gather_rows, open_run, read_part_lines
 from cooper.evaluation.runs.origin import Origin, files_digest
 from cooper.evaluation.runs.processes import Share
@@ -96,15 +96,15 @@ class Asking:
         settings = self.settings
         scenes = SceneSet(settings.data)
         records = [scenes[index] for index in range(min(settings.limit or len(scenes), len(scenes)))]
-        open_run(settings.out, settings.record, share=settings.share)
         said = in_words(settings.words) if "C" in settings.gates and settings.words else None
+        open_run(settings.out, settings.record, share=settings.share)
         words = self._words(records) if settings.needs_probe and settings.share.first else None
         tallies = self._asked(records) if set(settings.gates) & {"B", "C", "D"} else {}
         if words is not None and said is None:
             said = words.far
         return self._gates(tallies, words, said or []) if settings.share.first else []
 
-    def _gates(self, tallies: Mapping[str, list[Tally]], words: Words | None, said: Sequence[Tally]) -> list[Gate]:
+    def _gates(self, tallies: Mapping[str, list[Tally]], words: WordTallies | None, said: Sequence[Tally]) -> list[Gate]:
         """`said`: what words tell of distances from the camera, for C."""
         settings, seed, found = self.settings, self.settings.seed, list[Gate]()
         if "A" in settings.gates and words is not None:
@@ -155,7 +155,7 @@ class Asking:
                 found |= {"read": read.model, "could": read.perfect}
         return found
 
-    def _words(self, records: Sequence[SceneRecord]) -> Words:
+    def _words(self, records: Sequence[SceneRecord]) -> WordTallies:
         """The tallies of the probe; kept by a digest of all that it depends on."""
         settings = self.settings
         told = (files_digest([resolve(settings.tower)]), str(settings.train), settings.labels, settings.steps)
@@ -163,7 +163,7 @@ class Asking:
         paths = [self._file(f"{name}-{key}") for name in ("words", "names")]
         kept = [[line.as_a(Tally) for line in read_part_lines(path, "id").values()] for path in paths]
         if all(len(each) == len(records) for each in kept):
-            return Words(*kept)
+            return WordTallies(*kept)
         scenes = SceneSet(settings.train)
         train = [scenes[index] for index in range(len(scenes))]
         both = {scene_id(each.scene) for each in train} & {scene_id(each.scene) for each in records}

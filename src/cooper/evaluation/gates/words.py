@@ -23,7 +23,7 @@ HELD_OUT = 0.1  # of the scenes with labels: they only say when to stop
 
 
 @dataclass(frozen=True)
-class Words:
+class WordTallies:
     """Tallies of held-out scenes: distances within `NEAR` of objects that are named, and shapes of objects whose colour is."""
 
     far: list[Tally]
@@ -32,7 +32,7 @@ class Words:
 
 def words_of(
     tower: Tower, train: Sequence[SceneRecord], records: Sequence[SceneRecord], labels: int, seed: int, steps: int
-) -> Words:
+) -> WordTallies:
     """Teach a probe with `labels` objects of `train`, and ask it about all objects of `records`.
 
     CooperError: `train` holds fewer objects than that besides those that say when to stop.
@@ -54,7 +54,9 @@ def words_of(
         far[label.scene] += (abs(math.exp(each.log_m - label.log_m) - 1) <= NEAR, 1)
         names[label.scene] += (label.alone and each.shape == label.shape, label.alone)
     scenes = [scene_id(record.scene) for record in records]
-    return Words(*([Tally(scene, int(a), int(b)) for scene, (a, b) in zip(scenes, each, strict=True)] for each in (far, names)))
+    return WordTallies(
+        *([Tally(scene, int(a), int(b)) for scene, (a, b) in zip(scenes, each, strict=True)] for each in (far, names))
+    )
 
 
 def _seen(tower: Tower, records: Sequence[SceneRecord]) -> tuple[torch.Tensor, list[Label]]:
