@@ -9,7 +9,7 @@ from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.events import TraceDone
 from cooper.reasoning.options import Request
 from cooper.trace.example import example
-from cooper.trace.given import GIVEN_MAPS
+from cooper.trace.modes import GIVEN_MAPS
 from cooper.trace.steps import MapStep, TextStep
 
 TURNS = {

@@ -15,8 +15,7 @@ from cooper.cli.commands import goes_on, told_when_interrupted
 from cooper.errors import CooperError
 from cooper.files.folders import run_folder
 from cooper.files.plain import read_plain
-from cooper.trace.given import GIVEN_MAPS, given_maps
-from cooper.trace.modes import MODES
+from cooper.trace.modes import GIVEN_MAPS, MODES, given_maps
 
 if TYPE_CHECKING:
     from cooper.evaluation.figures.summary import Report
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from cooper.evaluation.suites.suite import Suite
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.options import Inference
-    from cooper.trace.given import GivenMaps
+    from cooper.trace.modes import GivenMaps
 
 RUNS = Path("runs/eval")  # where results go that have no folder of their own
 MAPS = ("depth", "segmentation")  # kinds of map that are compared with a data set

@@ -14,9 +14,9 @@ from cooper.errors import CooperError
 
 if TYPE_CHECKING:
     from cooper.evaluation.gates.run import GateSettings
+    from cooper.evaluation.gates.words import Features
     from cooper.evaluation.replies.reading import ReplyReading
     from cooper.reasoning.cooper import Cooper
-    from cooper.reasoning.tower import Tower
 
 TYPES = ("mcq", "yn", "number", "count", "q-spatial")
 
@@ -121,19 +121,19 @@ def gates(
         raise typer.Exit(GATE_SHUT)
 
 
-def _asked_of(settings: "GateSettings", device: str | None) -> "tuple[Callable[[], Cooper], Callable[[], Tower]]":
+def _asked_of(settings: "GateSettings", device: str | None) -> "tuple[Callable[[], Cooper], Callable[[], Features]]":
     """What loads the model and the tower, each once and only when it is asked for."""
+    from cooper.model.tower import Tower
     from cooper.reasoning.cooper import Cooper
-    from cooper.reasoning.tower import Tower
     from cooper.training.bundles import load_vision
 
     @cache
     def model() -> Cooper:
         return Cooper.from_pretrained(settings.model, device_map=settings.share.device(device))
 
-    def tower() -> Tower:
+    def tower() -> "Features":
         found = load_vision(Path(settings.tower))
-        return Tower(found.vit, found.geometry, found.transforms)
+        return Tower(found.vit, found.geometry, found.transforms).features
 
     return model, tower
 

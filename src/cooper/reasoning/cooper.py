@@ -30,8 +30,7 @@ from cooper.reasoning.session import Parts
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import options_in, question_of
-from cooper.trace.given import GivenMaps, given_maps
-from cooper.trace.modes import AnswerMode, answer_mode
+from cooper.trace.modes import AnswerMode, GivenMaps, answer_mode, given_maps
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace

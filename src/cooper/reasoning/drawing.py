@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from cooper.perception.modality import Modality
+from cooper.perception.modality import Drawn, Modality
 from cooper.reasoning.denoising import Drawer, DrawnLatents, Progress, draw
 from cooper.reasoning.events import DrawingProgress, Event, StepDone
-from cooper.reasoning.given import given_step
-from cooper.reasoning.session import Parts, Session
+from cooper.reasoning.session import Parts, Sample, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
 from cooper.trace.steps import MapStep, Question, TextStep
+
+GREY = 0.5  # of a blank map, in each channel of the drawn picture
 
 
 def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
@@ -27,7 +28,7 @@ def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
         return
     if session.options.mode != "interleaved":
         yield from _request(session, rows)
-    given = {row: step for row in rows if (step := given_step(session, row)) is not None}
+    given = {row: step for row in rows if (step := _given_step(session, row)) is not None}
     for row, step in given.items():
         yield _finished(session, row, step)
     yield from _drawn(session, [row for row in rows if row not in given])
@@ -67,6 +68,35 @@ def _finished(session: Session, row: int, step: MapStep) -> StepDone:
     sample.wants.popleft()
     sample.steps.append(step)
     return StepDone(row, step)
+
+
+def _given_step(session: Session, row: int) -> MapStep | None:
+    """The map that a row reads next without drawing it; None where it must draw.
+
+    A known map of the question comes first, whatever the options say. "repeat" has none to repeat before the first map.
+    """
+    sample, given = session.samples[row], session.options.given
+    question, modality = _question(session, row), session.parts.modalities[sample.wants[0]]
+    if modality.name in question.known:
+        return _given(modality, modality.encode(question.known[modality.name]))
+    if given == "repeat":
+        return next((step for step in sample.steps if isinstance(step, MapStep)), None)
+    if given in ("blank", "noise"):
+        canvas = session.parts.layout.processor.canvas(question.images[question.subject])
+        shape = (canvas.height, canvas.width, 3)
+        return _given(modality, np.full(shape, GREY, np.float32) if given == "blank" else _noise(sample, shape))
+    return None
+
+
+def _noise(sample: Sample, shape: tuple[int, int, int]) -> Drawn:
+    """Even noise in [0, 1], from the row's own random numbers."""
+    seed = int(sample.request.random.uniform() * 2**53)
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+def _given(modality: Modality, drawn: Drawn) -> MapStep:
+    """A drawn picture as the model reads one of its own."""
+    return MapStep(modality.name, drawn, modality.render(drawn), reading=modality.decode(drawn))
 
 
 def _question(session: Session, row: int) -> Question:

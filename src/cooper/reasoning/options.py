@@ -9,8 +9,7 @@ from cooper.files.values import AtLeast, AtMost, Weight, check_fields, read_reci
 from cooper.model.config import DrawingDefaults
 from cooper.reasoning.context import Randomness
 from cooper.reasoning.decoding import Sampling
-from cooper.trace.given import GivenMaps
-from cooper.trace.modes import Mode
+from cooper.trace.modes import GivenMaps, Mode
 
 Turns = Annotated[int, AtLeast(1), AtMost(100)]  # of text, in one answer
 

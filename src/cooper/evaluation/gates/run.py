@@ -12,7 +12,7 @@ from cooper.evaluation.figures.comparison import rows_by_mode
 from cooper.evaluation.gates.drawn import drawn_depth, perfect_reading, readings_of
 from cooper.evaluation.gates.finding import found_places
 from cooper.evaluation.gates.gate import Gate, Tally, part_of, points_between, share
-from cooper.evaluation.gates.words import WordTallies, words_of
+from cooper.evaluation.gates.words import Features, WordTallies, words_of
 from cooper.evaluation.runs.folder import gather_rows, open_run, read_part_lines
 from cooper.evaluation.runs.origin import Origin, files_digest
 from cooper.evaluation.runs.processes import Share
@@ -21,7 +21,6 @@ from cooper.evaluation.runs.settings import WorkSettings
 from cooper.files.hub import resolve
 from cooper.files.rows import append_rows, batches
 from cooper.reasoning.cooper import Cooper
-from cooper.reasoning.tower import Tower
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import scene_id
 from cooper.scenes.store import SceneSet
@@ -88,7 +87,7 @@ class Asking:
 
     settings: GateSettings
     model: Callable[[], Cooper]
-    tower: Callable[[], Tower]
+    tower: Callable[[], Features]
 
     def answers(self) -> list[Gate]:
         """The gates, in order; what the folder of the run holds is not asked again. CooperError: the folder holds another run,

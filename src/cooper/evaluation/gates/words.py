@@ -1,7 +1,7 @@
 """Gate A: how far words come with N labels, from a picture tower's frozen features, when places are told."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ from cooper.errors import CooperError
 from cooper.evaluation.gates.gate import NEAR, Tally
 from cooper.evaluation.gates.probe import Label, said_by, taught
 from cooper.files.rows import batches
-from cooper.reasoning.tower import Tower
 from cooper.scenes.questions.question import depth_of, place_of
 from cooper.scenes.room.catalogue import COLOURS, SHAPES
 from cooper.scenes.room.render import SceneRecord
@@ -20,6 +19,7 @@ from cooper.scenes.room.scene import Scene, SceneObject, scene_id
 
 AT_ONCE = 50  # pictures that the tower reads together
 HELD_OUT = 0.1  # of the scenes with labels: they only say when to stop
+Features = Callable[[Sequence[Image.Image]], np.ndarray]  # of pictures: [N, rows, columns, W], as a tower gives them
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class WordTallies:
 
 
 def words_of(
-    tower: Tower, train: Sequence[SceneRecord], records: Sequence[SceneRecord], labels: int, seed: int, steps: int
+    features_of: Features, train: Sequence[SceneRecord], records: Sequence[SceneRecord], labels: int, seed: int, steps: int
 ) -> WordTallies:
     """Teach a probe with `labels` objects of `train`, and ask it about all objects of `records`.
 
     CooperError: `train` holds fewer objects than that besides those that say when to stop.
     """
-    seen, told = _seen(tower, train)
+    seen, told = _seen(features_of, train)
     first = max(1, round(HELD_OUT * len(train)))
     held_out, there = [each for each in told if each.scene < first], [each for each in told if each.scene >= first]
     if len(there) < labels:
@@ -47,7 +47,7 @@ def words_of(
         )
     chosen = [there[place] for place in np.random.default_rng(seed).permutation(len(there))[:labels]]
     probe = taught(seen, chosen, held_out, seed, steps)
-    shown, asked = _seen(tower, records)
+    shown, asked = _seen(features_of, records)
     said = said_by(probe, shown, asked)
     far, names = (np.zeros((len(records), 2), dtype=int) for _ in range(2))
     for label, each in zip(asked, said, strict=True):
@@ -59,9 +59,9 @@ def words_of(
     )
 
 
-def _seen(tower: Tower, records: Sequence[SceneRecord]) -> tuple[torch.Tensor, list[Label]]:
+def _seen(features_of: Features, records: Sequence[SceneRecord]) -> tuple[torch.Tensor, list[Label]]:
     """Features [N, P, W] of the pictures, and their objects."""
-    parts = [tower.features([Image.fromarray(record.rgb) for record in chunk]) for chunk in batches(records, AT_ONCE)]
+    parts = [features_of([Image.fromarray(record.rgb) for record in chunk]) for chunk in batches(records, AT_ONCE)]
     features = np.concatenate(parts)
     rows, columns = features.shape[1:3]
     labels = [

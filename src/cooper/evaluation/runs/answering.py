@@ -18,8 +18,7 @@ from cooper.evaluation.runs.swaps import Swaps
 from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
-from cooper.trace.given import GivenMaps
-from cooper.trace.modes import MODES, AnswerMode, Mode
+from cooper.trace.modes import MODES, AnswerMode, GivenMaps, Mode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 

@@ -9,8 +9,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.runs.processes import Share
 from cooper.files.arguments import seed_of
-from cooper.trace.given import READING_MODES, GivenMaps, given_maps
-from cooper.trace.modes import MODES, AnswerMode, answer_mode
+from cooper.trace.modes import MODES, READING_MODES, AnswerMode, GivenMaps, answer_mode, given_maps
 
 
 @dataclass(frozen=True, kw_only=True)
