@@ -37,7 +37,8 @@ MORE ?=
 
 ARMS := base amg-only perception text-base text interleaved
 DRAWING_ARMS := text interleaved
-ON = data=$(DATA)/train val=$(DATA)/val scenes=$(SCENES)
+USED = $(SCENES)
+ON = data=$(DATA)/train val=$(DATA)/val scenes=$(USED)
 SFT = $(COOPER) train sft --config recipes/study/words.yaml $(ON) seed=$(SEED) latents=$(OUT)/$(SEED)/latents
 # of the paths OUT/SEED/NAME/.done and OUT/SEED/N/NAME/.done
 SEED = $(firstword $(subst /, ,$(patsubst $(OUT)/%,%,$@)))
@@ -72,6 +73,9 @@ primary: $(foreach s,$(SEEDS),$(foreach m,$(ARMS),$(OUT)/$s/$(N)/eval-$m/distanc
 gates: $(foreach s,$(SEEDS),$(OUT)/$s/gates/.done)
 tower: $(OUT)/tower/.done
 
+# these read maps that the model drew, so they use the scenes that it drew
+$(OUT)/%/lessons/.done $(OUT)/%/perception/.done $(OUT)/%/interleaved/.done: private USED = $(DRAWN)
+
 # data; the stamp says that the last scene is there
 $(DATA)/train/.done:
 	$(COOPER) scenes render --format 3 --count $(SCENES) --split train --seed 31 --workers $(WORKERS) --out $(@D) && touch $@
@@ -98,7 +102,7 @@ $(OUT)/%/reading/.done: $(OUT)/%/maps/.done
 $(OUT)/%/drawings/.done: $(OUT)/%/reading/.done
 	$(COOPER) data draw --data $(DATA)/train --model $(OUT)/$*/reading/model --limit $(DRAWN) --out $(@D) && touch $@
 $(OUT)/%/lessons/.done: $(OUT)/%/drawings/.done
-	$(SFT) init=$(OUT)/$*/reading/model out=$(@D) scenes=$(DRAWN) drawings=$(OUT)/$*/drawings own=0.7 \
+	$(SFT) init=$(OUT)/$*/reading/model out=$(@D) drawings=$(OUT)/$*/drawings own=0.7 \
 		"mixture={reading: 7, finding: 1, replay: 2}" optimiser.steps=$(OWN) optimiser.learning_rate=1.0e-3 $(MORE) && touch $@
 $(OUT)/%/gates/.done: $(OUT)/%/lessons/.done
 	$(COOPER) gates --data $(DATA)/val --model $(OUT)/$*/lessons/model --tower $(OUT)/tower/model --train $(DATA)/train \
@@ -110,13 +114,13 @@ $(OUT)/%/base/.done: $$(OUT)/$$(firstword $$(subst /, ,$$*))/finding/.done
 $(OUT)/%/amg-only/.done: $$(OUT)/$$(firstword $$(subst /, ,$$*))/maps/.done
 	$(call ARM_,maps,direct) $(MORE) && touch $@
 $(OUT)/%/perception/.done: $$(OUT)/$$(firstword $$(subst /, ,$$*))/lessons/.done
-	$(call ARM_,lessons,perception) drawings=$(OUT)/$(SEED)/drawings own=0.5 scenes=$(DRAWN) $(MORE) && touch $@
+	$(call ARM_,lessons,perception) drawings=$(OUT)/$(SEED)/drawings own=0.5 $(MORE) && touch $@
 $(OUT)/%/text-base/.done: $$(OUT)/$$(firstword $$(subst /, ,$$*))/finding/.done
 	$(call ARM_,finding,text) $(MORE) && touch $@
 $(OUT)/%/text/.done: $$(OUT)/$$(firstword $$(subst /, ,$$*))/lessons/.done
 	$(call ARM_,lessons,text) $(MORE) && touch $@
 $(OUT)/%/interleaved/.done: $$(OUT)/$$(firstword $$(subst /, ,$$*))/lessons/.done
-	$(call ARM_,lessons,interleaved) drawings=$(OUT)/$(SEED)/drawings own=0.5 scenes=$(DRAWN) $(MORE) && touch $@
+	$(call ARM_,lessons,interleaved) drawings=$(OUT)/$(SEED)/drawings own=0.5 $(MORE) && touch $@
 
 # reinforcement of words and of words with maps, on questions about other scenes
 $(OUT)/%/flags/flags.jsonl: $(OUT)/%/interleaved/.done $(DATA)/asked/.done

@@ -58,7 +58,7 @@ class FakeCooper:
             {"depth": {"near": 0.5, "far": 5.0, "metric": True}, "segmentation": {"codec": "scenes", "names": list(NAMES)}}
         )
 
-    def options(self, mode: Mode) -> Mode:
+    def options(self, mode: Mode, *, given: str = "own") -> Mode:
         return mode
 
     def batch(self, questions: Sequence[Question], options: Mode = "interleaved", seed: int = 0, samples: int = 1):

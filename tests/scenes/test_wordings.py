@@ -12,7 +12,7 @@ from cooper.scenes.questions.absent import absent
 from cooper.scenes.questions.categories import ALL_CATEGORIES, CATEGORIES, HARDER, balanced_questions, questions_of
 from cooper.scenes.questions.harder import free_width
 from cooper.scenes.questions.question import Couple, SceneQuestion, apart, clearly_nearer, depth_of
-from cooper.scenes.questions.wording import LETTERS, Asking, further_wordings
+from cooper.scenes.questions.wording import LETTERS, Phrasing, further_wordings
 from cooper.scenes.room.catalogue import ALL_PAIRS
 from cooper.scenes.room.render import stage_scene
 from cooper.scenes.room.sampling import SceneKey
@@ -124,7 +124,7 @@ def test_a_free_way_is_as_wide_as_a_fine_walk_along_it_finds(wide: list[Scene]):
 def test_missing_things_are_asked_about_in_the_words_of_other_questions(wide: list[Scene]):
     found = 0
     for number, scene in enumerate(wide * 4):
-        draft = absent(scene, Asking(np.random.default_rng(number), "trained"))
+        draft = absent(scene, Phrasing(np.random.default_rng(number), "trained"))
         if draft is None:
             continue
         found += 1

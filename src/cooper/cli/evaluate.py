@@ -1,4 +1,4 @@
-"""`cooper eval`: how well a model answers and draws, on rendered scenes and on published benchmarks; `cooper compare`."""
+"""`cooper eval`: how well a model answers and draws, on rendered scenes and on published benchmarks."""
 
 import json
 import re
@@ -12,10 +12,11 @@ import typer
 
 from cooper.cli.commands import goes_on, told_when_interrupted
 from cooper.cli.faults import quiet_libraries
+from cooper.cli.scenes import CategoriesOption, FormatOption, WordingOption, listed
 from cooper.errors import CooperError
 from cooper.files.folders import run_folder
 from cooper.files.plain import read_plain
-from cooper.trace.modes import MODES, AnswerMode
+from cooper.trace.modes import GIVEN_MAPS, MODES, AnswerMode, given_maps
 
 if TYPE_CHECKING:
     from cooper.evaluation.figures.summary import Report
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cooper.evaluation.suites.suite import Suite
     from cooper.reasoning.cooper import Cooper
     from cooper.reasoning.options import Inference
+    from cooper.trace.modes import GivenMaps
 
 RUNS = Path("runs/eval")  # where results go that have no folder of their own
 MAPS = ("depth", "segmentation")  # kinds of map that are compared with a data set
@@ -35,22 +37,20 @@ NamesArgument = Annotated[
     list[str],
     typer.Argument(help="What to evaluate: scenes, depth, segmentation, questions (your own), or benchmarks such as mmvp."),
 ]
-TrueMapsOption = Annotated[
-    bool,
+GivenMapsOption = Annotated[
+    str,
     typer.Option(
-        "--true-maps",
-        help="Give the model the true map of a scene wherever it asks for one.",
+        "--given-maps",
+        help="Maps that the model reads where it asks for some: own, none, true (scenes only), blank, noise, swap (of another "
+        "picture), or repeat (its first one again); with commas a run for each, compared with own.",
     ),
 ]
+TrueMapsOption = Annotated[bool, typer.Option("--true-maps", hidden=True, help="The same as --given-maps true.")]
 SkipOption = Annotated[
     bool, typer.Option("--skip-bad", help="Skip questions whose pictures cannot be read; the report counts them.")
 ]
 RescoreOption = Annotated[
-    bool,
-    typer.Option(
-        "--rescore",
-        help="Score saved replies again, without the model; NAMES may be folders of runs.",
-    ),
+    bool, typer.Option("--rescore", help="Score saved replies again, without the model; NAMES may be folders of runs.")
 ]
 BaseOption = Annotated[
     Path | None,
@@ -72,11 +72,15 @@ def evaluate(
         str, typer.Option(help="Data set of `depth`: nyu, kitti, hypersim, vkitti, scenes; of `segmentation`: ade20k, scenes.")
     ] = "",
     data: Annotated[list[str] | None, typer.Option(help="Folder, file or hub id of the data; NAME=PATH if several.")] = None,
-    split: Annotated[str, typer.Option(help="Split of scenes that are rendered: test or compositional.")] = "test",
+    split: Annotated[str, typer.Option(help="Split of scenes that are rendered: test, compositional, ...")] = "test",
+    form: FormatOption = None,
+    categories: CategoriesOption = None,
+    wording: WordingOption = None,
     batch: Annotated[int, typer.Option(help="Number of questions in one batch.")] = 16,
     maps: Annotated[int | None, typer.Option(help="Number of scenes to draw maps of; all by default.")] = None,
     traces: TracesOption = None,
     blind: Annotated[bool, typer.Option("--blind", help="Replace every picture by grey, to measure guessing.")] = False,
+    given: GivenMapsOption = "own",
     true_maps: TrueMapsOption = False,
     skip_bad: SkipOption = False,
     rescore: RescoreOption = False,
@@ -102,17 +106,20 @@ def evaluate(
         return
     wanted = EvaluationRequest(
         model=model, out=out or RUNS, modes=_modes(names, mode), seed=seed,
-        limit=limit, dataset=dataset, split=split, batch=batch, maps=maps, traces=traces, blind=blind, true_maps=true_maps,
+        limit=limit, dataset=dataset, split=split, batch=batch, maps=maps, traces=traces, blind=blind,
+        form=form, wording=wording, categories=listed(categories),
         judge=asked, judged=rescore, quiet=as_json, skip_bad=skip_bad,
     )  # fmt: skip
     places = _places(names, data or [])
     _check_judge(names, asked)
-    for name in names:
-        replace(wanted, data=places.get(name, "")).suite(name)  # mistakes in any of them show before files are read
+    controls = _given(given, true_maps)
+    jobs: list[tuple[str, GivenMaps]] = [(name, control) for name in names for control in controls]
+    requests = [replace(wanted, data=places.get(name, ""), given_maps=control) for name, control in jobs]
+    for request, (name, _) in zip(requests, jobs, strict=True):  # mistakes in any of them show before files are read
+        request.suite(name)
     changed = None if inference is None else _inference(inference)
-    wanted = replace(wanted, origin=Origin.of(model, base, changed))
-    folders = _folders(names, out, model, dataset)
-    suites = [replace(wanted, out=folder, data=places.get(name, "")).suite(name) for name, folder in folders.items()]
+    origin, placed = Origin.of(model, base, changed), zip(requests, _folders(jobs, out, model, dataset), jobs, strict=True)
+    suites = [replace(request, origin=origin, out=folder).suite(name) for request, folder, (name, _) in placed]
     if rescore:
         _rescored({str(suite.out): suite.rescore for suite in suites}, as_json)
     else:
@@ -133,10 +140,27 @@ def _run(suites: "Sequence[Suite]", load: "Callable[[], Cooper]", as_json: bool)
         opened = [suite.open(asked) for suite, asked in zip(suites, read, strict=True)]
         loaded = load()
         for suite, asked in zip(suites, opened, strict=True):
-            reports[suite.name] = suite.evaluate(loaded, asked)
+            reports[suite.label] = suite.evaluate(loaded, asked)
             if not as_json:
-                _show(reports[suite.name], suite.out)
+                _show(reports[suite.label], suite.out)
+    _paired(suites, as_json)
     _conclude(reports, as_json)
+
+
+def _paired(suites: "Sequence[Suite]", as_json: bool) -> None:
+    """Compare the runs of each benchmark with given maps with the one that read its own, where that is among them."""
+    from cooper.evaluation.report.controls import controls_of, tables, write_controls
+    from cooper.evaluation.runs.processes import Share
+    from cooper.files.arguments import visible
+
+    for own in suites:
+        others = {suite.given_maps: suite.out for suite in suites if suite.name == own.name and suite is not own}
+        if own.given_maps == "own" and others and Share.here().first:
+            found = controls_of(own.out, others)
+            write_controls(found, own.out)
+            if not as_json:
+                typer.echo(visible("\n".join(table.markdown() for table in tables(found))))
+                typer.echo(f"Controls: {own.out / 'controls.html'}")
 
 
 def _rescored(folders: "Mapping[str, Callable[[], Report]]", as_json: bool) -> None:
@@ -189,17 +213,30 @@ def _conclude(reports: Mapping[str, "Report"], as_json: bool) -> None:
         raise CooperError(f"more than 1 % of the rows of {', '.join(failed)} could not be scored: {why}")
 
 
-def _folders(names: list[str], out: Path | None, model: str, dataset: str) -> dict[str, Path]:
-    """Where each benchmark's run is; a place that the user did not name is told."""
+def _folders(jobs: "Sequence[tuple[str, GivenMaps]]", out: Path | None, model: str, dataset: str) -> list[Path]:
+    """Where the run of each benchmark and control is; a place that the user did not name is told."""
     from cooper.evaluation.runs.processes import Share
+    from cooper.evaluation.runs.settings import label
 
     if out is not None:
-        return {name: out / name if len(names) > 1 else out for name in names}
-    whole = {name: f"{name}-{dataset}" if name in MAPS else name for name in names}
-    folders = {name: RUNS / f"{whole[name]}-{folder_name(model)}" for name in names}
+        return [out / label(*job) if len(jobs) > 1 else out for job in jobs]
+    whole = {name: f"{name}-{dataset}" if name in MAPS else name for name, _ in jobs}
+    folders = [RUNS / label(f"{whole[name]}-{folder_name(model)}", given) for name, given in jobs]
     if Share.here().first:
-        typer.echo(f"Results go to {', '.join(map(str, folders.values()))}", err=True)
+        typer.echo(f"Results go to {', '.join(map(str, folders))}", err=True)
     return folders
+
+
+def _given(said: str, true_maps: bool) -> "tuple[GivenMaps, ...]":
+    """The controls that are asked for, each once. CooperError: one is unknown, or `--true-maps` stands beside others."""
+    names = [part.strip() for part in said.split(",") if part.strip()]
+    if true_maps and names not in (["own"], ["true"]):
+        raise CooperError(f"--true-maps is --given-maps true, and --given-maps {said} stands there, too: leave one away")
+    if not names:
+        raise CooperError(f"--given-maps names nothing; known: {', '.join(GIVEN_MAPS)}")
+    if true_maps:
+        return ("true",)
+    return tuple(dict.fromkeys(given_maps(name) for name in names))
 
 
 def _inference(path: Path) -> "Inference":
@@ -258,20 +295,3 @@ def _show(report: "Report", folder: Path) -> None:
     if Share.here().first:
         typer.echo(visible(markdown(report)))
         typer.echo(f"Report: {folder / 'report.html'}")
-
-
-def compare(
-    first: Annotated[str, typer.Argument(help="Folder of the first run, or FOLDER:MODE.")],
-    second: Annotated[str, typer.Argument(help="Folder of the second run, or FOLDER:MODE.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
-) -> None:
-    """Compare two runs on the questions that both answered, with paired 95 % intervals and p-values."""
-    from cooper.evaluation.figures.comparison import compare_runs
-    from cooper.evaluation.report.report import comparison_table, report_json
-    from cooper.files.arguments import visible
-
-    found = compare_runs(first, second)
-    if as_json:
-        typer.echo(json.dumps([report_json(each) for each in found]))
-    else:
-        typer.echo(visible("\n".join(comparison_table(each).markdown() for each in found)))

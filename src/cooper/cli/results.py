@@ -1,19 +1,41 @@
-"""`cooper study`: several models over the same questions; `cooper read`: how one reply is read."""
+"""`cooper compare` and `cooper study`: runs over the same questions; `cooper read`: how one reply is read."""
 
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cooper.cli.commands import goes_on, told_when_interrupted
 from cooper.errors import CooperError
 
 if TYPE_CHECKING:
+    from cooper.evaluation.gates.run import GateSettings
+    from cooper.evaluation.gates.words import Features
     from cooper.evaluation.replies.reading import ReplyReading
+    from cooper.reasoning.cooper import Cooper
 
 TYPES = ("mcq", "yn", "number", "count", "q-spatial")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="Folder of the first run, or FOLDER:MODE.")],
+    second: Annotated[str, typer.Argument(help="Folder of the second run, or FOLDER:MODE.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Compare two runs on the questions that both answered, with paired 95 % intervals and p-values."""
+    from cooper.evaluation.figures.comparison import compare_runs
+    from cooper.evaluation.report.report import comparison_table, report_json
+    from cooper.files.arguments import visible
+
+    found = compare_runs(first, second)
+    if as_json:
+        typer.echo(json.dumps([report_json(each) for each in found]))
+    else:
+        typer.echo(visible("\n".join(comparison_table(each).markdown() for each in found)))
 
 
 def study(
@@ -47,6 +69,73 @@ def _named(said: str) -> tuple[str, str]:
     if not equals or not name:
         raise CooperError(f"--beside {said!r} is no figure with a name; write NAME=TEXT")
     return name, text
+
+
+GATE_SHUT = 3  # exit code where a gate that was asked is shut
+
+
+def gates(
+    data: Annotated[Path, typer.Option(help="Held-out scenes, a rendered set.")],
+    model: Annotated[str, typer.Option(help="Model of the gates B, C and D: nano, a directory, or a hub id.")] = "",
+    tower: Annotated[str, typer.Option(help="Checkpoint whose picture tower gate A probes: nano or a directory.")] = "",
+    train: Annotated[Path | None, typer.Option(help="Scenes with the labels of gate A, a rendered set.")] = None,
+    labels: Annotated[int, typer.Option(help="Number of labelled objects of gate A.")] = 1000,
+    steps: Annotated[int, typer.Option(help="Training steps of the probe of gate A.")] = 500,
+    words: Annotated[str, typer.Option(help="Run, or RUN:MODE, that gate C compares with in place of the probe.")] = "",
+    gate: Annotated[str, typer.Option(help="Gates, separated by commas; by default all that the options allow.")] = "",
+    limit: Annotated[int, typer.Option(help="Largest number of held-out scenes.")] = 200,
+    seed: Annotated[int, typer.Option(help="Random seed of the model, the probe and the intervals.")] = 0,
+    batch: Annotated[int, typer.Option(help="Number of scenes in one batch.")] = 16,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the results, by default runs/gates/MODEL; continues a run that was stopped there."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Device: auto, cpu, cuda, ... The CPU by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the gates as JSON.")] = False,
+) -> None:
+    """Measure whether the next stage of a study is worth its hours: gates A to D, each with a 95 % interval.
+
+    A: what words learn from few labels (at most 45 %), and names (at least 70 %). B: right places (at least 85 %). C: a perfect
+    reader of drawn maps, less words (at least 15 points). D: reading, as a part of a perfect reader's (at least 80 %). Exits
+    with 0 if all that were asked are open, and with 3 if one is shut.
+    """
+    from cooper.cli.evaluate import folder_name
+    from cooper.evaluation.gates.run import Asking, GateSettings
+    from cooper.evaluation.report.gates import gates_json, gates_table
+    from cooper.evaluation.runs.origin import Origin
+    from cooper.files.arguments import visible
+    from cooper.files.locks import held
+
+    asked = model or tower
+    settings = GateSettings(
+        model=model, tower=tower, train=train or "", labels=labels, steps=steps, words=words, seed=seed, limit=limit,
+        gates=tuple(part.strip() for part in gate.split(",") if part.strip()), batch=batch, quiet=as_json, data=data,
+        out=out or Path("runs/gates") / folder_name(asked), origin=Origin.of(asked) if asked else Origin(),
+    )  # fmt: skip
+    with told_when_interrupted(lambda: goes_on(settings.out)), held(settings.out, "cooper gates"):
+        found = Asking(settings, *_asked_of(settings, device)).answers()
+    if not settings.share.first:
+        return
+    typer.echo(json.dumps(gates_json(found)) if as_json else visible(gates_table(found).markdown()))
+    if not all(each.is_open for each in found):
+        raise typer.Exit(GATE_SHUT)
+
+
+def _asked_of(settings: "GateSettings", device: str | None) -> "tuple[Callable[[], Cooper], Callable[[], Features]]":
+    """What loads the model and the tower, each once and only when it is asked for."""
+    from cooper.model.tower import Tower
+    from cooper.reasoning.cooper import Cooper
+    from cooper.training.bundles import load_vision
+
+    @cache
+    def model() -> Cooper:
+        return Cooper.from_pretrained(settings.model, device_map=settings.share.device(device))
+
+    def tower() -> "Features":
+        found = load_vision(Path(settings.tower))
+        return Tower(found.vit, found.geometry, found.transforms).features
+
+    return model, tower
 
 
 def read(

@@ -10,6 +10,19 @@ from cooper.cli.commands import told_when_interrupted
 
 app = typer.Typer(help="Render rooms with exact depth, labels and questions.", no_args_is_help=True)
 
+FormatOption = Annotated[int | None, typer.Option("--format", help="Format of scenes that are rendered: 2, the default, or 3.")]
+CategoriesOption = Annotated[
+    str | None, typer.Option(help="Categories of questions about scenes, separated by commas; all by default.")
+]
+WordingOption = Annotated[
+    str | None, typer.Option(help="Wording of questions about scenes of format 3: trained, the default, or held_out.")
+]
+
+
+def listed(names: str | None) -> tuple[str, ...] | None:
+    """Names that are separated by commas; None where none are given."""
+    return None if names is None else tuple(part.strip() for part in names.split(",") if part.strip())
+
 
 class Split(StrEnum):
     """Splits that share no scene; `compositional` has pairs of shape and colour that the others never have. `light`, `dark` and

@@ -11,6 +11,7 @@ from cooper.data.examples import Example
 from cooper.data.item import Item
 from cooper.errors import CooperError
 from cooper.files.digests import LENGTH
+from cooper.trace.steps import Undecoded
 
 PIECES, PIECE = 64, 4096  # bytes of a file that are looked at; files of up to 256 KiB are read whole
 
@@ -20,11 +21,23 @@ def item_digest(item: Item) -> str:
     told = (item.question.text, item.choices, item.type, item.truth, item.tolerance, item.scoring, item.category, item.bundle)
     digest = hashlib.sha256(json.dumps(told).encode())
     for part in item.question.parts:
-        if isinstance(part, Image.Image):
-            digest.update(repr((part.size, part.mode)).encode() + part.tobytes())
-        elif not isinstance(part, str):
-            _add(digest, [part.source])
+        if not isinstance(part, str):
+            _add_picture(digest, part)
     return digest.hexdigest()[:LENGTH]
+
+
+def picture_digest(picture: Image.Image | Undecoded) -> str:
+    """Of a picture, which is not decoded."""
+    digest = hashlib.sha256()
+    _add_picture(digest, picture)
+    return digest.hexdigest()[:LENGTH]
+
+
+def _add_picture(digest: "hashlib._Hash", picture: Image.Image | Undecoded) -> None:
+    if isinstance(picture, Image.Image):
+        digest.update(repr((picture.size, picture.mode)).encode() + picture.tobytes())
+    else:
+        _add(digest, [picture.source])
 
 
 def truth_digests(items: Iterable[Example]) -> Mapping[str, str]:

@@ -38,7 +38,7 @@ from cooper.reasoning.session import Parts
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import options_in, question_of
-from cooper.trace.modes import AnswerMode, answer_mode
+from cooper.trace.modes import AnswerMode, GivenMaps, answer_mode, given_maps
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
@@ -119,9 +119,11 @@ class Cooper:
         sampling: Sampling | None = None,
         drawing: DrawingDefaults | None = None,
         max_turns: int | None = None,
+        given: GivenMaps = "own",
     ) -> Options:
-        """This model's defaults, with what is given in their place. An unknown mode raises CooperError."""
-        chosen = replace(self.defaults, mode=answer_mode(mode))
+        """This model's defaults, with what is named in their place. An unknown mode raises CooperError. `given`: which maps
+        are read where the model asks for some."""
+        chosen = replace(self.defaults, mode=answer_mode(mode), given=given_maps(given))
         chosen = replace(chosen, sampling=sampling) if sampling else chosen
         chosen = replace(chosen, drawing=drawing) if drawing else chosen
         return replace(chosen, max_turns=whole(max_turns, "max_turns", 1)) if max_turns is not None else chosen

@@ -9,25 +9,37 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from cooper.perception.modality import Modality
+from cooper.perception.modality import Drawn, Modality
 from cooper.reasoning.denoising import Drawer, DrawnLatents, Progress, draw
 from cooper.reasoning.events import DrawingProgress, Event, StepDone
-from cooper.reasoning.session import Parts, Session
+from cooper.reasoning.session import Parts, Sample, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
 from cooper.trace.steps import MapStep, Question, TextStep
 
+GREY = 0.5  # of a blank map, in each channel of the drawn picture
+
 
 def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
-    """Let rows draw the map that each wants next, or read it where the question comes with it."""
+    """Let rows draw the map that each wants next, or read one that is given in its place; with the option "none" neither."""
     if not rows:
+        return
+    if session.options.given == "none":
+        yield from _without_maps(session, rows)
         return
     if session.options.mode != "interleaved":
         yield from _request(session, rows)
-    given = [row for row in rows if session.samples[row].wants[0] in _question(session, row).known]
-    for row in given:
-        yield _finished(session, row, _given_step(session, row))
+    given = {row: step for row in rows if (step := _given_step(session, row)) is not None}
+    for row, step in given.items():
+        yield _finished(session, row, step)
     yield from _drawn(session, [row for row in rows if row not in given])
     yield from _read_back(session, [row for row in rows if not session.samples[row].done])
+
+
+def _without_maps(session: Session, rows: Sequence[int]) -> Iterator[Event]:
+    """Let rows go on without the maps they want: they read the text that follows maps, and no map before it."""
+    for row in rows:
+        session.samples[row].wants.clear()
+    yield from _told(session, rows, [[] for _ in rows])
 
 
 def _drawn(session: Session, rows: Sequence[int]) -> Iterator[Event]:
@@ -58,10 +70,32 @@ def _finished(session: Session, row: int, step: MapStep) -> StepDone:
     return StepDone(row, step)
 
 
-def _given_step(session: Session, row: int) -> MapStep:
-    """The map that the question comes with, as the model would draw it."""
-    modality = session.parts.modalities[session.samples[row].wants[0]]
-    drawn = modality.encode(_question(session, row).known[modality.name])
+def _given_step(session: Session, row: int) -> MapStep | None:
+    """The map that a row reads next without drawing it; None where it must draw.
+
+    A known map of the question comes first, whatever the options say. "repeat" has none to repeat before the first map.
+    """
+    sample, given = session.samples[row], session.options.given
+    question, modality = _question(session, row), session.parts.modalities[sample.wants[0]]
+    if modality.name in question.known:
+        return _given(modality, modality.encode(question.known[modality.name]))
+    if given == "repeat":
+        return next((step for step in sample.steps if isinstance(step, MapStep)), None)
+    if given in ("blank", "noise"):
+        canvas = session.parts.layout.processor.canvas(question.images[question.subject])
+        shape = (canvas.height, canvas.width, 3)
+        return _given(modality, np.full(shape, GREY, np.float32) if given == "blank" else _noise(sample, shape))
+    return None
+
+
+def _noise(sample: Sample, shape: tuple[int, int, int]) -> Drawn:
+    """Even noise in [0, 1], from the row's own random numbers."""
+    seed = int(sample.request.random.uniform() * 2**53)
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+def _given(modality: Modality, drawn: Drawn) -> MapStep:
+    """A drawn picture as the model reads one of its own."""
     return MapStep(modality.name, drawn, modality.render(drawn), reading=modality.decode(drawn))
 
 
@@ -122,15 +156,20 @@ def _request(session: Session, rows: Sequence[int]) -> Iterator[Event]:
 
 def _read_back(session: Session, rows: Sequence[int]) -> Iterator[Event]:
     """Let rows that go on read their map, and the text that follows it."""
+    layout = session.parts.layout
+    yield from _told(session, rows, [layout.step(session.samples[row].steps[-1]) for row in rows])
+
+
+def _told(session: Session, rows: Sequence[int], read: Sequence[list[Segment]]) -> Iterator[Event]:
+    """Let rows read segments, and then the text that follows a map."""
     prompts, layout = session.parts.prompts, session.parts.layout
     segments: list[list[Segment]] = []
-    for row in rows:
+    for row, more in zip(rows, read, strict=True):
         sample = session.samples[row]
-        more = layout.step(sample.steps[-1])
         text = prompts.reflection if session.options.mode == "interleaved" else "" if sample.wants else prompts.answer_prefix
         if text:
             sample.steps.append(TextStep(text, author="prompt"))
-            more += layout.step(sample.steps[-1])
+            more = [*more, *layout.step(sample.steps[-1])]
             yield StepDone(row, sample.steps[-1])
         segments.append(more)
     session.extend_main(rows, segments)

@@ -9,7 +9,7 @@ from cooper.files.values import AtLeast, AtMost, Weight, check_fields, read_reci
 from cooper.model.config import DrawingDefaults
 from cooper.reasoning.context import Randomness
 from cooper.reasoning.decoding import Sampling
-from cooper.trace.modes import Mode
+from cooper.trace.modes import GivenMaps, Mode
 
 Turns = Annotated[int, AtLeast(1), AtMost(100)]  # of text, in one answer
 
@@ -20,6 +20,8 @@ class Options:
 
     `draws` names the maps drawn first where the caller decides: mode "perception", and "map", which draws and writes nothing.
     `map_noise` above 0 draws maps by noisy steps and keeps their log-probabilities, for reinforcement learning (no guidance).
+    `given`: what is read in place of maps of the model's own, as a control; "true" and "swap" are maps that the questions
+    bring (`Question.known`).
     """
 
     mode: Mode = "interleaved"
@@ -28,6 +30,7 @@ class Options:
     max_turns: Turns = 3
     draws: tuple[str, ...] = ("depth", "segmentation")
     map_noise: Weight = 0.0
+    given: GivenMaps = "own"
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -59,6 +62,7 @@ class Options:
             "text_scale": self.drawing.text_scale,
             "image_scale": self.drawing.image_scale,
             "map_noise": self.map_noise,
+            **({} if self.given == "own" else {"given_maps": self.given}),
         }
 
 

@@ -64,7 +64,7 @@ class Opener:
 
     modalities: ClassVar[dict] = {}
 
-    def options(self, mode):
+    def options(self, mode, *, given="own"):
         return mode
 
     def batch(self, questions, options=None, seed=0, samples=1):

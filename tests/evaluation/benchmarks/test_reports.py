@@ -25,7 +25,7 @@ class Replies:
     def __init__(self, *replies: str) -> None:
         self.replies, self.asked = replies, 0
 
-    def options(self, mode):
+    def options(self, mode, *, given="own"):
         return mode
 
     def batch(self, questions, options="direct", seed=0, samples=1):

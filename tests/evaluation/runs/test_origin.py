@@ -110,7 +110,7 @@ def test_a_kit_answers_with_the_settings_of_a_file(tmp_path):
         (
             "scenes",
             {"limit": 7, "blind": True},
-            {"limit": 7, "data": "d", "split": "test", "maps": None, "blind": True, "true_maps": False},
+            {"limit": 7, "data": "d", "split": "test", "maps": None, "blind": True},
         ),
         ("mmvp", {"limit": 3}, {"limit": 3, "data": "d/"}),
         ("depth", {"dataset": "nyu"}, {"benchmark": "depth on nyu", "limit": None, "data": "d"}),

@@ -35,7 +35,7 @@ class Seer:
             }
         )
 
-    def options(self, mode):
+    def options(self, mode, *, given="own"):
         return mode
 
     def batch(self, questions, options=None, seed=0, samples=1):
@@ -144,11 +144,11 @@ def test_other_processes_report_nothing(seer, settings, tmp_path):
 def test_true_maps_come_with_the_questions_only_where_asked_for(settings):
     records = scenes._records(settings)
     assert not any(item.question.known for item in items_of(records, settings))
-    told = items_of(records, replace(settings, true_maps=True))
+    told = items_of(records, replace(settings, given_maps="true"))
     by_scene = {scenes.scene_id(record.scene): record for record in records}
     for item in told:
         record = by_scene[item.id.rsplit("-", 2)[0]]
         assert set(item.question.known) == {"depth", "segmentation"}
         assert np.array_equal(item.question.known["depth"].arrays["depth"], record.depth_m)
         assert np.array_equal(item.question.known["segmentation"].arrays["labels"], record.labels)
-    assert settings.record != replace(settings, true_maps=True).record
+    assert settings.record != replace(settings, given_maps="true").record

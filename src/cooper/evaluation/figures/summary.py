@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cooper.evaluation.figures.pairing import Comparison, Model, by_category, by_mean, compare
+from cooper.evaluation.figures.readers import ReaderFigures
 from cooper.evaluation.figures.statistics import Difference, Estimate, bounded_mean, grouped_mean, wilson
 from cooper.evaluation.runs.answering import AnswerRow
 
@@ -86,6 +87,7 @@ class Report:
     effects: tuple[MapEffect, ...] = ()
     depth: Mapping[str, Estimate] = field(default_factory=dict)
     segmentation: Mapping[str, Estimate] = field(default_factory=dict)
+    readers: tuple[ReaderFigures, ...] = ()
 
     @property
     def unscored_share(self) -> float:

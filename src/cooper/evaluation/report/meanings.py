@@ -36,6 +36,16 @@ EFFECTS = (
     "In percentage points: accuracy where the map was drawn minus accuracy on the same questions in the mode text; above 0 "
     f"the map helps. {SURE}"
 )
+READERS = (
+    "Over the questions for which the model read a depth map in that mode. A perfect reader knows the place and the outline of "
+    "each object, takes how far it is from the median of the map over its visible pixels, and calculates the answer: what is "
+    "missing to 100 the map lacks. The model: its answers in the same mode. In words: its answers to the same questions in the "
+    f"mode text. {INTERVAL}"
+)
+GATES = (
+    "A gate is open where its figure reaches the threshold, and sure where the whole interval does. The interval redraws "
+    "scenes; C is in percentage points."
+)
 HEALTH = (
     "Numbers of rows, fewer is better in all but the first. Unreadable replies count as wrong; of truncated ones a turn was "
     "cut by the token limit; rows that were not scored count in no figure. Seconds per row: mean time of one answer."

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cooper.evaluation.figures.pairing import Comparison
+from cooper.evaluation.figures.readers import ReaderFigures
 from cooper.evaluation.figures.statistics import Difference, Estimate, without_nan
 from cooper.evaluation.figures.summary import CategoryFigures, MapEffect, ModeFigures, Report, Usage
 from cooper.evaluation.report import meanings
@@ -117,6 +118,7 @@ def tables(report: Report) -> list[Table]:
         found += [_accuracy(report.modes), _numbers(report.modes), _earned(report.modes)]
         found += [_usage(report.modes), _effects(report.effects), _health(report.modes)]
     found += [comparison_table(comparison) for comparison in report.comparisons]
+    found.append(_readers(report.readers))
     found += [_figures("Depth", report.depth), _figures("Segmentation", report.segmentation)]
     return [table for table in found if table.rows]
 
@@ -199,6 +201,15 @@ def _effects(effects: Sequence[MapEffect]) -> Table:
     head = ["mode, map drawn: category", *DIFFERENCE_HEAD, "points earned", "95 % interval"]
     title = "Effect of maps: rows with the map minus the same questions in the mode text"
     return Table(title, head, rows, meanings.EFFECTS)
+
+
+def _readers(readers: Sequence[ReaderFigures]) -> Table:
+    rows = [
+        [f"{each.mode}: {each.category}", str(each.reader.rows), percent(each.reader), percent(each.model), percent(each.words)]
+        for each in readers
+    ]
+    head = ["mode: category", "rows", "perfect reader of its maps", "the model", "the model in words"]
+    return Table("What the drawn depth maps hold, % right with 95 % interval", head, rows, meanings.READERS)
 
 
 def _health(modes: Sequence[ModeFigures]) -> Table:

@@ -1,7 +1,7 @@
 """Puts questions to a model and writes one row for each, so that a run can stop and go on at any time."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,10 +14,11 @@ from cooper.evaluation.replies.answers import Score, score
 from cooper.evaluation.runs.folder import gather_rows, read_part_lines, telling_how_to_go_on
 from cooper.evaluation.runs.progress import progress
 from cooper.evaluation.runs.settings import RunSettings
+from cooper.evaluation.runs.swaps import Swaps
 from cooper.evaluation.runs.traces import keep_trace, trace_folder
 from cooper.files.rows import Line, append_rows, batches
 from cooper.perception.modality import Modality
-from cooper.trace.modes import MODES, AnswerMode, Mode
+from cooper.trace.modes import MODES, AnswerMode, GivenMaps, Mode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 
@@ -32,8 +33,8 @@ class Reasoner(Protocol):
         """The maps it can draw, by name."""
         ...
 
-    def options(self, mode: AnswerMode) -> Any:
-        """How it answers in a mode; handed back to `batch` as it is."""
+    def options(self, mode: AnswerMode, *, given: GivenMaps = "own") -> Any:
+        """How it answers in a mode, and what it reads in place of its own maps; handed back to `batch` as it is."""
         ...
 
     def batch(
@@ -87,11 +88,17 @@ def check_items(items: Sequence[Item]) -> None:
             score_reply(item, "")
 
 
-def answer_all(model: Reasoner, items: Sequence[Item], settings: RunSettings) -> list[AnswerRow]:
+Witness = Callable[[Item, Mode, Trace], Any]  # a dataclass to keep beside a row, or None
+
+
+def answer_all(
+    model: Reasoner, items: Sequence[Item], settings: RunSettings, witness: Witness | None = None
+) -> list[AnswerRow]:
     """Answer every question in every mode, but those that `settings.out/rows.jsonl` already holds; of several processes each
     answers its share, and waits for the others.
 
-    A trace is on disk before its row is, so a row that a killed run has written has its page. The rows come back in the order
+    A trace is on disk before its row is, so a row that a killed run has written has its page; so is, in `readers.jsonl`, what
+    the `witness` makes of it. The rows come back in the order
     of `settings.modes` and `items`; those that a judge must score are unscored. CooperError: two
     items of one id, or a truth that does not fit its question.
     """
@@ -99,6 +106,7 @@ def answer_all(model: Reasoner, items: Sequence[Item], settings: RunSettings) ->
     path = settings.out / "rows.jsonl"
     done, mine = read_part_lines(path, *KEY).keys(), settings.share.of(items)
     kept = {item.id for item in items[: settings.traces]}
+    swaps = Swaps.over(items, settings.seed) if settings.given_maps == "swap" else None
     left: dict[AnswerMode, list[Item]] = {
         mode: [item for item in mine if (mode, item.id) not in done] for mode in settings.modes
     }
@@ -106,18 +114,27 @@ def answer_all(model: Reasoner, items: Sequence[Item], settings: RunSettings) ->
     with progress(total, settings.share.told("questions"), settings.silent) as advance:
         advance(total - sum(map(len, left.values())))
         for mode, open_items in left.items():
-            options = model.options(mode)
+            options = model.options(mode, given=settings.given_maps)
             for chunk in batches(open_items, settings.batch):
                 with telling_how_to_go_on():
                     asked = [item.question.opened() for item in chunk]
+                    asked = swaps.given(model, asked) if swaps else asked
                 traces = model.batch(asked, options, settings.seed)
                 for item, samples in zip(chunk, traces, strict=True):
                     if item.id in kept:
                         keep_trace(samples[0], trace_folder(settings.out, mode, item.id))
                 rows = [answer_row(item, mode, samples[0]) for item, samples in zip(chunk, traces, strict=True)]
+                if witness is not None:
+                    _keep(witness, chunk, mode, [samples[0] for samples in traces], settings)
                 append_rows(settings.share.file(path), [asdict(row) for row in rows])
                 advance(len(chunk))
     return kept_answers(items, settings)
+
+
+def _keep(witness: Witness, items: Sequence[Item], mode: Mode, traces: Sequence[Trace], settings: RunSettings) -> None:
+    found = [witness(item, mode, trace) for item, trace in zip(items, traces, strict=True)]
+    if rows := [asdict(row) for row in found if row is not None]:
+        append_rows(settings.share.file(settings.out / "readers.jsonl"), rows)
 
 
 def kept_answers(items: Sequence[Item], settings: RunSettings) -> list[AnswerRow]:

@@ -14,7 +14,7 @@ from cooper.files.rows import Line, Row, read_lines, read_object, write_whole
 FILE = "run.json"
 RULES, QUESTIONS = "rules", "questions"  # fields of run.json beside the settings: version of the rules; digests by question
 PICTURES = "pictures"  # of a run over pictures alone: digests by picture
-ROWS = ("rows", "depth", "segmentation")  # files of rows that belong to one run
+ROWS = ("rows", "depth", "segmentation", "readers")  # files of rows that belong to one run
 NO_DIGESTS = (
     "the folder was begun by an earlier version, which did not write down its questions and the rules that read replies: rows "
     "from then are taken as they are; `--rescore` reads their replies again"
@@ -89,7 +89,14 @@ def check_run(folder: Path, settings: Row) -> None:
         _check_settings(folder, read_object(path), settings)
 
 
+def with_given_maps(run: Row) -> Row:
+    """The record of an evaluation; one of an earlier version says `true_maps` in place of `given_maps`."""
+    told = {name: value for name, value in run.items() if name != "true_maps"}
+    return {**told, "given_maps": "true"} if run.get("true_maps") is True else told
+
+
 def _check_settings(folder: Path, known: Row, wanted: Row) -> None:
+    known = with_given_maps(known)
     if "weights" in wanted and "weights" not in known:
         raise CooperError(
             f"{folder} holds a run of an earlier version, which did not write down its weights and settings, so its rows "

@@ -9,7 +9,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.runs.processes import Share
 from cooper.files.arguments import seed_of
-from cooper.trace.modes import MODES, AnswerMode, answer_mode
+from cooper.trace.modes import MODES, READING_MODES, AnswerMode, GivenMaps, answer_mode, given_maps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,13 @@ class WorkSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings(WorkSettings):
-    """What every evaluation has. `traces`: questions per mode whose traces are kept, None for all. `origin`: what answers, for
-    the record. `skip_bad`: questions and pictures that cannot be read are left out and counted. `share`: this process's part
-    of the work, by default what its launcher says."""
+    """What every evaluation has. `given_maps`: what the model reads where it asks for maps; with others than its own the modes
+    that read none are left out, for they would answer the same again. `traces`: questions per mode whose traces are kept, None
+    for all. `origin`: what answers, for the record. `skip_bad`: questions and pictures that cannot be read are left out and
+    counted. `share`: this process's part of the work, by default what its launcher says."""
 
     modes: tuple[AnswerMode, ...] = MODES
+    given_maps: GivenMaps = "own"
     traces: int | None = None
     origin: Origin = Origin()
     skip_bad: bool = False
@@ -47,19 +49,25 @@ class RunSettings(WorkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "modes", check_modes(self.modes))
+        object.__setattr__(self, "modes", _reading(check_modes(self.modes), given_maps(self.given_maps)))
         check_not_negative(self, "traces")
 
     @property
     def record(self) -> dict[str, Any]:
         """What makes two runs the same run. Modes may be added to one; batch size and kept traces may change."""
         told = {"model": self.model, "seed": self.seed, "limit": self.limit, "data": str(self.data)}
+        told |= {} if self.given_maps == "own" else {"given_maps": self.given_maps}
         return {**told, **self.origin.record}
 
     @property
     def silent(self) -> bool:
         """Whether no progress is shown: of several processes only the first shows any."""
         return self.quiet or not self.share.first
+
+
+def label(name: str, given: GivenMaps) -> str:
+    """What tells a run with given maps from one without: `label("scenes", "blank")` is `"scenes-blank"`."""
+    return name if given == "own" else f"{name}-{given}"
 
 
 def check_not_negative(settings: WorkSettings, name: str) -> None:
@@ -74,3 +82,15 @@ def check_modes(modes: Sequence[str]) -> tuple[AnswerMode, ...]:
     if not modes:
         raise CooperError(f"no mode named; known: {', '.join(MODES)}")
     return tuple(dict.fromkeys(answer_mode(mode) for mode in modes))
+
+
+def _reading(modes: tuple[AnswerMode, ...], given: GivenMaps) -> tuple[AnswerMode, ...]:
+    """The modes that given maps bear on. CooperError: none of them does."""
+    if given == "own":
+        return modes
+    kept: tuple[AnswerMode, ...] = tuple(mode for mode in READING_MODES if mode in modes)
+    if not kept:
+        raise CooperError(
+            f"given maps ({given}) change nothing in the modes {', '.join(modes)}; name {' or '.join(READING_MODES)}"
+        )
+    return kept

@@ -10,7 +10,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS
 from cooper.evaluation.figures.summary import Report
 from cooper.evaluation.judge.endpoint import JudgeSettings
-from cooper.evaluation.runs.folder import FILE
+from cooper.evaluation.runs.folder import FILE, with_given_maps
 from cooper.evaluation.runs.settings import RunSettings
 from cooper.evaluation.suites.depth import DepthSuite
 from cooper.evaluation.suites.published import PublishedSuite
@@ -31,7 +31,9 @@ class EvaluationRequest(RunSettings):
     split: str = "test"
     maps: int | None = None
     blind: bool = False
-    true_maps: bool = False
+    form: int | None = None
+    categories: tuple[str, ...] | None = None
+    wording: str | None = None
     judge: JudgeSettings | None = None
     judged: bool = False
 
@@ -49,7 +51,7 @@ def suite_in(folder: Path, *, judge: JudgeSettings | None = None, skip_bad: bool
     path = folder / FILE
     if not path.is_file():
         raise CooperError(f"{folder} holds no run: {FILE} is missing")
-    known = read_object(path)
+    known = with_given_maps(read_object(path))
     name = known.get("benchmark")
     if name != "scenes" and name not in BENCHMARKS:
         raise CooperError(f"{path}: benchmark is {name!r}, which has no replies to read again")

@@ -36,6 +36,10 @@ class MapSuite(Suite):
     def __post_init__(self) -> None:
         super().__post_init__()
         load_plugins()
+        if self.given_maps != "own":
+            raise CooperError(
+                f"{self.name} has maps drawn and asks nothing: --given-maps {self.given_maps} does not belong to it"
+            )
         known = ", ".join(self.READERS)
         if not self.dataset:
             raise CooperError(f"no data set of {self.name} is named (--dataset); known: {known}")

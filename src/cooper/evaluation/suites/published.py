@@ -14,6 +14,7 @@ from cooper.evaluation.judge.judge import Judge
 from cooper.evaluation.judge.verdicts import Judgement, judge_rows, laid_over, read_judged, store_judged
 from cooper.evaluation.runs.answering import AnswerRow, Reasoner, answer_all, check_items
 from cooper.evaluation.runs.folder import left_out_notes
+from cooper.evaluation.runs.swaps import check_swaps
 from cooper.evaluation.suites.suite import Asked, QuestionSuite
 
 
@@ -28,6 +29,8 @@ class PublishedSuite(QuestionSuite):
     def __post_init__(self) -> None:
         super().__post_init__()
         benchmark_of(self.name)
+        if self.given_maps == "true":
+            raise CooperError(f"the true maps of {self.name} are not known: --given-maps true needs scenes")
 
     def load(self) -> Asked:
         found, faults = self._found()
@@ -43,6 +46,7 @@ class PublishedSuite(QuestionSuite):
         torn = {item.bundle for item in items if item.id in faults}
         kept = [replace(item, bundle="") if item.bundle in torn else item for item in kept]  # a pair of one is no pair
         check_items(kept)
+        check_swaps(kept, self)
         told = {"questions": f"{len(kept)} of {len(found.items)}"}
         return Asked(items=tuple(kept), told=told, notes=(*found.notes, *left_out_notes(faults)), digests=digests)
 

@@ -8,12 +8,13 @@ from typing import Any
 from cooper.data.examples import Conventions, Example
 from cooper.data.item import Item
 from cooper.errors import CooperError
+from cooper.evaluation.figures.readers import ReaderFigures
 from cooper.evaluation.figures.statistics import Estimate
 from cooper.evaluation.figures.summary import Report, summarise
 from cooper.evaluation.report.report import write_report
-from cooper.evaluation.runs.answering import AnswerRow, Reasoner
+from cooper.evaluation.runs.answering import AnswerRow, Reasoner, Witness
 from cooper.evaluation.runs.folder import open_run
-from cooper.evaluation.runs.settings import RunSettings
+from cooper.evaluation.runs.settings import RunSettings, label
 from cooper.evaluation.suites.rescoring import not_answered, read_again
 from cooper.files.locks import held
 
@@ -24,7 +25,7 @@ MapFigures = Mapping[str, Mapping[str, Estimate]]  # by kind of map
 class Asked:
     """What a run asks of a model: questions, and pictures to draw maps of, which are judged by `conventions`. `told` and
     `notes`: what a reader of its report must know. `digests`: of each question and picture by its id, "" for one that is left
-    out."""
+    out. `witness`: what more is kept of a trace, as `answer_all` has it."""
 
     items: tuple[Item, ...] = ()
     truths: tuple[Example, ...] = ()
@@ -32,6 +33,7 @@ class Asked:
     told: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     digests: Mapping[str, str]
+    witness: Witness | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,11 @@ class Suite(RunSettings, ABC):
     def benchmark(self) -> str:
         """What the report and the record call it."""
         return self.name
+
+    @property
+    def label(self) -> str:
+        """Its name among other suites of one command."""
+        return label(self.name, self.given_maps)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -81,11 +88,18 @@ class Suite(RunSettings, ABC):
         """Read kept replies again. CooperError: there are none."""
         raise CooperError(f"{self.name} has no replies, so there is nothing to read again (--rescore)")
 
-    def reported(self, asked: Asked, rows: Sequence[AnswerRow] = (), maps: MapFigures | None = None) -> Report:
+    def reported(
+        self,
+        asked: Asked,
+        rows: Sequence[AnswerRow] = (),
+        maps: MapFigures | None = None,
+        readers: tuple[ReaderFigures, ...] = (),
+    ) -> Report:
         """The report over these rows and maps, written into the folder."""
         modes = {"modes": ", ".join(dict.fromkeys(row.mode for row in rows))} if rows else {}
         notes = {f"note {number}": note for number, note in enumerate(asked.notes, 1)}
-        report = replace(summarise(rows, {**self.record, **modes, **asked.told, **notes}), **(maps or {}))
+        found = summarise(rows, {**self.record, **modes, **asked.told, **notes})
+        report = replace(found, readers=readers, **(maps or {}))
         questions = {item.id: item.question.text for item in asked.items}
         write_report(report, self.out, share=self.share, rows=rows, questions=questions)
         return report

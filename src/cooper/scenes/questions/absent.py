@@ -7,18 +7,18 @@ from cooper.scenes.questions.contents import absent_pairs, material
 from cooper.scenes.questions.metric import camera_distance, height, object_distance, size
 from cooper.scenes.questions.question import Draft
 from cooper.scenes.questions.spatial import relative_distance, situational_view, spatial_grid, spatial_relation
-from cooper.scenes.questions.wording import Asking
+from cooper.scenes.questions.wording import Phrasing
 from cooper.scenes.room.scene import Scene
 
 LENGTHS = (camera_distance, object_distance, height, size)
 ASKERS = (*LENGTHS, relative_distance, spatial_relation, situational_view, spatial_grid, material)
 
 
-def absent(scene: Scene, asking: Asking) -> Draft | None:
+def absent(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """A question of another category in which one thing has become one that is not there; it shares its colour or its shape
     with one that is."""
-    rng = asking.rng
-    draft = choose(rng, ASKERS)(scene, asking)
+    rng = phrasing.rng
+    draft = choose(rng, ASKERS)(scene, phrasing)
     if draft is None:
         return None
     by_id = {item.id: item for item in scene.objects}

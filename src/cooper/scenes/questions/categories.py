@@ -14,7 +14,7 @@ from cooper.scenes.questions.harder import depth_order, farther_count, free_path
 from cooper.scenes.questions.metric import camera_distance, height, object_distance, size
 from cooper.scenes.questions.question import Asker, Group, SceneQuestion
 from cooper.scenes.questions.spatial import reach, relative_distance, situational_view, spatial_grid, spatial_relation
-from cooper.scenes.questions.wording import Asking, Wording
+from cooper.scenes.questions.wording import Phrasing, Wording
 from cooper.scenes.room.scene import Scene
 
 TRIES = 4  # draws of one category before the next one has its turn
@@ -81,10 +81,10 @@ def questions_of(
     `categories`: by default all that the format of the scene has. `wording`: by default `first` for format 2 and `trained` for
     format 3.
     """
-    asking = _asking(scene, seed, wording)
+    phrasing = _asking(scene, seed, wording)
     names = categories_of(scene) if categories is None else categories
-    order = [names[int(place)] for place in asking.rng.permutation(len(names))]
-    return _take(scene, seed, per_scene, order, asking)
+    order = [names[int(place)] for place in phrasing.rng.permutation(len(names))]
+    return _take(scene, seed, per_scene, order, phrasing)
 
 
 def balanced_questions(
@@ -98,21 +98,21 @@ def balanced_questions(
     counts: Counter[str] = Counter()
     found: list[SceneQuestion] = []
     for scene in scenes:
-        asking = _asking(scene, seed, wording)
+        phrasing = _asking(scene, seed, wording)
         known = categories_of(scene) if categories is None else categories
-        names = [known[int(place)] for place in asking.rng.permutation(len(known))]
-        taken = _take(scene, seed, per_scene, sorted(names, key=lambda name: counts[name]), asking)
+        names = [known[int(place)] for place in phrasing.rng.permutation(len(known))]
+        taken = _take(scene, seed, per_scene, sorted(names, key=lambda name: counts[name]), phrasing)
         counts.update(question.category for question in taken)
         found += taken
     return tuple(found)
 
 
-def _asking(scene: Scene, seed: int, wording: Wording | None) -> Asking:
+def _asking(scene: Scene, seed: int, wording: Wording | None) -> Phrasing:
     default: Wording = "first" if scene.form == 2 else "trained"
-    return Asking(np.random.default_rng([scene.seed, seed]), wording or default)
+    return Phrasing(np.random.default_rng([scene.seed, seed]), wording or default)
 
 
-def _take(scene: Scene, seed: int, per_scene: int, order: Sequence[str], asking: Asking) -> tuple[SceneQuestion, ...]:
+def _take(scene: Scene, seed: int, per_scene: int, order: Sequence[str], phrasing: Phrasing) -> tuple[SceneQuestion, ...]:
     unknown = [name for name in order if name not in ALL_CATEGORIES]
     if unknown:
         raise CooperError(f"question category {unknown[0]!r} is unknown; known: {', '.join(ALL_CATEGORIES)}")
@@ -122,17 +122,17 @@ def _take(scene: Scene, seed: int, per_scene: int, order: Sequence[str], asking:
         for name in order:
             if len(taken) == per_scene:
                 return tuple(taken)
-            question = _ask(scene, name, asking, f"{scene.split}-{scene.seed}-{seed}-{len(taken)}")
+            question = _ask(scene, name, phrasing, f"{scene.split}-{scene.seed}-{seed}-{len(taken)}")
             if question is not None and question.text not in said:
                 said.add(question.text)
                 taken.append(question)
     return tuple(taken)
 
 
-def _ask(scene: Scene, name: str, asking: Asking, question_id: str) -> SceneQuestion | None:
+def _ask(scene: Scene, name: str, phrasing: Phrasing, question_id: str) -> SceneQuestion | None:
     category = ALL_CATEGORIES[name]
     for _ in range(TRIES):
-        draft = category.ask(scene, asking)
+        draft = category.ask(scene, phrasing)
         if draft is not None:
             return SceneQuestion(
                 id=question_id,
@@ -145,6 +145,6 @@ def _ask(scene: Scene, name: str, asking: Asking, question_id: str) -> SceneQues
                 objects=draft.objects,
                 value=draft.value,
                 tolerance=category.tolerance if draft.type == "Number" else 0.0,
-                style=asking.choice_style() if draft.choices else "letters",
+                style=phrasing.choice_style() if draft.choices else "letters",
             )
     return None

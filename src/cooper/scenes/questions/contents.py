@@ -6,7 +6,7 @@ import numpy as np
 
 from cooper.scenes.questions.choosing import choose, some
 from cooper.scenes.questions.question import Draft, letter_of, shown
-from cooper.scenes.questions.wording import Asking
+from cooper.scenes.questions.wording import Phrasing
 from cooper.scenes.room.catalogue import ALL_PAIRS, COLOURS, HELD_OUT, MATERIALS, SHAPES, Pair
 from cooper.scenes.room.scene import Scene, SceneObject
 
@@ -18,9 +18,9 @@ def plural(shape: str) -> str:
     return "arches" if shape == "arch" else f"{shape}s"
 
 
-def counting(scene: Scene, asking: Asking) -> Draft | None:
+def counting(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """How many objects there are of a shape, of a colour, or in all."""
-    rng = asking.rng
+    rng = phrasing.rng
     groups: dict[str, list[SceneObject]] = {"objects": list(scene.objects)}
     for item in scene.objects:
         groups.setdefault(plural(item.shape), []).append(item)
@@ -32,22 +32,22 @@ def counting(scene: Scene, asking: Asking) -> Draft | None:
     name = choose(rng, fitting)
     phrases = ("How many {name} are there?", "Count the {name} in the picture.", "What is the number of {name}?")
     ids = tuple(item.id for item in groups[name])
-    return Draft("Number_Int", asking.worded("counting", phrases, name=name), str(len(ids)), ids)
+    return Draft("Number_Int", phrasing.worded("counting", phrases, name=name), str(len(ids)), ids)
 
 
-def existence(scene: Scene, asking: Asking) -> Draft | None:
+def existence(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Whether an object of a colour and shape is there. Absent ones share a colour or shape with one that is.
 
     Pairs held out of training are never the absent ones: that they are always there must not be learnt from words.
     """
-    rng = asking.rng
+    rng = phrasing.rng
     absent = absent_pairs(scene)
     phrases = ("Is there a {name} in the picture?", "Does the picture show a {name}?", "Can you see a {name}?")
     if rng.random() < 0.5:
         item = choose(rng, scene.objects)
-        return Draft("YN", _article(asking.worded("existence", phrases, name=item.name)), "Yes", (item.id,))
+        return Draft("YN", _article(phrasing.worded("existence", phrases, name=item.name)), "Yes", (item.id,))
     pair = choose(rng, absent)
-    return Draft("YN", _article(asking.worded("existence", phrases, name=f"{pair.colour} {pair.shape}")), "No", ())
+    return Draft("YN", _article(phrasing.worded("existence", phrases, name=f"{pair.colour} {pair.shape}")), "No", ())
 
 
 def absent_pairs(scene: Scene) -> list[Pair]:
@@ -61,9 +61,9 @@ def absent_pairs(scene: Scene) -> list[Pair]:
     ]
 
 
-def occlusion(scene: Scene, asking: Asking) -> Draft | None:
+def occlusion(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Which object is partly hidden, or whether one is. Asked only where hidden and whole objects are both there."""
-    rng = asking.rng
+    rng = phrasing.rng
     hidden = [item for item in scene.objects if shown(item) <= HIDDEN]
     whole = [item for item in scene.objects if shown(item) >= WHOLE]
     if not hidden or not whole:
@@ -74,40 +74,40 @@ def occlusion(scene: Scene, asking: Asking) -> Draft | None:
         choices = tuple(item.name for item in named)
         phrases = ("Which object is partly hidden by something else?", "Which of these is partly hidden?")
         ids = tuple(item.id for item in named)
-        return Draft("MCQ", asking.worded("occlusion.which", phrases), letter_of(choices, truth.name), ids, choices)
+        return Draft("MCQ", phrasing.worded("occlusion.which", phrases), letter_of(choices, truth.name), ids, choices)
     holds = rng.random() < 0.5
     item = choose(rng, hidden if holds else whole)
     phrases = ("Is the {name} partly hidden by something else?", "Does anything hide a part of the {name}?")
-    return Draft("YN", asking.worded("occlusion.is", phrases, name=item.name), "Yes" if holds else "No", (item.id,))
+    return Draft("YN", phrasing.worded("occlusion.is", phrases, name=item.name), "Yes" if holds else "No", (item.id,))
 
 
-def colour(scene: Scene, asking: Asking) -> Draft | None:
+def colour(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """The colour of the only object of a shape."""
-    rng = asking.rng
+    rng = phrasing.rng
     only = _unique(scene.objects, [item.shape for item in scene.objects])
     if not only:
         return None
     item = choose(rng, only)
     others = [name for name in COLOURS if name != item.colour and Pair(item.shape, name) not in HELD_OUT]
     phrases = ("What colour is the {name}?", "Which colour does the {name} have?")
-    return _choice_of_four(rng, asking.worded("colour", phrases, name=item.shape), item.colour, others, item.id)
+    return _choice_of_four(rng, phrasing.worded("colour", phrases, name=item.shape), item.colour, others, item.id)
 
 
-def shape(scene: Scene, asking: Asking) -> Draft | None:
+def shape(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """The shape of the only object of a colour."""
-    rng = asking.rng
+    rng = phrasing.rng
     only = _unique(scene.objects, [item.colour for item in scene.objects])
     if not only:
         return None
     item = choose(rng, only)
     others = [name for name in SHAPES if name != item.shape and Pair(name, item.colour) not in HELD_OUT]
     phrases = ("What shape is the {name} object?", "Which shape does the {name} object have?")
-    return _choice_of_four(rng, asking.worded("shape", phrases, name=item.colour), item.shape, others, item.id)
+    return _choice_of_four(rng, phrasing.worded("shape", phrases, name=item.colour), item.shape, others, item.id)
 
 
-def material(scene: Scene, asking: Asking) -> Draft | None:
+def material(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """How an object's surface looks: matte, glossy or like metal."""
-    rng = asking.rng
+    rng = phrasing.rng
     fitting = {item.material for item in scene.objects}
     wanted = choose(rng, MATERIALS)
     if wanted not in fitting:
@@ -115,7 +115,7 @@ def material(scene: Scene, asking: Asking) -> Draft | None:
     item = choose(rng, [item for item in scene.objects if item.material == wanted])
     choices = tuple(some(rng, MATERIALS, 3))
     phrases = ("What is the surface of the {name} like?", "Which material does the {name} look like?")
-    return Draft("MCQ", asking.worded("material", phrases, name=item.name), letter_of(choices, wanted), (item.id,), choices)
+    return Draft("MCQ", phrasing.worded("material", phrases, name=item.name), letter_of(choices, wanted), (item.id,), choices)
 
 
 def _choice_of_four(rng: np.random.Generator, text: str, truth: str, others: Sequence[str], item: int) -> Draft:

@@ -14,7 +14,7 @@ from cooper.scenes.questions.question import (
     depth_of,
     letter_of,
 )
-from cooper.scenes.questions.wording import Asking
+from cooper.scenes.questions.wording import Phrasing
 from cooper.scenes.room.sampling import corners
 from cooper.scenes.room.scene import Scene, SceneObject
 
@@ -22,9 +22,9 @@ NEIGHBOUR_RATIO = 1.15  # the second nearest is farther at least by this factor
 CLEARANCE = 0.12  # a way is wider or narrower than asked about at least by so many metres
 
 
-def depth_order(scene: Scene, asking: Asking) -> Draft | None:
+def depth_order(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Which list of three or four objects goes from the nearest to the farthest."""
-    rng = asking.rng
+    rng = phrasing.rng
     named = some(rng, scene.objects, min(len(scene.objects), 3 + int(rng.integers(2))))
     ranked = sorted(named, key=depth_of)
     if len(ranked) < 3 or not all(clearly_nearer(near, far) for near, far in pairwise(ranked)):
@@ -34,13 +34,13 @@ def depth_order(scene: Scene, asking: Asking) -> Draft | None:
     truth = " - ".join(names)
     choices = tuple(some(rng, [truth, *some(rng, wrong, 3)], 4))
     phrases = ("Which list is in order from the nearest to the farthest?", "What is the order from near to far?")
-    text = asking.worded("depth_order", phrases)
+    text = phrasing.worded("depth_order", phrases)
     return Draft("MCQ", text, letter_of(choices, truth), tuple(item.id for item in ranked), choices)
 
 
-def farther_count(scene: Scene, asking: Asking) -> Draft | None:
+def farther_count(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """How many of the other objects are farther from the camera (or closer) than a named one."""
-    rng = asking.rng
+    rng = phrasing.rng
     item = choose(rng, scene.objects)
     others = [other for other in scene.objects if other is not item]
     if len(others) < 2 or not all(clearly_nearer(item, other) or clearly_nearer(other, item) for other in others):
@@ -51,13 +51,13 @@ def farther_count(scene: Scene, asking: Asking) -> Draft | None:
         "How many of the other objects are {word} the camera than the {name}?",
         "How many are {word} the camera than the {name}?",
     )
-    text = asking.worded("farther_count", phrases, word="farther from" if far else "closer to", name=item.name)
+    text = phrasing.worded("farther_count", phrases, word="farther from" if far else "closer to", name=item.name)
     return Draft("Number_Int", text, str(count), (item.id, *(other.id for other in others)))
 
 
-def nearest_neighbour(scene: Scene, asking: Asking) -> Draft | None:
+def nearest_neighbour(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Which of the other objects is nearest to a named one, centre to centre in the room."""
-    rng = asking.rng
+    rng = phrasing.rng
     named = some(rng, scene.objects, min(len(scene.objects), 5))
     if len(named) < 4:
         return None
@@ -67,14 +67,14 @@ def nearest_neighbour(scene: Scene, asking: Asking) -> Draft | None:
         return None
     choices = tuple(other.name for other in others)
     phrases = ("Which object is nearest to the {name}, from centre to centre?", "In the room, what is closest to the {name}?")
-    text = asking.worded("nearest_neighbour", phrases, name=item.name)
+    text = phrasing.worded("nearest_neighbour", phrases, name=item.name)
     return Draft("MCQ", text, letter_of(choices, ranked[0].name), (item.id, *(other.id for other in others)), choices)
 
 
-def free_path(scene: Scene, asking: Asking) -> Draft | None:
+def free_path(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Whether something of a given width gets straight over the floor from one object to another. Only between objects on the
     floor, with no other thing nearly in the way; every other time of a way that is free."""
-    rng = asking.rng
+    rng = phrasing.rng
     floor = [item for item in scene.objects if item.support == "floor"]
     if len(floor) < 3:
         return None
@@ -88,7 +88,7 @@ def free_path(scene: Scene, asking: Asking) -> Draft | None:
                 "Can a ball {width} m wide roll straight from the {first} to the {second} without touching another thing?",
                 "Is the straight path from the {first} to the {second} free for something {width} m wide?",
             )
-            text = asking.worded("free_path", phrases, width=f"{width:.1f}", first=first.name, second=second.name)
+            text = phrasing.worded("free_path", phrases, width=f"{width:.1f}", first=first.name, second=second.name)
             others = tuple(item.id for item in scene.objects if item not in (first, second))
             return Draft("YN", text, "Yes" if wanted else "No", (first.id, second.id, *others), value=width)
     return None

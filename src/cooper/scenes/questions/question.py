@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from cooper.errors import CooperError
-from cooper.scenes.questions.wording import LETTERS, Asking, ChoiceStyle, shown_choices
+from cooper.scenes.questions.wording import LETTERS, ChoiceStyle, Phrasing, shown_choices
 from cooper.scenes.room.sampling import corners
 from cooper.scenes.room.scene import Scene, SceneObject, View
 
@@ -82,7 +82,7 @@ class Draft:
     value: float | None = None
 
 
-Asker = Callable[[Scene, Asking], Draft | None]
+Asker = Callable[[Scene, Phrasing], Draft | None]
 """Makes one question of one category, or None where the scene has no clear-cut one."""
 
 

@@ -14,7 +14,7 @@ from cooper.scenes.questions.question import (
     letter_of,
     place_of,
 )
-from cooper.scenes.questions.wording import Asking
+from cooper.scenes.questions.wording import Phrasing
 from cooper.scenes.room.scene import Scene, SceneObject
 
 REACH_MARGIN = 1.15  # an arm is longer or shorter than the gap at least by this factor
@@ -27,9 +27,9 @@ CELLS = (
 )
 
 
-def relative_distance(scene: Scene, asking: Asking) -> Draft | None:
+def relative_distance(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Which of several objects is closest to (farthest from) the camera, or whether one is closer than another."""
-    rng = asking.rng
+    rng = phrasing.rng
     count = min(4, len(scene.objects))
     if count >= 3 and rng.random() < 0.7:
         named = some(rng, scene.objects, count)
@@ -44,7 +44,7 @@ def relative_distance(scene: Scene, asking: Asking) -> Draft | None:
             "Of these objects, which one is {word} the camera?",
         )
         choices = tuple(item.name for item in named)
-        text = asking.worded("relative_distance.which", phrases, word="closest to" if near else "farthest from")
+        text = phrasing.worded("relative_distance.which", phrases, word="closest to" if near else "farthest from")
         return Draft("MCQ", text, letter_of(choices, best.name), tuple(item.id for item in named), choices)
     first, second = some(rng, scene.objects, 2)
     if not (clearly_nearer(first, second) or clearly_nearer(second, first)):
@@ -55,13 +55,13 @@ def relative_distance(scene: Scene, asking: Asking) -> Draft | None:
         "Compared with the {second}, is the {first} {word} the camera?",
     )
     word = "closer to" if near else "farther from"
-    text = asking.worded("relative_distance.is", phrases, first=first.name, second=second.name, word=word)
+    text = phrasing.worded("relative_distance.is", phrases, first=first.name, second=second.name, word=word)
     return Draft("YN", text, _yes(near == (depth_of(first) < depth_of(second))), (first.id, second.id))
 
 
-def spatial_relation(scene: Scene, asking: Asking) -> Draft | None:
+def spatial_relation(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Left, right, in front or behind, as the camera sees it."""
-    rng = asking.rng
+    rng = phrasing.rng
     first, second = some(rng, scene.objects, 2)
     side = place_of(first, scene).u - place_of(second, scene).u
     in_front = clearly_nearer(first, second)
@@ -75,7 +75,7 @@ def spatial_relation(scene: Scene, asking: Asking) -> Draft | None:
             "Seen from the camera, where is the {first} relative to the {second}?",
             "Where is the {first} with respect to the {second}, as the camera sees it?",
         )
-        text = asking.worded("spatial_relation.where", phrases, first=first.name, second=second.name)
+        text = phrasing.worded("spatial_relation.where", phrases, first=first.name, second=second.name)
         return Draft("MCQ", text, letter_of(choices, truth), ids, choices)
     words = (["to the left of", "to the right of"] if sideways else []) + (["in front of", "behind"] if deep else [])
     if not words:
@@ -84,7 +84,7 @@ def spatial_relation(scene: Scene, asking: Asking) -> Draft | None:
     holds = {"to the left of": side < 0, "to the right of": side > 0, "in front of": in_front, "behind": behind}[word]
     phrases = ("Is the {first} {word} the {second}?", "As the camera sees it, is the {first} {word} the {second}?")
     return Draft(
-        "YN", asking.worded("spatial_relation.is", phrases, first=first.name, second=second.name, word=word), _yes(holds), ids
+        "YN", phrasing.worded("spatial_relation.is", phrases, first=first.name, second=second.name, word=word), _yes(holds), ids
     )
 
 
@@ -95,9 +95,9 @@ def turn_to(here: SceneObject, facing: SceneObject, other: SceneObject) -> float
     return math.atan2(ahead[0] * wanted[1] - ahead[1] * wanted[0], float(ahead @ wanted))
 
 
-def situational_view(scene: Scene, asking: Asking) -> Draft | None:
+def situational_view(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Left or right for someone who stands at one object and faces another."""
-    rng = asking.rng
+    rng = phrasing.rng
     if len(scene.objects) < 3:
         return None
     here, facing, other = some(rng, scene.objects, 3)
@@ -113,21 +113,21 @@ def situational_view(scene: Scene, asking: Asking) -> Draft | None:
             "If you stand at the {here} and face the {facing}, on which side of you is the {other}?",
             "You are at the {here}, facing the {facing}. On which side is the {other}?",
         )
-        return Draft("MCQ", asking.worded("situational_view.side", phrases, **names), letter_of(choices, truth), ids, choices)
+        return Draft("MCQ", phrasing.worded("situational_view.side", phrases, **names), letter_of(choices, truth), ids, choices)
     word = choose(rng, ["left", "right"])
     phrases = (
         "If you stand at the {here} and face the {facing}, is the {other} on your {word}?",
         "You are at the {here}, facing the {facing}. Is the {other} on your {word}?",
     )
-    return Draft("YN", asking.worded("situational_view.is", phrases, word=word, **names), _yes(word == truth), ids)
+    return Draft("YN", phrasing.worded("situational_view.is", phrases, word=word, **names), _yes(word == truth), ids)
 
 
-def reach(scene: Scene, asking: Asking) -> Draft | None:
+def reach(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Whether an arm of a given length spans from the centre of one object to the centre of another.
 
     The length lies between the distances of two pairs, and either pair is asked about: the length tells nothing.
     """
-    rng = asking.rng
+    rng = phrasing.rng
     pairs = some(rng, couples(scene), 2)
     if len(pairs) < 2:
         return None
@@ -141,7 +141,7 @@ def reach(scene: Scene, asking: Asking) -> Draft | None:
         "Can an arm of {length} m reach from the centre of the {first} to the centre of the {second}?",
         "Is a stick of {length} m long enough to reach from the centre of the {first} to the centre of the {second}?",
     )
-    text = asking.worded("reach", phrases, length=f"{length:.1f}", first=pair.first.name, second=pair.second.name)
+    text = phrasing.worded("reach", phrases, length=f"{length:.1f}", first=pair.first.name, second=pair.second.name)
     return Draft("YN", text, _yes(fits), (pair.first.id, pair.second.id), value=length)
 
 
@@ -153,9 +153,9 @@ def cell_of(item: SceneObject, scene: Scene) -> str | None:
     return CELLS[min(2, int(place.v * 3))][min(2, int(place.u * 3))]
 
 
-def spatial_grid(scene: Scene, asking: Asking) -> Draft | None:
+def spatial_grid(scene: Scene, phrasing: Phrasing) -> Draft | None:
     """Which cell of a 3 by 3 grid an object is in. Wrong cells are those of other objects, so that none stands out."""
-    rng = asking.rng
+    rng = phrasing.rng
     cells = {item.id: cell_of(item, scene) for item in scene.objects}
     clear = [item for item in scene.objects if cells[item.id] is not None]
     occupied = sorted({cell for cell in cells.values() if cell is not None})
@@ -170,13 +170,17 @@ def spatial_grid(scene: Scene, asking: Asking) -> Draft | None:
             "In which cell of a 3 by 3 grid is the {name}?",
         )
         return Draft(
-            "MCQ", asking.worded("spatial_grid.which", phrases, name=item.name), letter_of(choices, truth), (item.id,), choices
+            "MCQ",
+            phrasing.worded("spatial_grid.which", phrases, name=item.name),
+            letter_of(choices, truth),
+            (item.id,),
+            choices,
         )
     truth, wrong = some(rng, occupied, 2)
     item = choose(rng, [item for item in clear if cells[item.id] == truth])
     holds = rng.random() < 0.5
     phrases = ("Is the {name} in the {cell} cell of a 3 by 3 grid?", "On a 3 by 3 grid, is the {name} {cell}?")
-    text = asking.worded("spatial_grid.is", phrases, name=item.name, cell=truth if holds else wrong)
+    text = phrasing.worded("spatial_grid.is", phrases, name=item.name, cell=truth if holds else wrong)
     return Draft("YN", text, _yes(holds), (item.id,))
 
 

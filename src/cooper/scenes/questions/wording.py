@@ -23,7 +23,7 @@ LETTERS = "ABCD"
 
 
 @dataclass(frozen=True, eq=False)
-class Asking:
+class Phrasing:
     """What makes a question of a scene: random numbers, and the wording. `first`: the ways that stand beside the question;
     `trained`: those and the further ones that training uses; `held_out`: ways that no training uses."""
 
