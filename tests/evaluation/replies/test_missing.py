@@ -2,8 +2,10 @@
 
 import pytest
 
+from cooper.evaluation.figures.summary import mode_figures
 from cooper.evaluation.replies.answers import score
 from cooper.evaluation.replies.missing import ANSWERED, CANNOT_SEE, missing_reading
+from cooper.evaluation.runs.answering import AnswerRow
 
 REFUSALS = [
     "I cannot see a red cube.",
@@ -51,3 +53,21 @@ def test_any_other_answer_is_wrong(reply: str):
 @pytest.mark.parametrize("reply", ["", "<think>There is no red cube", "<think>There is no red cube.</think>"])
 def test_a_reply_without_an_answer_is_unreadable(reply: str):
     assert missing_reading(reply).value == ""
+
+
+def row(kind: str, reply: str, truth: str, correct: bool) -> AnswerRow:
+    read = {"extracted": score(reply, kind, truth).extracted, "correct": correct, "value": float(correct)}  # pyright: ignore
+    shared = {"maps": (), "answered": True, "truncated": False, "turns": 1, "seconds": 1.0}
+    return AnswerRow(
+        id=reply, mode="text", category="c", group="general", type=kind, truth=truth, reply=reply, **read, **shared
+    )
+
+
+def test_reports_count_what_was_refused_in_vain():
+    rows = [
+        row("Number", "I cannot see a red cube.", "2.0", False),
+        row("Number", "2.0 m", "2.0", True),
+        row("YN", "No, there is no red cube.", "yes", False),  # an answer, although a wrong one
+        row("Unanswerable", "I cannot see a red cube.", "red cube", True),
+    ]
+    assert mode_figures(rows).refused == 1

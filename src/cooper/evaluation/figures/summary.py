@@ -10,6 +10,7 @@ import numpy as np
 from cooper.evaluation.figures.pairing import Comparison, Model, by_category, by_mean, compare
 from cooper.evaluation.figures.readers import ReaderFigures
 from cooper.evaluation.figures.statistics import Difference, Estimate, bounded_mean, grouped_mean, wilson
+from cooper.evaluation.replies.missing import CANNOT_SEE, missing_reading
 from cooper.evaluation.runs.answering import AnswerRow
 
 
@@ -43,7 +44,8 @@ class ModeFigures:
     """One mode. `accuracy`: over all rows, whatever their category. `means`: by name in `MEANS`, the mean over its categories.
     `value`: the mean of what each row earned, which is a number's mean relative accuracy and a judge's grade. `bundles`: the
     share of pairs or rotations that are right as a whole. Counts of rows: no answer element, nothing readable, a turn cut by
-    the token limit, not scored by a judge that had to (these count in no figure).
+    the token limit, not scored by a judge that had to (these count in no figure). `refused`: of the rows whose answer is not
+    that something is missing, how many say that it cannot be seen, although it is there.
     """
 
     mode: str
@@ -55,6 +57,7 @@ class ModeFigures:
     unreadable: int
     truncated: int
     unscored: int
+    refused: int
     seconds: float
     accuracy: Estimate
     value: Estimate
@@ -119,6 +122,12 @@ def category_figures(rows: Sequence[AnswerRow]) -> CategoryFigures:
     )
 
 
+def _refuses(row: AnswerRow) -> bool:
+    """Whether a row says in vain that something cannot be seen. Answers of no, which may be right in such words, are none."""
+    denies = row.type in ("Unanswerable", "Text") or (row.type == "YN" and row.extracted == "no")
+    return not denies and not row.correct and missing_reading(row.reply).value == CANNOT_SEE
+
+
 def mode_figures(rows: Sequence[AnswerRow]) -> ModeFigures:
     """Figures of the rows of one mode; categories by group, then by name."""
     scored = [row for row in rows if not row.unscored]
@@ -132,6 +141,7 @@ def mode_figures(rows: Sequence[AnswerRow]) -> ModeFigures:
         unreadable=sum(row.extracted == "" for row in rows),
         truncated=sum(row.truncated for row in rows),
         unscored=len(rows) - len(scored),
+        refused=sum(_refuses(row) for row in rows),
         seconds=float(np.mean([row.seconds for row in rows])),
         accuracy=_accuracy(scored),
         value=_earned(scored),

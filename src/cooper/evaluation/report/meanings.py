@@ -47,8 +47,9 @@ GATES = (
     "scenes; C is in percentage points."
 )
 HEALTH = (
-    "Numbers of rows, fewer is better in all but the first. Unreadable replies count as wrong; of truncated ones a turn was "
-    "cut by the token limit; rows that were not scored count in no figure. Seconds per row: mean time of one answer."
+    "Numbers of rows, fewer is better in all but the first. Unreadable replies count as wrong; those refused in vain say that "
+    "something cannot be seen that is there; of truncated ones a turn was cut by the token limit; rows that were not scored "
+    "count in no figure. Seconds per row: mean time of one answer."
 )
 COMPARISON = f"In percentage points, first minus second over the same questions; above 0 the first is better. {SURE}"
 MAPS = "Each over all pictures. The 95 % interval: where the figure would lie with many more pictures of the same kind."

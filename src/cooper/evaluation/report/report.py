@@ -216,12 +216,21 @@ def _health(modes: Sequence[ModeFigures]) -> Table:
     rows = [
         [
             mode.mode,
-            *map(str, (mode.rows, mode.unanswered, mode.unreadable, mode.truncated, mode.unscored)),
+            *map(str, (mode.rows, mode.unanswered, mode.unreadable, mode.refused, mode.truncated, mode.unscored)),
             f"{mode.seconds:.2f}",
         ]
         for mode in modes
     ]
-    head = ["mode", "rows", "without answer element", "unreadable", "truncated", "not scored", "seconds per row"]
+    head = [
+        "mode",
+        "rows",
+        "without answer element",
+        "unreadable",
+        "refused in vain",
+        "truncated",
+        "not scored",
+        "seconds per row",
+    ]
     return Table("How the runs went", head, rows, meanings.HEALTH)
 
 
