@@ -35,7 +35,9 @@ def test_the_command_is_one_of_ours(words):
         assert all(check_modes([run.rpartition(":")[2]]) for run in (asked["first"], asked["second"]))
         assert {asked["first"].rpartition(":")[0], asked["second"].rpartition(":")[0]} <= folders()
     if words[1] == "eval":
-        assert set(asked["names"]) <= {*BENCHMARKS, "depth", "segmentation"} and check_modes(asked["mode"].split(","))
+        assert set(asked["names"]) <= {*BENCHMARKS, "depth", "segmentation"} and check_modes(
+            (asked["mode"] or "direct").split(",")
+        )
         assert asked["inference"] is not None and read_inference(ROOT / asked["inference"])
 
 

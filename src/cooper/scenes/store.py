@@ -15,7 +15,7 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.files.rows import read_object, write_whole
 from cooper.files.values import build
-from cooper.scenes.room.catalogue import CLASS_NAMES
+from cooper.scenes.room.catalogue import CLASS_NAMES, SPLITS
 from cooper.scenes.room.ranges import FORMATS, ranges_of
 from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import Scene, scene_from_json
@@ -84,6 +84,8 @@ def read_info(folder: Path) -> SetInfo:
     if info.format not in FORMATS:
         known = " and ".join(map(str, FORMATS))
         raise CooperError(f"{path}: field format is {info.format}, this version reads {known}")
+    if info.split not in SPLITS:
+        raise CooperError(f"{path}: split is {info.split!r}; known: {', '.join(SPLITS)}")
     try:
         ranges_of(info.split, info.format)
     except CooperError as error:

@@ -172,7 +172,7 @@ def test_bad_questions_are_named():
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="0123456789.,/-+eE ftinm'\"<>answer/ABCyesno\\{}boxed()", max_size=80))
 def test_no_reply_breaks_the_reader(reply):
-    truths = {"MCQ": "A", "YN": "yes", "Number": "1", "Number_Int": "1"}
+    truths = {"MCQ": "A", "YN": "yes", "Number": "1", "Number_Int": "1", "Unanswerable": "red cube"}
     for question_type in QUESTION_TYPES:
         assert 0 <= score(reply, question_type, truths[question_type], CHOICES).value <= 1
 
