@@ -127,7 +127,7 @@ $(OUT)/%/flags/flags.jsonl: $(OUT)/%/interleaved/.done $(DATA)/asked/.done
 	$(COOPER) data flags --by category --data $(DATA)/asked --model $(OUT)/$*/interleaved/model --out $(@D) --seed 7 \
 		--limit $(FLAGGED) --samples 4
 GRPO_ = $(COOPER) train grpo --config recipes/nano/grpo.yaml data=$(DATA)/asked val=$(DATA)/val steps=$(GRPO) seed=$(SEED) \
-	questions_seed=7 flags=$(OUT)/$(SEED)/$(TRACES)/flags/flags.jsonl out=$(@D)
+	questions_seed=7 sampling.max_tokens=128 flags=$(OUT)/$(SEED)/$(TRACES)/flags/flags.jsonl out=$(@D)
 $(OUT)/%/interleaved-rl/.done: $(OUT)/%/flags/flags.jsonl
 	$(GRPO_) init=$(OUT)/$*/interleaved/model $(MORE) && touch $@
 $(OUT)/%/text-rl/.done: $(OUT)/%/flags/flags.jsonl $(OUT)/%/text/.done
