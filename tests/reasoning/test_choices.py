@@ -71,6 +71,18 @@ def test_a_guide_lets_everything_pass_before_the_answer_opens(nano):
     assert len(guide.allowed([*ids, *red])) == 2
 
 
+def test_a_guide_lets_a_refusal_pass(nano):
+    processor = nano.engine.parts.layout.processor
+    guide = AnswerGuide(processor, ["red cube", "red ball"], "I cannot see")
+    ids = list(processor.encode("<think>There is no red cube.</think>\n<answer>"))
+    refused = list(processor.encode("I cannot see"))
+    first = guide.allowed(ids)
+    assert len(first) == 2 and refused[0] in first
+    for place, token in enumerate(refused[1:], 1):
+        assert guide.allowed([*ids, *refused[:place]]) == [token]
+    assert guide.allowed([*ids, *refused]) == [] == guide.allowed([*ids, *refused, *processor.encode(" a red cube.")])
+
+
 def test_the_command_holds_answers_and_lets_go_of_them():
     import json
     import subprocess

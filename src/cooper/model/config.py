@@ -125,6 +125,7 @@ class CooperConfig(PreTrainedConfig):
         drawing: dict[str, Any] | None = None,
         special_tokens: dict[str, str] | None = None,
         answers_in_words: bool = False,
+        refusal: str = "",
         trained_on: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -149,6 +150,7 @@ class CooperConfig(PreTrainedConfig):
         self.drawing = asdict(DrawingDefaults(**(drawing or {})))
         self.special_tokens = asdict(Marks(**(special_tokens or {})))
         self.answers_in_words = answers_in_words  # whether a choice is answered with the option's words, not its letter
+        self.refusal = refusal  # how it begins an answer about a thing that is not there; "" where it was not taught to
         self.trained_on = trained_on  # None, or {"pictures": what they are, "min_psnr": dB at which they come back at least}
         kwargs.setdefault("tie_word_embeddings", False)
         super().__init__(**kwargs)

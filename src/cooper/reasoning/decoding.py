@@ -31,11 +31,13 @@ class Sampling:
 
 
 class AnswerGuide:
-    """The tokens that may come next in one turn: any before the answer opens, and then those that go on with an option."""
+    """The tokens that may come next in one turn: any before the answer opens, and then those that go on with an option, or with
+    `refusal`, behind which any may come."""
 
-    def __init__(self, processor: Processor, choices: Sequence[str]) -> None:
+    def __init__(self, processor: Processor, choices: Sequence[str], refusal: str = "") -> None:
         self._processor = processor
         self._ways = [processor.encode(f"{choice}</{ANSWER}>") for choice in choices]
+        self._refusal = tuple(processor.encode(refusal)) if refusal else ()
         self._start: int | None = None
 
     def allowed(self, ids: Sequence[int]) -> list[int]:
@@ -45,8 +47,10 @@ class AnswerGuide:
         if self._start is None:
             return []
         said = tuple(ids[self._start :])
-        place = len(said)
-        return sorted({way[place] for way in self._ways if len(way) > place and way[:place] == said})
+        place, ways = len(said), [*self._ways, self._refusal]
+        if self._refusal and said[: len(self._refusal)] == self._refusal:
+            return []
+        return sorted({way[place] for way in ways if len(way) > place and tuple(way[:place]) == said})
 
 
 @dataclass(frozen=True)

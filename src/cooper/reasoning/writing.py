@@ -37,7 +37,7 @@ def write(session: Session, rows: Sequence[int]) -> Iterator[Event]:
         return
     parts, started = session.parts, time.perf_counter()
     processor, samples = parts.layout.processor, [session.samples[row] for row in rows]
-    writers = [_writer(processor, sample) for sample in samples]
+    writers = [_writer(processor, sample, parts.model.config.refusal) for sample in samples]
     shown = [_Shown(processor) for _ in rows]
     sampling = session.options.sampling
     for event in write_turns(parts.model, processor.geometry, processor.vocabulary, writers, sampling):
@@ -51,9 +51,9 @@ def write(session: Session, rows: Sequence[int]) -> Iterator[Event]:
         yield StepDone(row, session.samples[row].steps[-1])
 
 
-def _writer(processor: Processor, sample: Sample) -> Writer:
+def _writer(processor: Processor, sample: Sample, refusal: str) -> Writer:
     choices = sample.request.choices
-    guide = AnswerGuide(processor, choices) if choices else None
+    guide = AnswerGuide(processor, choices, refusal) if choices else None
     return Writer(sample.main, sample.request.random, sample.script.popleft() if sample.script else (), guide)
 
 

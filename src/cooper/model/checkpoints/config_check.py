@@ -60,6 +60,8 @@ def check_config(config: CooperConfig, where: object) -> CooperConfig:
         _check_home(config.trained_on)
         if not isinstance(config.answers_in_words, bool):
             raise CooperError(f"answers_in_words must be true or false, not {shown(config.answers_in_words)}")
+        if not isinstance(config.refusal, str):
+            raise CooperError(f"refusal must be a text, not {shown(config.refusal)}")
         for name, mark in config.special_tokens.items():
             words(mark, f"special_tokens.{name}")
         for name, views in config.views.items():

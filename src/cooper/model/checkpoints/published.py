@@ -28,7 +28,7 @@ OWN_SECTION = "cooper"  # our part of an exported config.json: what the publishe
 PUBLISHED_VIEWS: dict[str, Any] = {
     "input_direct_mode": ["vit"]
 }  # answers without reasoning read no latents; else our defaults are those published
-OWN_FIELDS = ("transforms", "views", "modalities", "drawing", "special_tokens", "answers_in_words", "trained_on")
+OWN_FIELDS = ("transforms", "views", "modalities", "drawing", "special_tokens", "answers_in_words", "refusal", "trained_on")
 
 
 @dataclass(frozen=True)

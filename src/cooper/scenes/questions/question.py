@@ -61,9 +61,12 @@ class SceneQuestion:
         return f"{self.answer} m" if self.type == "Number" else self.answer
 
 
+CANNOT_SEE = "I cannot see"  # how an answer about a thing begins that is not there
+
+
 def cannot_see(name: str) -> str:
     """What to answer about a thing that is not there."""
-    return f"I cannot see {with_article(name)}."
+    return f"{CANNOT_SEE} {with_article(name)}."
 
 
 def with_article(name: str) -> str:

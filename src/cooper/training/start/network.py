@@ -13,6 +13,7 @@ from cooper.model.config import CooperConfig, DrawingDefaults, Transforms, VitGe
 from cooper.model.cooper import CooperModel
 from cooper.model.latents import Waves, sincos_table
 from cooper.model.mot import JointAttention, MotLayer, PerExpert
+from cooper.scenes.questions.question import CANNOT_SEE
 from cooper.sequence.layout import View, Views
 from cooper.training.bundles import TrainedAutoencoder, TrainedVision, check_memory
 
@@ -72,6 +73,7 @@ def new_model(shape: NetworkShape, trained: TrainedAutoencoder, vocabulary: int,
     sizes = {name: value for name, value in asdict(shape).items() if name != "views"}
     config = CooperConfig(
         answers_in_words=True,  # as the teacher of scenes does
+        refusal=CANNOT_SEE,
         **sizes,
         vocab_size=vocabulary,
         vae=asdict(trained.autoencoder.geometry),
