@@ -240,6 +240,18 @@ class LazyPicture:
             raise CooperError(self.fault)
 
         try:
-            return opened(self.source if isinstance(self.source, Path) else Image.open(BytesIO(self.source)))
+            return opened(self.source)
         except (CooperError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise CooperError(f"{self.place}: {error}") from error
+
+    def check(self) -> None:
+        """Read its head only. CooperError names the place: there is no picture, or none of a format that is read."""
+        try:
+            if self.fault:
+                raise CooperError(self.fault)
+            is_file = isinstance(self.source, Path)
+            source = _regular(self.source) if is_file else BytesIO(self.source)
+            with _unread(source, str(self.source) if is_file else "the picture"):
+                pass
+        except CooperError as error:
+            raise CooperError(f"{self.place}: {error}") from None
