@@ -244,14 +244,18 @@ class LazyPicture:
         except (CooperError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise CooperError(f"{self.place}: {error}") from error
 
-    def check(self) -> None:
-        """Read its head only. CooperError names the place: there is no picture, or none of a format that is read."""
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as stored, of its head alone. CooperError names the place: there is no picture, or none of a format
+        that is read."""
         try:
             if self.fault:
                 raise CooperError(self.fault)
-            is_file = isinstance(self.source, Path)
-            source = _regular(self.source) if is_file else BytesIO(self.source)
-            with _unread(source, str(self.source) if is_file else "the picture"):
-                pass
+            if isinstance(self.source, Path):
+                head = _unread(_regular(self.source), str(self.source))
+            else:
+                head = _unread(BytesIO(self.source), "the picture")
+            with head:
+                return head.size
         except CooperError as error:
             raise CooperError(f"{self.place}: {error}") from None

@@ -60,8 +60,8 @@ def order_of(count: int, generations: int, questions: int, seed: int) -> list[in
 
 
 class FileTasks:
-    """Questions of a JSON Lines file: of your own (`cooper.evaluation.benchmarks.question_file`) or as published, whose rows may
-    hold flags. `images`: the folder of the pictures of published ones; `most`: the first so many alone."""
+    """Questions of a JSON Lines file: of your own (`cooper.evaluation.benchmarks.question_file`) or as published, whose rows
+    may hold flags. `images`: the folder of the pictures of published ones; `most`: the first so many alone."""
 
     def __init__(self, path: Path, images: Path | None = None, most: int | None = None) -> None:
         self.flags: Mapping[str, Flag] = {}

@@ -87,7 +87,8 @@ class SftRecipe(RowRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         if is_rows(self.data):
-            return self._check_file()
+            self._check_file()
+            return
         check_mixture(self.mixture, (*MODES, *LESSONS, REPLAY))
         for name in self.questions:
             if name not in (*MODES, *LESSONS):

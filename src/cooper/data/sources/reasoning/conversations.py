@@ -1,10 +1,10 @@
 """Conversations about pictures, of which the replies are learned: rows in LLaVA form, and rows of OpenAI-like messages.
 
-LLaVA: `conversations`, a list of `{"from": "human", "value": WORDS}` (or `gpt`, `system`), and `image`, a path or a list of them
-in the order of the marks `<image>` in the words. Messages: `messages`, a list of `{"role": "user", "content": WORDS}` (or
+LLaVA: `conversations`, a list of `{"from": "human", "value": WORDS}` (or `gpt`, `system`), and `image`, a path or a list of
+them in the order of the marks `<image>` in the words. Messages: `messages`, a list of `{"role": "user", "content": WORDS}` (or
 `assistant`, `system`); a list of parts may stand for the words: `{"type": "text", "text": WORDS}` or
-`{"type": "image_url", "image_url": {"url": URL}}`, where URL is `data:...;base64,...` or a path, for nothing is fetched. Pictures
-stand before the first reply.
+`{"type": "image_url", "image_url": {"url": URL}}`, where URL is `data:...;base64,...` or a path, for nothing is fetched.
+Pictures stand before the first reply.
 """
 
 from collections.abc import Iterator, Mapping

@@ -78,8 +78,8 @@ class TraceRow:
             asked = asked_map(step, prompts)
             if asked and not isinstance(following, ShownMap):
                 raise CooperError(f"{self.place}: a turn asks for a map of {asked}, and no picture follows it")
-        for picture in self._pictures:
-            picture.check()
+        for picture in self.pictures:
+            _ = picture.size  # it is there, and a picture
 
     def asks(self, prompts: Prompts) -> bool:
         """Whether every picture in the middle of the row is named or asked for."""
@@ -100,7 +100,8 @@ class TraceRow:
         return tuple(step.drawn for step in self.steps if isinstance(step, ShownMap) and step.drawn is not None)
 
     @property
-    def _pictures(self) -> tuple[LazyPicture, ...]:
+    def pictures(self) -> tuple[LazyPicture, ...]:
+        """All of them: of the question, in the middle, and those that are drawn."""
         asked = tuple(part for part in self.question if not isinstance(part, str))
         return (*asked, *(step.picture for step in self.steps if isinstance(step, ShownMap)), *self._targets)
 

@@ -84,8 +84,8 @@ class TraceFile:
             unasked += [line.place] * (not row.asks(reading.prompts))
         if not self._places:
             raise CooperError(f"{path} holds no row" if path.is_file() else f"{path}: not found")
-        plain: AnswerMode = "direct" if reading.kind in (LLAVA, MESSAGES) else "interleaved" if self.maps else "text"
-        self._mode = reading.mode or plain
+        reasoned: AnswerMode = "interleaved" if self.maps else "text"
+        self._mode: AnswerMode = reading.mode or ("direct" if reading.kind in (LLAVA, MESSAGES) else reasoned)
         self._by_mode: dict[AnswerMode, list[int]] = {}
         for number, mode in enumerate(modes):
             self._by_mode.setdefault(mode or self._mode, []).append(number)
