@@ -40,9 +40,9 @@ class DataSource:
     """Data that a path alone does not say enough about. `kind`: `pictures` (your own), `scenes` (rendered), `nyu`, `kitti`,
     `hypersim`, `vkitti`, `ade20k`, or one that a plugin registered. JSON Lines files, which sft and grpo take: `reasoning`
     (the published rows of stage 2), `traces` (your own), `llava`, `messages`, `questions`. `limit`: pictures or rows, from the
-    first on. `split`: of ade20k. `mode`: in which rows answer that name none. `image_root`: the folder of the pictures
-    that rows name, by default that of the file. The other keys are those of `data.yaml`, and come before it; `metres_per_count`, `void`
-    and `things` are of pictures alone. The stage vision takes rendered scenes only.
+    first on. `split`: of ade20k. `mode`: in which rows answer that name none. `image_root`: the folder of the pictures that
+    rows name, by default that of the file. The other keys are those of `data.yaml`, and come before it; `metres_per_count`,
+    `void` and `things` are of pictures alone. The stage vision takes rendered scenes only.
     """
 
     kind: str

@@ -22,7 +22,6 @@ from cooper.files.values import build, checked, read_values, shown
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
 from cooper.scenes.store import SceneSet
-from cooper.trace.prompts import DEFAULT
 from cooper.training.data import is_rows, open_data, place_of, scene_folder
 from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.rl.tasks import source_of
@@ -32,7 +31,7 @@ from cooper.training.stages.maps import AmgRecipe
 from cooper.training.stages.objective import freeze
 from cooper.training.stages.reasoning import SftRecipe
 from cooper.training.stages.table import STAGES
-from cooper.training.traces import trace_file
+from cooper.training.traces import UNKNOWN, trace_file
 
 _WHOLE = ("amg", "sft", "grpo")  # stages that leave a whole checkpoint
 FROM = {  # keys that may name a phase, and the stages whose results they take
@@ -189,7 +188,7 @@ def _checked_data(stage: str, recipe: Any) -> int:
     if hasattr(recipe, "per_scene") and not place_of(recipe.data).is_dir():
         return len(source_of(recipe.data, 0, recipe.per_scene))
     if isinstance(recipe, SftRecipe) and is_rows(recipe.data):
-        return len(trace_file(recipe.data, DEFAULT, lambda image: image, recipe.seed, recipe.scenes))
+        return len(trace_file(recipe.data, UNKNOWN, recipe.seed, recipe.scenes))
     return min(len(SceneSet(scene_folder(recipe.data, why))), getattr(recipe, "scenes", 1))
 
 

@@ -126,6 +126,19 @@ class MapExam:
         return stacked(lines)
 
 
+@dataclass(frozen=True, eq=False)
+class ReasoningExam:
+    """Questions, and maps where the truth is known."""
+
+    answers: AnswerExam
+    maps: MapExam | None = None
+
+    def figures(self, bundle: Bundle, picture: Path) -> dict[str, float]:
+        """The figures of both; the sheet of maps goes into the file `picture`."""
+        drawn = {} if self.maps is None else self.maps.figures(bundle, picture)
+        return {**drawn, **self.answers.figures(bundle)}
+
+
 def with_map(examples: Examples, kind: str) -> list[Example]:
     """Those examples of which a map is known."""
     return [example for example in examples if example.has(kind)]

@@ -5,7 +5,7 @@ from the truth; a share of them is also a flow target, so that drawing inside a 
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import takewhile
@@ -39,11 +39,11 @@ from cooper.training.bundles import Bundle, load_bundle, save_bundle
 from cooper.training.data import Data, is_rows, place_of, scene_folder
 from cooper.training.loop.trainer import run_stage
 from cooper.training.recipe import check_mixture
-from cooper.training.stages.exam import AnswerExam, MapExam, exam_of
+from cooper.training.stages.exam import AnswerExam, MapExam, ReasoningExam, exam_of
 from cooper.training.stages.objective import PackedObjective
 from cooper.training.stages.rows import MapBatches, MapRows, RowRecipe, map_rows, to_pixels, warn_of_size
 from cooper.training.targets import modalities_of
-from cooper.training.traces import trace_file
+from cooper.training.traces import taker_of, trace_file
 
 SCENES_ONLY = "the stage sft makes its questions and traces from the geometry behind the pictures, which only scenes tell"
 OF_SCENES = ("traces", "questions_seed", "drawn", "explore", "drawings", "own")  # keys
@@ -60,6 +60,7 @@ class SftRecipe(RowRecipe):
     `data` may be a JSON Lines file of traces: the published rows, your own, or conversations (see `DataSource`). Then a row of
     training shows one trace, each equally often, or as often as `mixture` gives the modes in the file; the file says what is
     learned and drawn, and the keys of lessons and scenes (`questions`, `traces`, `drawn`, `explore`, `drawings`) do not apply.
+    `longest`: tokens of a row of the file; a longer one is refused (the published training drops those above 10,240).
     `val`: rendered scenes, a file of questions (no maps are drawn then), or nothing: no exam is taken.
     `traces`: a fixed set of so many questions, drawn with `questions_seed`, from which rows of modes choose; without it every
     row has new ones. Lessons and replay use all scenes in any case.
@@ -81,6 +82,7 @@ class SftRecipe(RowRecipe):
     drawings: Path | None = None
     own: Share = 0.5
     grey: bool = False
+    longest: Count | None = None
     eval_questions: Count = 60
     eval_scenes: Count = 32
 
@@ -89,6 +91,8 @@ class SftRecipe(RowRecipe):
         if is_rows(self.data):
             self._check_file()
             return
+        if self.longest is not None:
+            raise CooperError(f"longest is a key of files of traces, and {place_of(self.data)} is none; leave it out")
         check_mixture(self.mixture, (*MODES, *LESSONS, REPLAY))
         for name in self.questions:
             if name not in (*MODES, *LESSONS):
@@ -250,13 +254,27 @@ def train_reasoning(recipe: SftRecipe) -> Path:
     else:
         batches = TraceBatches(rows, recipe)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
-    figures = _exam(batches.recipe, bundle, rows.maps)
+    exam = None if recipe.val is None else _exam(recipe.val, batches.recipe, bundle)
+
+    def figures(step: int) -> Mapping[str, float]:
+        return {} if exam is None else exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
+
     return run_stage("sft", recipe, objective, batches, figures, lambda folder: save_bundle(bundle, folder))
+
+
+def _exam(val: Data, recipe: SftRecipe, bundle: Bundle) -> ReasoningExam:
+    """Answers in each mode, and maps where `val` is scenes."""
+    answers = AnswerExam(exam_of(val, recipe.eval_questions, recipe.scenes), recipe.modes, recipe.grey)
+    if is_rows(val) or recipe.grey:
+        return ReasoningExam(answers)
+    scenes = SceneExamples(scene_folder(val, SCENES_ONLY), min(recipe.scenes, recipe.eval_scenes))
+    modalities = modalities_of(bundle.model.config.modalities, CONVENTIONS)
+    return ReasoningExam(answers, MapExam(scenes, CONVENTIONS, modalities))
 
 
 def _rows_of_file(recipe: SftRecipe, bundle: Bundle) -> TraceRows:
     """Rows of a file of traces."""
-    source = trace_file(recipe.data, bundle.prompts, bundle.processor.canvas, recipe.seed, recipe.scenes)
+    source = trace_file(recipe.data, taker_of(bundle), recipe.seed, recipe.scenes, recipe.longest)
     if Processes.here().first:
         print(source.told(), file=sys.stderr)
     maps = map_rows(bundle, (), build_modalities(bundle.model.config.modalities), recipe)
@@ -280,19 +298,3 @@ def _rows_of_scenes(recipe: SftRecipe, bundle: Bundle) -> TraceRows:
         fixed=() if recipe.traces is None else fixed_questions(examples, recipe.traces, recipe.questions_seed),
     )
     return TraceRows(source, maps, bundle.model.config.view_rules, recipe.drawn, recipe.grey)
-
-
-def _exam(recipe: SftRecipe, bundle: Bundle, maps: MapRows) -> Callable[[int], Mapping[str, float]]:
-    """What is measured at intervals: answers in each mode, and maps where `val` is scenes; nothing without `val`."""
-    if recipe.val is None:
-        return lambda step: {}
-    answers = AnswerExam(exam_of(recipe.val, recipe.eval_questions, recipe.scenes), recipe.modes, recipe.grey)
-    scenes = None if is_rows(recipe.val) else SceneExamples(scene_folder(recipe.val, SCENES_ONLY), recipe.scenes)
-    modalities = modalities_of(bundle.model.config.modalities, CONVENTIONS)
-    exam = None if scenes is None or recipe.grey else MapExam(scenes[: recipe.eval_scenes], CONVENTIONS, modalities)
-
-    def figures(step: int) -> Mapping[str, float]:
-        drawn = {} if exam is None else exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
-        return {**drawn, **answers.figures(bundle)}
-
-    return figures
