@@ -45,7 +45,7 @@ from cooper.training.stages.rows import MapBatches, MapRows, RowRecipe, map_rows
 from cooper.training.targets import modalities_of
 from cooper.training.traces import taker_of, trace_file
 
-SCENES_ONLY = "the stage sft makes its questions and traces from the geometry behind the pictures, which only scenes tell"
+SCENES_ONLY = "sft makes questions and traces from the geometry behind the pictures, which only scenes tell, or reads a file"
 OF_SCENES = ("traces", "questions_seed", "drawn", "explore", "drawings", "own")  # keys
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
