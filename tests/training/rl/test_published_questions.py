@@ -93,6 +93,16 @@ def test_free_text_needs_a_judge(run, written, tmp_path):  # noqa: F811
     assert [item.scoring for item in FileTasks(other).items].count("judge") == 1
 
 
+def test_flags_are_not_made_of_questions_that_rules_cannot_grade(run, start, tmp_path):  # noqa: F811
+    path = published_questions(tmp_path, count=2)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[1]["answer"] = "a red chair"
+    write_rows(path, rows)
+    ran = run("data", "flags", "--data", path, "--model", start, "--out", tmp_path / "flags", "--samples", "1")
+    assert ran.code == 0 and "the answer to q1 is free text, which rules cannot grade" in plain(ran.err)
+    assert [json.loads(line)["id"] for line in (tmp_path / "flags" / "flags.jsonl").read_text().splitlines()] == ["q0"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -8,14 +8,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
+from cooper.data.examples import TraceGroup
+from cooper.data.sources.reasoning.row import ShownMap, TraceRow
+from cooper.files.pictures import LazyPicture
+from cooper.model.config import CooperConfig
+from cooper.sequence.packing import pack
+from cooper.trace.modes import MODES
 from cooper.training.loop.watching import read_metrics
+from cooper.training.stages.latents import LatentStore
+from cooper.training.stages.reasoning import TraceRows
+from cooper.training.stages.rows import MapRows, Noise
+from cooper.training.traces import RowLengths, taker_of, trace_file
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 from tests.parity.conftest import golden_dir  # noqa: F401 - where the golden checkpoint lies
 from tests.reasoning_files import coded, interleaved_file, interleaved_row, last, picture, published_questions, turn, write_rows
@@ -69,6 +81,33 @@ def test_stage_2_trains_on_published_rows_from_published_weights(run, golden_dir
     for name, weight in load_file(tmp_path / "run" / "model" / "model.safetensors").items():
         assert torch.equal(weight, trained[name]), name
     assert [line["loss"] for line in steps_of(tmp_path / "run")] == [line["loss"] for line in lines]
+
+
+def test_the_length_of_a_row_is_known_without_its_pixels(bundle, tmp_path):
+    """Of the same row, counted before a run and packed in it; drawn maps, several pictures and text mode included."""
+    for number in range(4):
+        picture(number).save(tmp_path / f"{number}.png")
+    steps = [{"text": turn("depth")}, {"map": "depth", "image": "1.png", "drawn": "2.png"}, {"text": last("3")}]
+    asked = [{"image": "0.png"}, {"text": "How many?"}, {"image": "3.png"}]
+    mine = [write_rows(tmp_path / f"{mode}.jsonl", [{"question": asked, "steps": steps, "mode": mode}]) for mode in MODES]
+    for path in (interleaved_file(tmp_path / "published.jsonl"), *mine):
+        source = trace_file(path, taker_of(bundle), 0, 9)
+        maps = MapRows((), {}, LatentStore(tmp_path, bundle.model.vae), bundle.processor, bundle.prompts, Noise(1.0, 0))
+        traces = TraceRows(source, maps, bundle.model.config.view_rules, drawn=1.0)
+        packed = [traces.tree(number, TraceGroup((source.trace(number),))) for number in range(len(source))]
+        assert max(pack(packed, bundle.processor.geometry).splits.lengths) == source.longest
+
+
+def test_two_large_pictures_are_as_long_as_the_published_reader_says(bundle, tmp_path):
+    """Square pictures of 1024 px are 4,096 latent tokens and 1,369 patches each, with two marks around every view."""
+    picture(0, (1024, 1024)).save(tmp_path / "0.png")
+    published = CooperConfig(views={"map": ["vae", "vit"]})
+    model = SimpleNamespace(config=published)  # of the published network only its sizes are asked for, not 14 billion weights
+    processor = published.processor_with(bundle.processor.tokenizer_json)
+    lengths = RowLengths(replace(bundle, model=model, processor=processor))
+    shown = LazyPicture("", tmp_path / "0.png")
+    row = TraceRow("", (shown,), (ShownMap(shown),), system="")
+    assert lengths(row, "interleaved") == 2 * (4096 + 1369 + 4)
 
 
 @pytest.mark.slow
