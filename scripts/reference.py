@@ -217,6 +217,7 @@ def _written(parameter: inspect.Parameter) -> str:
 def formats() -> str:
     """Folders and files that commands write and read."""
     from cooper.data.sources import pictures
+    from cooper.data.sources.reasoning import conversations, interleaved, own, question_rows
     from cooper.evaluation.benchmarks.question_file import read_question_file
     from cooper.evaluation.runs.answering import AnswerRow
     from cooper.model.config import CooperConfig
@@ -234,6 +235,10 @@ def formats() -> str:
         pictures=_text(pictures.__doc__),
         settings=_class(pictures.PictureSettings, {}),
         questions=_text(read_question_file.__doc__),
+        published_questions=_text(question_rows.__doc__),
+        own=_text(own.__doc__),
+        interleaved=_text(interleaved.__doc__),
+        conversations=_text(conversations.__doc__),
         prompts=_text(Prompts.__doc__),
         config=", ".join(keys),
     )

@@ -103,7 +103,7 @@ def test_the_trainer_takes_its_terms_from_the_device(device, tmp_path):
 
 def test_maps_are_learnt_drawn_and_scored(device, bundle, examples, tmp_path):
     placed, rows = begun(bundle, examples, tmp_path, device)
-    batches = MapBatches(rows, RowRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER))
+    batches = MapBatches(rows, RowRecipe(out=tmp_path, data=tmp_path, optimiser=OPTIMISER))
     assert step(PackedObjective(placed.model, LossWeights()), batches(range(2)), device) > 0
     exam = MapExam(examples[:2], CONVENTIONS, rows.modalities)
     drawn = exam.drawn(placed)
@@ -129,7 +129,7 @@ def test_reasoning_is_learnt_and_examined(device, bundle, examples, tmp_path, mo
     )
     traces = TraceRows(source, rows, placed.model.config.view_rules, 1.0)
     mixture, questions = {"interleaved": 1.0, "reading": 1.0, "replay": 1.0}, {"interleaved": 2, "reading": 2}
-    recipe = SftRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER, init=tmp_path, mixture=mixture, questions=questions)
+    recipe = SftRecipe(out=tmp_path, data=tmp_path, optimiser=OPTIMISER, init=tmp_path, mixture=mixture, questions=questions)
     batches = TraceBatches(traces, recipe)
     kinds = {batches.kind(2 * number): 2 * number for number in range(40)}
     for number in kinds.values():
@@ -150,7 +150,7 @@ def test_the_picture_tower_is_learnt_and_scored(device, examples, tmp_path):
 
 def test_the_autoencoder_is_learnt_and_scored(device, examples, tmp_path):
     geometry = VaeGeometry(8, (1, 2), 1, 2, 1.0, 0.0, 4)
-    recipe = AutoencoderRecipe(tmp_path, tmp_path, tmp_path, OPTIMISER, MODALITIES, geometry, crop=16, eval_scenes=2)
+    recipe = AutoencoderRecipe(tmp_path, tmp_path, OPTIMISER, tmp_path, MODALITIES, geometry, crop=16, eval_scenes=2)
     modalities = build_modalities(MODALITIES)
     objective = AutoencoderObjective(Autoencoder(geometry), recipe.loss, 0)
     assert step(objective, Crops(examples, modalities, recipe)(range(2)), device) > 0

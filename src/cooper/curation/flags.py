@@ -151,13 +151,18 @@ def _flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) 
 
 
 def _readable(questions: Questions, names: Mapping[int, str], set_aside: dict[str, str]) -> list[Item]:
-    """Questions by number; those that cannot be read go into `set_aside`."""
+    """Questions by number; those that cannot be read, or that rules cannot grade, go into `set_aside`."""
     found = []
     for number, name in names.items():
         try:
-            found.append(questions.item(number))
+            item = questions.item(number)
         except CooperError as error:
             set_aside[name] = str(error)
+            continue
+        if item.scoring == "judge":
+            set_aside[name] = f"the answer to {name} is free text, which rules cannot grade"
+        else:
+            found.append(item)
     return found
 
 

@@ -240,6 +240,22 @@ class LazyPicture:
             raise CooperError(self.fault)
 
         try:
-            return opened(self.source if isinstance(self.source, Path) else Image.open(BytesIO(self.source)))
+            return opened(self.source)
         except (CooperError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise CooperError(f"{self.place}: {error}") from error
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as stored, of its head alone. CooperError names the place: there is no picture, or none of a format
+        that is read."""
+        try:
+            if self.fault:
+                raise CooperError(self.fault)
+            if isinstance(self.source, Path):
+                head = _unread(_regular(self.source), str(self.source))
+            else:
+                head = _unread(BytesIO(self.source), "the picture")
+            with head:
+                return head.size
+        except CooperError as error:
+            raise CooperError(f"{self.place}: {error}") from None

@@ -27,6 +27,7 @@ class Line:
 
     values: Row
     place: str
+    start: int = 0  # bytes of the file before it
 
     def as_a(self, kind: type[_T]) -> _T:
         """The row as a dataclass. CooperError names the field that is missing, unknown or of another type."""
@@ -41,8 +42,9 @@ def read_rows(path: Path, lenient: bool = False) -> list[Row]:
     return [line.values for line in read_lines(path, lenient=lenient)]
 
 
-def read_lines(path: Path, last_is_whole: bool = False, lenient: bool = False) -> Iterator[Line]:
-    """The rows of a JSON Lines file, none if there is no such file. CooperError names a line that is no row.
+def read_lines(path: Path, last_is_whole: bool = False, lenient: bool = False, longest: int = LONGEST_LINE) -> Iterator[Line]:
+    """The rows of a JSON Lines file, none if there is no such file. CooperError names a line that is no row, or has more than
+    `longest` bytes.
 
     A last line without its end is what a killed run left behind: it is passed over, unless `last_is_whole`, for a file that a
     person wrote. Lines end with \\n alone: U+2028 and its like may stand in a text. `lenient`: as in `read_json`.
@@ -51,24 +53,40 @@ def read_lines(path: Path, last_is_whole: bool = False, lenient: bool = False) -
         return
     try:
         with open(path, "rb") as file:
-            for number, line in enumerate(_lines_of(file, path), start=1):
+            end = 0
+            for number, line in enumerate(_lines_of(file, path, longest), start=1):
+                start, end = end, end + len(line)
                 if not line.strip() or not (line.endswith(b"\n") or last_is_whole):
                     continue
                 place = f"{path}, line {number}"
-                values = parsed(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, place, lenient)
-                if not isinstance(values, dict):
-                    raise CooperError(f"{place}: not a JSON object")
-                yield Line(values, place)
+                yield Line(_row(line, place, lenient, first=number == 1), place, start)
     except OSError as error:
         raise CooperError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _lines_of(file: BinaryIO, path: Path) -> Iterator[bytes]:
+def read_line(path: Path, place: str, start: int) -> Line:
+    """One row of a file again, by the place and start that `read_lines` told. CooperError: the file has changed since."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(start)
+            return Line(_row(file.readline(LARGEST_FILE), place, False, first=start == 0), place, start)
+    except OSError as error:
+        raise CooperError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _row(content: bytes, place: str, lenient: bool, first: bool) -> Row:
+    values = parsed(content.removeprefix(b"\xef\xbb\xbf") if first else content, place, lenient)
+    if not isinstance(values, dict):
+        raise CooperError(f"{place}: not a JSON object")
+    return values
+
+
+def _lines_of(file: BinaryIO, path: Path, longest: int) -> Iterator[bytes]:
     number = 0
-    while line := file.readline(LONGEST_LINE + 1):
+    while line := file.readline(longest + 1):
         number += 1
-        if len(line) > LONGEST_LINE:
-            raise CooperError(f"{path}, line {number}: has more than {LONGEST_LINE >> 20} MiB, so it is no row")
+        if len(line) > longest:
+            raise CooperError(f"{path}, line {number}: has more than {longest >> 20} MiB, so it is no row")
         yield line
 
 

@@ -13,6 +13,7 @@ from cooper.data.digests import sources_digest
 from cooper.data.examples import Conventions, ExampleSet
 from cooper.data.sources.ade20k import Split, read_ade20k
 from cooper.data.sources.pictures import is_pictures, listed_sizes, read_pictures
+from cooper.data.sources.reasoning.trace_file import LLAVA, MESSAGES, QUESTIONS, REASONING, TRACES, kind_of_rows
 from cooper.errors import CooperError
 from cooper.evaluation.suites.depth import DepthSuite
 from cooper.evaluation.suites.segmentation import SegmentationSuite
@@ -20,18 +21,28 @@ from cooper.files.plugins import load_plugins
 from cooper.files.rows import read_object
 from cooper.files.values import AtLeast, AtMost, Count, Positive, Weight
 from cooper.scenes.examples import SceneExamples, read_scenes
+from cooper.trace.modes import AnswerMode
 
 SCENES, PICTURES, ADE20K = "scenes", "pictures", "ade20k"
 RANGE = ("near", "far", "names")  # laid over what a data set says of itself
 OF_PICTURES = ("metres_per_count", "void", "things")
+OF_FILES = {  # by the kind of a JSON Lines file, its keys
+    REASONING: ("mode",),
+    TRACES: ("image_root",),
+    LLAVA: ("mode", "image_root"),
+    MESSAGES: ("mode", "image_root"),
+    QUESTIONS: ("image_root",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
     """Data that a path alone does not say enough about. `kind`: `pictures` (your own), `scenes` (rendered), `nyu`, `kitti`,
-    `hypersim`, `vkitti`, `ade20k`, or one that a plugin registered. `limit`: pictures, from the first on. `split`: of ade20k.
-    The other keys are those of `data.yaml`, and come before it; `metres_per_count`, `void` and `things` are of
-    pictures alone. The stages vision and sft take rendered scenes only.
+    `hypersim`, `vkitti`, `ade20k`, or one that a plugin registered. JSON Lines files, which sft and grpo take: `reasoning`
+    (the published rows of stage 2), `traces` (your own), `llava`, `messages`, `questions`. `limit`: pictures or rows, from the
+    first on. `split`: of ade20k. `mode`: in which rows answer that name none. `image_root`: the folder of the pictures that
+    rows name, by default that of the file. The other keys are those of `data.yaml`, and come before it; `metres_per_count`,
+    `void` and `things` are of pictures alone. The stage vision takes rendered scenes only.
     """
 
     kind: str
@@ -44,10 +55,13 @@ class DataSource:
     names: tuple[str, ...] | None = None
     void: Annotated[int, AtLeast(0), AtMost(65535)] | None = None
     things: tuple[str, ...] | None = None
+    mode: AnswerMode | None = None
+    image_root: Path | None = None
 
     def __post_init__(self) -> None:
-        allowed = {SCENES: (), PICTURES: (*RANGE, *OF_PICTURES), ADE20K: (*RANGE, "split")}.get(self.kind, RANGE)
-        for key in ("split", *RANGE, *OF_PICTURES):
+        own = {SCENES: (), PICTURES: (*RANGE, *OF_PICTURES), ADE20K: (*RANGE, "split"), **OF_FILES}
+        allowed = own.get(self.kind, RANGE)
+        for key in ("split", *RANGE, *OF_PICTURES, "mode", "image_root"):
             if getattr(self, key) is not None and key not in allowed:
                 raise CooperError(
                     f"{key} is no key of the kind {self.kind}; it takes limit{''.join(f', {name}' for name in allowed)}"
@@ -67,6 +81,8 @@ def source_of_data(data: Data) -> DataSource:
     """The same with a kind, which a folder tells by what it holds. CooperError: it is not there, or tells none."""
     if isinstance(data, DataSource):
         return data
+    if is_rows(data) and data.is_file():
+        return DataSource(kind=kind_of_rows(data) or PICTURES, path=data)
     if is_pictures(data) and not (data / "dataset.json").is_file():
         return DataSource(kind=PICTURES, path=data)
     if data.exists() and not (data / "dataset.json").is_file():
@@ -75,6 +91,16 @@ def source_of_data(data: Data) -> DataSource:
             f"depth/ or labels/ beside it, or data.jsonl); other data sets need their kind: {{kind: hypersim, path: {data}}}"
         )
     return DataSource(kind=SCENES, path=data)
+
+
+def is_rows(data: Data) -> bool:
+    """Whether this is said to be a JSON Lines file, whatever its rows hold."""
+    return data.kind in OF_FILES if isinstance(data, DataSource) else data.suffix == ".jsonl"
+
+
+def place_of(data: Data) -> Path:
+    """Where data lie."""
+    return data.path if isinstance(data, DataSource) else data
 
 
 def open_data(data: Data, most: int, maps: Sequence[str]) -> ExampleSet:
@@ -96,6 +122,8 @@ def open_data(data: Data, most: int, maps: Sequence[str]) -> ExampleSet:
 def _read(source: DataSource, maps: Sequence[str]) -> ExampleSet:
     if source.kind == PICTURES:
         return read_pictures(source.path, source.said(*RANGE, *OF_PICTURES), maps)
+    if source.kind in OF_FILES:
+        raise CooperError(f"{source.path} holds {source.kind}, and no maps of pictures; it is a file for sft or grpo")
     if source.kind == ADE20K and source.split is not None:
         return read_ade20k(source.path, source.split)
     known, readers = _known(), {**DepthSuite.READERS, **SegmentationSuite.READERS}
@@ -141,7 +169,7 @@ def data_digest(data: Any) -> str:
     if settings.is_file():
         said = {name: value for name, value in read_object(settings).items() if name != "count"}
         return sources_digest([json.dumps(said, sort_keys=True).encode()])
-    if isinstance(data, DataSource) and data.kind != PICTURES:
+    if isinstance(data, DataSource) and data.kind not in (PICTURES, *OF_FILES):
         return ""
     if place.is_dir():
         return sources_digest(listed_sizes(place)) if is_pictures(place) else ""

@@ -22,13 +22,16 @@ from cooper.files.values import build, checked, read_values, shown
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
 from cooper.scenes.store import SceneSet
-from cooper.training.data import open_data, scene_folder
+from cooper.training.data import is_rows, open_data, place_of, scene_folder
 from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.rl.tasks import source_of
 from cooper.training.stages.autoencoder import AutoencoderRecipe
+from cooper.training.stages.exam import exam_of
 from cooper.training.stages.maps import AmgRecipe
 from cooper.training.stages.objective import freeze
+from cooper.training.stages.reasoning import SftRecipe
 from cooper.training.stages.table import STAGES
+from cooper.training.traces import UNKNOWN, trace_file
 
 _WHOLE = ("amg", "sft", "grpo")  # stages that leave a whole checkpoint
 FROM = {  # keys that may name a phase, and the stages whose results they take
@@ -177,10 +180,15 @@ def _checked_data(stage: str, recipe: Any) -> int:
         open_data(recipe.val, 1, ())
         return len(open_data(recipe.data, recipe.scenes, ()).items)
     why = f"the stage {stage} reads no other data"
-    if getattr(recipe, "val", None) is not None:
-        SceneSet(scene_folder(recipe.val, why))
-    if hasattr(recipe, "per_scene") and not recipe.data.is_dir():
+    val = getattr(recipe, "val", None)
+    if val is not None and is_rows(val):
+        exam_of(val, 1)
+    elif val is not None:
+        SceneSet(scene_folder(val, why))
+    if hasattr(recipe, "per_scene") and not place_of(recipe.data).is_dir():
         return len(source_of(recipe.data, 0, recipe.per_scene))
+    if isinstance(recipe, SftRecipe) and is_rows(recipe.data):
+        return len(trace_file(recipe.data, UNKNOWN, recipe.seed, recipe.scenes))
     return min(len(SceneSet(scene_folder(recipe.data, why))), getattr(recipe, "scenes", 1))
 
 

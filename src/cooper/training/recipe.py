@@ -59,22 +59,21 @@ class RecordSettings:
 
 @dataclass(frozen=True)
 class StageRecipe:
-    """What every stage has that learns from pictures: `data`, those that it learns from, and `val`, others that it is examined
-    on: the folder of rendered scenes or, where the stage can, of pictures of your own; or a group of keys."""
+    """What every stage has that learns from pictures: `data`, those that it learns from (and `val`, others that it is examined
+    on): the folder of rendered scenes or, where the stage can, of pictures of your own, or a file; or a group of keys."""
 
     out: Path
     data: Data
-    val: Data
     optimiser: Optimiser
     record: RecordSettings = field(default_factory=RecordSettings, kw_only=True)
     seed: Seed = field(default=0, kw_only=True)
 
 
-def check_mixture(weights: Mapping[str, float], known: Sequence[str]) -> None:
-    """CooperError: a source that is not known, or none with a weight above 0."""
+def check_mixture(weights: Mapping[str, float], known: Sequence[str], why: str = "") -> None:
+    """CooperError: a source that is not known, or none with a weight above 0. `why`: what else to say of the former."""
     for name in weights:
         if name not in known:
-            raise CooperError(f"mixture names {name!r}; known: {', '.join(known)}")
+            raise CooperError(f"mixture names {name!r}; known: {', '.join(known)}{why}")
     if not sum(weights.values()) > 0:
         raise CooperError("mixture must give one of its sources a weight above 0")
 

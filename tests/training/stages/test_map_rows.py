@@ -29,7 +29,7 @@ MAPS = ("depth", "segmentation")
 
 
 def _recipe(folder: Path) -> AmgRecipe:
-    return AmgRecipe(folder, folder, folder, Optimiser(4, 2, 1e-3), autoencoder=folder, maps=MAPS)
+    return AmgRecipe(out=folder, data=folder, val=folder, optimiser=Optimiser(4, 2, 1e-3), autoencoder=folder, maps=MAPS)
 
 
 def test_a_row_reads_the_picture_once_and_hangs_each_map_behind_its_request(map_rows_with_two_draws: MapRows):

@@ -125,7 +125,7 @@ def test_depth_alone_may_be_learnt_of_part_of_the_pictures(run, recipe, mine, tm
     assert ran.code == 0, ran.err
     assert "2 pictures, depth of 2" in ran.err and yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["data"] == {
         **source,
-        **dict.fromkeys(("split", "metres_per_count", "near", "names", "void", "things")),
+        **dict.fromkeys(("split", "metres_per_count", "near", "names", "void", "things", "mode", "image_root")),
     }
     exam = {name for line in read_metrics(tmp_path / "run" / "metrics.jsonl") for name in line if name.startswith("eval_")}
     assert "eval_abs_rel" in exam and not exam & {"eval_miou", "eval_region_iou"}

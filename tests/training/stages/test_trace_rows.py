@@ -153,7 +153,9 @@ def test_batches_depend_on_seed_and_row_alone_and_have_one_kind_each(rows: Trace
     mixture = {"interleaved": 1.0, "direct": 1.0, "grounding": 1.0, "reading": 1.0, "replay": 1.0}
     optimiser = Optimiser(4, 2, 1e-3)
     questions = {"interleaved": 1, "direct": 2, "grounding": 3, "reading": 2}
-    recipe = SftRecipe(tmp_path, tmp_path, tmp_path, optimiser, init=tmp_path, mixture=mixture, questions=questions)
+    recipe = SftRecipe(
+        out=tmp_path, data=tmp_path, val=tmp_path, optimiser=optimiser, init=tmp_path, mixture=mixture, questions=questions
+    )
     batches = TraceBatches(rows, recipe)
     for first in (0, 2, 4, 6, 8):
         assert batches.kind(first) == batches.kind(first + 1)

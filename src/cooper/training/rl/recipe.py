@@ -25,6 +25,7 @@ from cooper.files.values import (
 )
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Turns
+from cooper.training.data import Data
 from cooper.training.recipe import Batch, RecordSettings
 from cooper.training.rl.rewards.reward import OWN, REWARDS
 
@@ -125,18 +126,20 @@ class GrpoRecipe:
 
     `init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`; `base` names the one that has
     configuration, tokenizer and autoencoder, if `init` holds only weights.
-    `data`: a rendered scene set or a JSON Lines file (see `tasks.FileTasks`). Each update asks `questions` questions `group`
-    times each; `rows` rollouts are scored in one pass per process. `mode` `text` trains the text-only baseline. `map_noise`
-    above 0 also rewards drawing (Flow-GRPO). `num_timesteps`: drawing steps of rollouts, the checkpoint's own by default.
-    `judge`: an OpenAI-compatible endpoint that decides what is right, in place of the rules. `at_once`: questions whose
-    rollouts are sampled together, at first (less when memory runs out). `questions_seed`: random seed of the questions
+    `data`: a rendered scene set or a JSON Lines file of questions, of your own or as published (`{kind: questions, path: FILE,
+    image_root: DIR}`); flags in its rows count where `flags` names no file. `val`: the same, or none. Each update asks
+    `questions` questions `group` times each; `rows` rollouts are scored in one pass per process. `mode` `text` trains the
+    text-only baseline. `map_noise` above 0 also rewards drawing (Flow-GRPO). `num_timesteps`: drawing steps of rollouts, the
+    checkpoint's own by default. `judge`: an OpenAI-compatible endpoint that decides what is right, in place of the rules.
+    `at_once`: questions whose rollouts are sampled together, at first (less when memory runs out). `questions_seed`: random
+    seed of the questions
     about scenes, the one that their flags were made with; `seed` by default. `trl` holds any other field of
     `trl.GRPOConfig`: loss_type, epsilon_high, beta, num_iterations, importance_sampling_level, multi_objective_aggregation, ...
     """
 
     out: Path
     init: Path
-    data: Path
+    data: Data
     steps: Count
     learning_rate: Rate
     questions: Batch = 8
@@ -144,7 +147,7 @@ class GrpoRecipe:
     rows: Batch = 16
     mode: Literal["interleaved", "text"] = "interleaved"
     base: Path | None = None
-    val: Path | None = None
+    val: Data | None = None
     flags: Path | None = None
     rewards: RewardSettings = field(default_factory=RewardSettings)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)

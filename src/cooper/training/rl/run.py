@@ -21,9 +21,10 @@ from cooper.files.values import checked
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options
-from cooper.scenes.examples import CONVENTIONS, SceneExamples
-from cooper.scenes.problems import SceneTasks, exam_items
+from cooper.scenes.examples import CONVENTIONS
+from cooper.scenes.problems import SceneTasks
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
+from cooper.training.data import place_of
 from cooper.training.loop.folder import MODEL_FOLDER, plain
 from cooper.training.loop.sealing import Sealing, resume_point
 from cooper.training.loop.stopping import Finite, Interrupted, Stopping
@@ -39,13 +40,11 @@ from cooper.training.rl.sampler import Sampler
 from cooper.training.rl.samples import Showing, draw_run
 from cooper.training.rl.scoring import Scorer
 from cooper.training.rl.sharding import is_sharded, whole_weights
-from cooper.training.rl.tasks import Tasks, order_of, source_of
+from cooper.training.rl.tasks import FileTasks, Tasks, order_of, source_of
 from cooper.training.rl.trainer import InterleavedGRPOTrainer, Reinforcing
-from cooper.training.stages.exam import AnswerExam
+from cooper.training.stages.exam import AnswerExam, exam_of
 from cooper.training.stages.objective import freeze
 from cooper.training.targets import modalities_of
-
-EXAM_SCENES = 100
 
 
 def reinforce(recipe: GrpoRecipe) -> Path:
@@ -65,7 +64,7 @@ def reinforce(recipe: GrpoRecipe) -> Path:
     tracked, every = recipe.record.tracker == "trackio", recipe.record.eval_every
     trainer.add_callback(Showing(lambda: trainer.samples(recipe.group), every, recipe.out, tracked))
     if recipe.val is not None:
-        exam = AnswerExam(exam_items(SceneExamples(recipe.val, EXAM_SCENES), recipe.eval_questions), (recipe.mode,))
+        exam = AnswerExam(exam_of(recipe.val, recipe.eval_questions), (recipe.mode,))
         # by transformers' own log: TRL's would empty what it has gathered for the line of the step into that of the exam
         report = partial(Trainer.log, trainer)
         trainer.add_callback(Evaluating(every, lambda step: exam.figures(bundle), report, trainer.whole))
@@ -103,7 +102,12 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
     source = source_of(recipe.data, asking, recipe.per_scene, recipe.scenes)
     if len(source) < recipe.questions:
         raise CooperError(
-            f"{recipe.data} holds {len(source)} questions, fewer than the {recipe.questions} that each update asks"
+            f"{place_of(recipe.data)} holds {len(source)} questions, fewer than the {recipe.questions} that each update asks"
+        )
+    if isinstance(source, FileTasks) and source.in_words and recipe.judge is None and recipe.rewards.answer:
+        raise CooperError(
+            f"the answer to {source.in_words[0]} of {place_of(recipe.data)} is free text, and so are {len(source.in_words)} of "
+            f"{len(source)}: only a judge can grade them (`judge` in the recipe)"
         )
     flags = _flags(recipe, source)
     return Reinforcing(
@@ -121,7 +125,7 @@ def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
 
 def _flags(recipe: GrpoRecipe, source: Questions) -> dict[str, Flag]:
     if recipe.flags is None:
-        return {}
+        return dict(source.flags) if isinstance(source, FileTasks) else {}
     flags = read_flags(recipe.flags)
     if not flags.keys() & set(source.ids()):
         raise CooperError(f"{recipe.flags} flags none of these {len(source)} questions; use the same --seed and --per-scene")
@@ -148,7 +152,9 @@ def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag], sour
     known["price"] = PriceReward()
     if settings.link:
         if not isinstance(source, SceneTasks):
-            raise CooperError(f"rewards.link needs rendered scenes: {recipe.data} does not say what is true of each pixel")
+            raise CooperError(
+                f"rewards.link needs rendered scenes: {place_of(recipe.data)} does not say what is true of each pixel"
+            )
         modalities = modalities_of(door.engine.parts.model.config.modalities, CONVENTIONS)
         known["link"] = LinkReward(lambda item: source.named(item.id), modalities, AnswerReward(settings.graded))
     return [known[name] if name in known else REWARDS[name]() for name in settings.terms]

@@ -4,14 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cooper.curation.counts import Flag
+from cooper.curation.counts import FLAGS, Flag
 from cooper.curation.flags import Questions
 from cooper.data.batches import shuffled
 from cooper.data.digests import item_digest
 from cooper.data.item import Item
+from cooper.data.sources.reasoning.question_rows import is_published, read_question_rows
+from cooper.data.sources.reasoning.trace_file import QUESTIONS
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.question_file import read_question_file
+from cooper.evaluation.runs.answering import score_reply
 from cooper.scenes.problems import SceneTasks
+from cooper.training.data import SCENES, Data, DataSource
 from cooper.training.rl.rollouts import Rollout
 from cooper.training.rl.sampler import Sampler
 
@@ -56,25 +60,47 @@ def order_of(count: int, generations: int, questions: int, seed: int) -> list[in
 
 
 class FileTasks:
-    """Questions of a JSON Lines file (`cooper.evaluation.benchmarks.question_file`)."""
+    """Questions of a JSON Lines file: of your own (`cooper.evaluation.benchmarks.question_file`) or as published, whose rows
+    may hold flags. `images`: the folder of the pictures of published ones; `most`: the first so many alone."""
 
-    def __init__(self, path: Path) -> None:
-        self._items = read_question_file(path)
+    def __init__(self, path: Path, images: Path | None = None, most: int | None = None) -> None:
+        self.flags: Mapping[str, Flag] = {}
+        if path.is_file() and is_published(path):
+            found = read_question_rows(path, images, FLAGS)
+            self.items = list(found.items)
+            self.flags = {name: known for name, flag in found.flags.items() for known in FLAGS if known == flag}
+            for item in self.items:
+                if item.scoring != "judge":
+                    score_reply(item, "")
+        else:
+            self.items = read_question_file(path)
+        self.items = self.items[:most]
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.items)
 
     def ids(self) -> list[str]:
-        return [item.id for item in self._items]
+        return [item.id for item in self.items]
 
     def item(self, number: int) -> Item:
-        item = self._items[number]
+        item = self.items[number]
         return replace(item, question=item.question.opened())
 
     def digest(self, number: int) -> str:
-        return item_digest(self._items[number])
+        return item_digest(self.items[number])
+
+    @property
+    def in_words(self) -> list[str]:
+        """The ids of questions whose answer is free text, which only a judge can grade."""
+        return [item.id for item in self.items if item.scoring == "judge"]
 
 
-def source_of(data: Path, seed: int, per_scene: int, scenes: int = 100_000) -> Questions:
+def source_of(data: Data, seed: int, per_scene: int, scenes: int = 100_000) -> Questions:
     """A JSON Lines file, or a rendered scene set with `per_scene` questions about each of its first `scenes` scenes."""
+    if isinstance(data, DataSource):
+        if data.kind not in (SCENES, QUESTIONS):
+            raise CooperError(f"data of the kind {data.kind} hold no questions to ask; known: {SCENES}, {QUESTIONS}")
+        if data.kind == QUESTIONS:
+            return FileTasks(data.path, data.image_root, data.limit)
+        data = data.path
     return SceneTasks(data, seed, per_scene, scenes) if data.is_dir() else FileTasks(data)

@@ -21,7 +21,7 @@ from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
 from cooper.perception.modality import Drawn
 from cooper.training.bundles import TrainedAutoencoder, check_memory, save_autoencoder
-from cooper.training.data import scenes_in, source_of_data
+from cooper.training.data import Data, scenes_in, source_of_data
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.exam import DrawnMaps, MapExam, with_map
@@ -51,6 +51,7 @@ class AutoencoderRecipe(StageRecipe):
     `spread`: the standard deviation of the scaled latents (the noise has 1). `scenes`, `eval_scenes`: how many of the scenes or
     pictures are used."""
 
+    val: Data
     modalities: Mapping[str, Mapping[str, Any]]
     geometry: VaeGeometry = field(default_factory=VaeGeometry)
     mixture: Mapping[str, Weight] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))

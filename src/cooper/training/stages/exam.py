@@ -12,6 +12,8 @@ from PIL import Image
 
 from cooper.data.examples import Conventions, Example, Examples
 from cooper.data.item import Item
+from cooper.data.sources.reasoning.trace_file import QUESTIONS
+from cooper.errors import CooperError
 from cooper.evaluation.figures.summary import mode_figures
 from cooper.evaluation.maps.scores import class_names, depth_figures, depth_row, segmentation_figures, segmentation_row
 from cooper.evaluation.maps.sheet import stacked
@@ -22,11 +24,16 @@ from cooper.perception import Modality
 from cooper.perception.modality import Drawn, Reading
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
+from cooper.scenes.examples import SceneExamples
+from cooper.scenes.problems import exam_items
 from cooper.trace.modes import AnswerMode
 from cooper.training.bundles import Bundle
+from cooper.training.data import Data, is_rows, scene_folder, source_of_data
+from cooper.training.rl.tasks import FileTasks
 
 TURN_TOKENS = 128  # the longest turn that is waited for
 ON_A_SHEET = 8  # examples
+EXAM_SCENES = 100  # whose questions are asked, by default
 AT_ONCE = 64  # pictures that are in memory together
 DrawnMaps = Mapping[str, Sequence[Drawn]]  # by modality, pictures [H, W, 3] in [0, 1] of the first N examples
 
@@ -119,6 +126,19 @@ class MapExam:
         return stacked(lines)
 
 
+@dataclass(frozen=True, eq=False)
+class ReasoningExam:
+    """Questions, and maps where the truth is known."""
+
+    answers: AnswerExam
+    maps: MapExam | None = None
+
+    def figures(self, bundle: Bundle, picture: Path) -> dict[str, float]:
+        """The figures of both; the sheet of maps goes into the file `picture`."""
+        drawn = {} if self.maps is None else self.maps.figures(bundle, picture)
+        return {**drawn, **self.answers.figures(bundle)}
+
+
 def with_map(examples: Examples, kind: str) -> list[Example]:
     """Those examples of which a map is known."""
     return [example for example in examples if example.has(kind)]
@@ -131,3 +151,18 @@ def _drawn(door: Cooper, kind: str, examples: Sequence[Example]) -> list[Drawn]:
         steps = door.draw([each.image for each in some], kind, names=[each.id for each in some])
         maps += [step.drawn for step in steps]
     return maps
+
+
+def exam_of(val: Data, count: int, scenes: int = EXAM_SCENES) -> list[Item]:
+    """`count` questions that are asked each time: about rendered scenes, the first `scenes` of them, or the first of a file of
+    questions whose answers rules can read. CooperError: other data, or no such question."""
+    if not is_rows(val):
+        why = "exams ask questions about scenes, or those of a JSON Lines file"
+        return exam_items(SceneExamples(scene_folder(val, why), scenes), count)
+    source = source_of_data(val)
+    if source.kind != QUESTIONS:
+        raise CooperError(f"{source.path} holds {source.kind}; exams ask questions about scenes, or those of a JSON Lines file")
+    items = [item for item in FileTasks(source.path, source.image_root, source.limit).items if item.scoring != "judge"][:count]
+    if not items:
+        raise CooperError(f"{source.path}: every answer is free text, which the rules of an exam cannot read")
+    return items

@@ -11,7 +11,7 @@ from cooper.files.values import AtLeast, AtMost, Count
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
 from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_bundle, save_tokenizer
-from cooper.training.data import open_data, scenes_in
+from cooper.training.data import Data, open_data, scenes_in
 from cooper.training.loop.trainer import run_stage
 from cooper.training.stages.exam import MapExam
 from cooper.training.stages.objective import PackedObjective
@@ -30,6 +30,7 @@ class AmgRecipe(RowRecipe):
     are drawn otherwise than the checkpoint does, by map and key, such as the range of depth or the names of classes.
     """
 
+    val: Data
     init: Path | None = None
     autoencoder: Path | None = None
     vision: Path | None = None

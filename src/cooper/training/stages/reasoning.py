@@ -4,9 +4,11 @@ Several questions about one scene share its picture: they are branches of one ro
 from the truth; a share of them is also a flow target, so that drawing inside a chain of thought is learned too.
 """
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -17,13 +19,15 @@ from torch import Tensor
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.examples import TraceGroup, TraceSource
 from cooper.data.mixture import Mixture
+from cooper.data.sources.reasoning.trace_file import TraceFile
 from cooper.errors import CooperError
+from cooper.evaluation.runs.processes import Share as Processes
 from cooper.files.pictures import GREY, grey_picture
 from cooper.files.values import AtLeast, AtMost, Count, Seed, Share, Weight
+from cooper.perception import build_modalities
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.scenes.lessons import LESSONS, SceneLessons, fixed_questions, hiding
-from cooper.scenes.problems import exam_items
 from cooper.sequence.layout import Layout, Views
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
@@ -31,16 +35,18 @@ from cooper.sequence.segments import Segment
 from cooper.trace.modes import MODES, AnswerMode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
-from cooper.training.bundles import load_bundle, save_bundle
-from cooper.training.data import scene_folder
+from cooper.training.bundles import Bundle, load_bundle, save_bundle
+from cooper.training.data import Data, is_rows, place_of, scene_folder
 from cooper.training.loop.trainer import run_stage
 from cooper.training.recipe import check_mixture
-from cooper.training.stages.exam import AnswerExam, MapExam
+from cooper.training.stages.exam import AnswerExam, MapExam, ReasoningExam, exam_of
 from cooper.training.stages.objective import PackedObjective
 from cooper.training.stages.rows import MapBatches, MapRows, RowRecipe, map_rows, to_pixels, warn_of_size
 from cooper.training.targets import modalities_of
+from cooper.training.traces import taker_of, trace_file
 
-SCENES_ONLY = "the stage sft makes its questions and traces from the geometry behind the pictures, which only scenes tell"
+SCENES_ONLY = "sft makes questions and traces from the geometry behind the pictures, which only scenes tell, or reads a file"
+OF_SCENES = ("traces", "questions_seed", "drawn", "explore", "drawings", "own")  # keys
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
 
@@ -51,6 +57,11 @@ class SftRecipe(RowRecipe):
     `mixture`: weights of the modes, of lessons, and of `replay` (rows of stage 1). Lessons: `grounding` (looking), `finding`
     (the same without metres), `reading` (reading maps). `questions`: how many share a row, by mode or lesson. `drawn`: the
     share of maps in traces that are flow targets too.
+    `data` may be a JSON Lines file of traces: the published rows, your own, or conversations (see `DataSource`). Then a row of
+    training shows one trace, each equally often, or as often as `mixture` gives the modes in the file; the file says what is
+    learned and drawn, and the keys of lessons and scenes (`questions`, `traces`, `drawn`, `explore`, `drawings`) do not apply.
+    `longest`: tokens of a row of the file; a longer one is refused (the published training drops those above 10,240).
+    `val`: rendered scenes, a file of questions (no maps are drawn then), or nothing: no exam is taken.
     `traces`: a fixed set of so many questions, drawn with `questions_seed`, from which rows of modes choose; without it every
     row has new ones. Lessons and replay use all scenes in any case.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
@@ -61,8 +72,9 @@ class SftRecipe(RowRecipe):
     """
 
     init: Path
-    mixture: Mapping[str, Weight]
-    questions: Mapping[str, Questions]
+    val: Data | None = None
+    mixture: Mapping[str, Weight] = field(default_factory=dict)
+    questions: Mapping[str, Questions] = field(default_factory=dict)
     traces: Count | None = None
     questions_seed: Seed = 0
     drawn: Share = 0.5
@@ -70,11 +82,17 @@ class SftRecipe(RowRecipe):
     drawings: Path | None = None
     own: Share = 0.5
     grey: bool = False
+    longest: Count | None = None
     eval_questions: Count = 60
     eval_scenes: Count = 32
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if is_rows(self.data):
+            self._check_file()
+            return
+        if self.longest is not None:
+            raise CooperError(f"longest is a key of files of traces, and {place_of(self.data)} is none; leave it out")
         check_mixture(self.mixture, (*MODES, *LESSONS, REPLAY))
         for name in self.questions:
             if name not in (*MODES, *LESSONS):
@@ -84,6 +102,19 @@ class SftRecipe(RowRecipe):
                 raise CooperError(f"questions.{name} is missing or 0, but the mixture has {name!r}")
         if self.grey and self.mixture.get(REPLAY, 0) > 0:
             raise CooperError("grey is true, so mixture.replay must be 0: a grey picture has no maps to draw")
+
+    def _check_file(self) -> None:
+        """CooperError: a key that a file of traces has no use for."""
+        place = place_of(self.data)
+        if self.mixture:
+            check_mixture(self.mixture, MODES, f"; {place} holds traces, and no lessons and no maps to draw")
+        for name, count in self.questions.items():
+            if name not in MODES or count != 1:
+                raise CooperError(f"questions.{name} is {count}, but of {place} a row shows one trace; leave questions out")
+        plain = {each.name: each.default for each in fields(self) if each.name in OF_SCENES}
+        for name, default in plain.items():
+            if getattr(self, name) != default:
+                raise CooperError(f"{name} is a key of rendered scenes, and {place} is a file of traces; leave it out")
 
     @property
     def modes(self) -> tuple[AnswerMode, ...]:
@@ -107,14 +138,16 @@ class TraceRows:
         return TraceGroup(tuple(map(greyed, found.traces)), targets=False) if self.grey else found
 
     def tree(self, number: int, group: TraceGroup) -> Row:
-        """Traces about the same pictures, as branches behind them."""
+        """Traces about the same pictures, as branches behind those that stand before all words."""
         layout = Layout(self.maps.processor, self.views, lambda image: self.maps.latents.get(partial(self._pixels, image)))
         first = group.traces[0]
-        segments: list[Segment] = layout.question(Question(first.question.images), first.mode, first.system)
+        shared = tuple(takewhile(lambda part: not isinstance(part, str), first.question.parts))
+        segments: list[Segment] = layout.question(Question(shared), first.mode, first.system)
         parents = list(range(-1, len(segments) - 1))
-        trunk = len(segments) - 1
+        tree = _Tree(segments, parents, len(segments) - 1, group.targets)
         for place, trace in enumerate(group.traces):
-            self._branch(layout, trace, number * 64 + place, _Tree(segments, parents, trunk, group.targets))
+            rest = Question(trace.question.parts[len(shared) :])
+            self._branch(layout, replace(trace, question=rest), number * 64 + place, tree)
         return Row(tuple(segments), tuple(parents))
 
     def fill(self, number: int, group: TraceGroup) -> None:
@@ -125,7 +158,8 @@ class TraceRows:
                 wanted += [partial(self._pixels, image) for image in trace.question.images]
             for at, step in enumerate(trace.steps):
                 if isinstance(step, MapStep):
-                    wanted += [partial(to_pixels, step.drawn)] * (group.targets and self._is_target(number * 64 + place, at))
+                    target = group.targets and self._is_target(step, number * 64 + place, at)
+                    wanted += [partial(to_pixels, step.drawn)] * target
                     wanted += [partial(self._pixels, step.image)] * ("vae" in self.views.map)
         self.maps.latents.fill([(None, pixels) for pixels in wanted])
 
@@ -133,20 +167,23 @@ class TraceRows:
         return self.maps.processor.vae_pixels(image)
 
     def _branch(self, layout: Layout, trace: Trace, key: int, tree: "_Tree") -> None:
-        """The words of the question and every step, one behind the other; flow targets hang beside their map."""
+        """The rest of the question and every step, one behind the other; flow targets hang beside their map. A map that is
+        drawn last is not read."""
         last = tree.trunk
-        for segment in layout.question(Question((trace.question.text,)), trace.mode):
+        for segment in layout.question(trace.question, trace.mode):
             last = tree.add(segment, last)
         for place, step in enumerate(trace.steps):
-            if isinstance(step, MapStep) and tree.drawn and self._is_target(key, place):
+            if isinstance(step, MapStep) and tree.drawn and self._is_target(step, key, place):
                 latent = self.maps.latents.get(partial(to_pixels, step.drawn))
                 patch = self.maps.processor.geometry.latent_patch
                 tree.add(self.maps.noise.of(latent, patch, key, place), last)
+                if place + 1 == len(trace.steps):
+                    return
             for segment in layout.step(step, loss=True):
                 last = tree.add(segment, last)
 
-    def _is_target(self, key: int, place: int) -> bool:
-        return rng_of(self.maps.noise.seed, key, place, 13).random() < self.drawn
+    def _is_target(self, step: MapStep, key: int, place: int) -> bool:
+        return step.drawn.size > 0 and rng_of(self.maps.noise.seed, key, place, 13).random() < self.drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,10 +243,49 @@ class TraceBatches:
 def train_reasoning(recipe: SftRecipe) -> Path:
     """Stage 2 as its recipe says; the folder of the model."""
     bundle = load_bundle(recipe.init, recipe.base)
-    examples, held_out = (SceneExamples(scene_folder(each, SCENES_ONLY), recipe.scenes) for each in (recipe.data, recipe.val))
+    rows = _rows_of_file(recipe, bundle) if is_rows(recipe.data) else _rows_of_scenes(recipe, bundle)
+    if isinstance(rows.source, TraceFile):
+        known = dict(rows.source.modes)
+        missing = [name for name, weight in recipe.mixture.items() if weight and name not in known]
+        if missing:
+            raise CooperError(f"mixture names {missing[0]!r}, but {rows.source.told()}")
+        asked: Mapping[str, float] = recipe.mixture or {mode: float(count) for mode, count in known.items()}
+        batches = TraceBatches(rows, replace(recipe, mixture=asked, questions=dict.fromkeys(asked, 1)))
+    else:
+        batches = TraceBatches(rows, recipe)
+    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
+    exam = None if recipe.val is None else _exam(recipe.val, batches.recipe, bundle)
+
+    def figures(step: int) -> Mapping[str, float]:
+        return {} if exam is None else exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
+
+    return run_stage("sft", recipe, objective, batches, figures, lambda folder: save_bundle(bundle, folder))
+
+
+def _exam(val: Data, recipe: SftRecipe, bundle: Bundle) -> ReasoningExam:
+    """Answers in each mode, and maps where `val` is scenes."""
+    answers = AnswerExam(exam_of(val, recipe.eval_questions, recipe.scenes), recipe.modes, recipe.grey)
+    if is_rows(val) or recipe.grey:
+        return ReasoningExam(answers)
+    scenes = SceneExamples(scene_folder(val, SCENES_ONLY), min(recipe.scenes, recipe.eval_scenes))
+    modalities = modalities_of(bundle.model.config.modalities, CONVENTIONS)
+    return ReasoningExam(answers, MapExam(scenes, CONVENTIONS, modalities))
+
+
+def _rows_of_file(recipe: SftRecipe, bundle: Bundle) -> TraceRows:
+    """Rows of a file of traces."""
+    source = trace_file(recipe.data, taker_of(bundle), recipe.seed, recipe.scenes, recipe.longest)
+    if Processes.here().first:
+        print(source.told(), file=sys.stderr)
+    maps = map_rows(bundle, (), build_modalities(bundle.model.config.modalities), recipe)
+    return TraceRows(source, maps, bundle.model.config.view_rules, 1.0, recipe.grey)
+
+
+def _rows_of_scenes(recipe: SftRecipe, bundle: Bundle) -> TraceRows:
+    """Rows of lessons about rendered scenes."""
+    examples = SceneExamples(scene_folder(recipe.data, SCENES_ONLY), recipe.scenes)
     warn_of_size(bundle, examples)
     maps = map_rows(bundle, examples, modalities_of(bundle.model.config.modalities, CONVENTIONS), recipe)
-    drawings = None if recipe.drawings is None else Drawings.opened(recipe.drawings, examples.scenes)
     source = SceneLessons(
         examples=examples,
         prompts=bundle.prompts,
@@ -217,17 +293,8 @@ def train_reasoning(recipe: SftRecipe) -> Path:
         canvas=bundle.processor.vae,
         seed=recipe.seed,
         explore=recipe.explore,
-        drawings=drawings,
+        drawings=None if recipe.drawings is None else Drawings.opened(recipe.drawings, examples.scenes),
         own=recipe.own,
         fixed=() if recipe.traces is None else fixed_questions(examples, recipe.traces, recipe.questions_seed),
     )
-    rows = TraceRows(source, maps, bundle.model.config.view_rules, recipe.drawn, recipe.grey)
-    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
-    answers = AnswerExam(exam_items(held_out, recipe.eval_questions), recipe.modes, recipe.grey)
-    exam = MapExam(held_out[: recipe.eval_scenes], CONVENTIONS, maps.modalities)
-
-    def figures(step: int) -> Mapping[str, float]:
-        drawn = {} if recipe.grey else exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
-        return {**drawn, **answers.figures(bundle)}
-
-    return run_stage("sft", recipe, objective, TraceBatches(rows, recipe), figures, lambda folder: save_bundle(bundle, folder))
+    return TraceRows(source, maps, bundle.model.config.view_rules, recipe.drawn, recipe.grey)

@@ -35,7 +35,7 @@ from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.bundles import TrainedVision, check_memory, load_bundle, save_vision
-from cooper.training.data import scene_folder
+from cooper.training.data import Data, scene_folder
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.autoencoder import KINDS
@@ -67,6 +67,7 @@ class VisionRecipe(StageRecipe):
     pictures that are cropped, to a side of at least `zoom` of the picture's.
     """
 
+    val: Data
     vit: VitGeometry
     transforms: Transforms
     objective: Literal["cells", "captions"] = "cells"
