@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,11 @@ NamesArgument = Annotated[
     list[str],
     typer.Argument(help="What to evaluate: scenes, depth, segmentation, questions (your own), or benchmarks such as mmvp."),
 ]
+ModeOption = Annotated[
+    str | None, typer.Option(help=f"Modes to answer questions in, separated by commas; {', '.join(MODES)} by default.")
+]
+_KNOWN = "`depth`: pictures, nyu, kitti, hypersim, vkitti, scenes; of `segmentation`: pictures, ade20k, scenes"
+DatasetOption = Annotated[str, typer.Option(help=f"Data set of {_KNOWN}.")]
 GivenMapsOption = Annotated[
     str,
     typer.Option(
@@ -63,14 +69,10 @@ def evaluate(
     names: NamesArgument,
     out: OutOption = None,
     model: Annotated[str, typer.Option(help="Model: nano, a directory, or a hub id.")] = "nano",
-    mode: Annotated[
-        str | None, typer.Option(help=f"Modes to answer questions in, separated by commas; {', '.join(MODES)} by default.")
-    ] = None,
+    mode: ModeOption = None,
     seed: Annotated[int, typer.Option(help="Random seed of the model, and of scenes that are rendered.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Largest number of questions or pictures; scenes: 400 by default.")] = None,
-    dataset: Annotated[
-        str, typer.Option(help="Data set of `depth`: nyu, kitti, hypersim, vkitti, scenes; of `segmentation`: ade20k, scenes.")
-    ] = "",
+    dataset: DatasetOption = "",
     data: Annotated[list[str] | None, typer.Option(help="Folder, file or hub id of the data; NAME=PATH if several.")] = None,
     split: Annotated[str, typer.Option(help="Split of scenes that are rendered: test, compositional, ...")] = "test",
     form: FormatOption = None,
@@ -101,8 +103,8 @@ def evaluate(
 
     asked = _judge(judge, judge_model, judge_key, out or RUNS)
     if rescore and are_runs(names):
-        settings = {"judge": asked, "skip_bad": skip_bad, "quiet": as_json}
-        _rescored({name: lambda name=name: suite_in(Path(name), **settings).rescore() for name in names}, as_json)
+        read = partial(suite_in, judge=asked, skip_bad=skip_bad, quiet=as_json)
+        _rescored({name: lambda name=name: read(Path(name)).rescore() for name in names}, as_json)
         return
     wanted = EvaluationRequest(
         model=model, out=out or RUNS, modes=_modes(names, mode), seed=seed,

@@ -213,25 +213,10 @@ def _readers(readers: Sequence[ReaderFigures]) -> Table:
 
 
 def _health(modes: Sequence[ModeFigures]) -> Table:
-    rows = [
-        [
-            mode.mode,
-            *map(str, (mode.rows, mode.unanswered, mode.unreadable, mode.refused, mode.truncated, mode.unscored)),
-            f"{mode.seconds:.2f}",
-        ]
-        for mode in modes
-    ]
-    head = [
-        "mode",
-        "rows",
-        "without answer element",
-        "unreadable",
-        "refused in vain",
-        "truncated",
-        "not scored",
-        "seconds per row",
-    ]
-    return Table("How the runs went", head, rows, meanings.HEALTH)
+    counts = ("rows", "unanswered", "unreadable", "refused", "truncated", "unscored")
+    rows = [[mode.mode, *(str(getattr(mode, name)) for name in counts), f"{mode.seconds:.2f}"] for mode in modes]
+    counted = ["without answer element", "unreadable", "refused in vain", "truncated", "not scored"]
+    return Table("How the runs went", ["mode", "rows", *counted, "seconds per row"], rows, meanings.HEALTH)
 
 
 def comparison_table(comparison: Comparison) -> Table:
