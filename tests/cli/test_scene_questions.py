@@ -43,3 +43,10 @@ def test_a_set_of_format_3_is_rendered_where_none_is_named(run, tmp_path: Path):
 def test_what_there_is_not_is_refused(run, tmp_path: Path, wrong, told: str):
     done = run(*SMALL, *wrong, "--out", tmp_path / "run")
     assert done.code == 1 and told in done.err and "Traceback" not in done.err
+
+
+def test_a_format_or_a_wording_that_the_scenes_do_not_have_is_refused(run, scenes: Path, tmp_path: Path):
+    done = run(*SMALL, "--data", scenes, "--format", 2, "--limit", 4, "--out", tmp_path / "run")
+    assert done.code == 1 and "holds scenes of format 3, not 2 (--format)" in done.err
+    done = run(*SMALL, "--wording", "held_out", "--limit", 4, "--out", tmp_path / "other")
+    assert done.code == 1 and "--wording needs scenes of format 3" in done.err

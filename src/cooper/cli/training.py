@@ -1,5 +1,6 @@
 """`cooper train`: one stage of training from one recipe, or all phases of one."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +15,8 @@ def train(
     stage: Annotated[
         str,
         typer.Argument(
-            help="Stage to train: autoencoder, vision (the tower, on dense labels), amg (drawing maps), sft (reasoning), grpo "
-            "(reinforcement), one of an installed package; or phases, for a recipe of several stages."
+            help="Stage to train: autoencoder, vision (the tower, on dense labels or captions), amg (drawing maps), sft "
+            "(reasoning), grpo (reinforcement), one of an installed package; or phases, for a recipe of several stages."
         ),
     ],
     config: Annotated[Path, typer.Option("--config", help="Recipe: a YAML file with all settings of the run.")],
@@ -35,6 +36,8 @@ def train(
     from cooper.training.loop.stopping import Interrupted
     from cooper.training.run import train as run
 
+    if find_spec("accelerate") is None:
+        raise CooperError("training needs the extra train: pip install 'cooper[train]'")
     quiet_libraries()
     try:
         model = run(stage, config, tuple(overrides or ()), force_recipe)

@@ -181,3 +181,17 @@ def test_no_reply_breaks_the_reader(reply):
 def test_long_replies_are_read_quickly(piece):
     for question_type, truth in (("MCQ", "A"), ("YN", "yes"), ("Number", "1")):
         score(piece * (8_000 // len(piece)), question_type, truth, CHOICES)
+
+
+@pytest.mark.parametrize(
+    ("reply", "metres"),
+    [
+        ("<answer>x 5 y 3</answer>", None),
+        ("x=5, y=3", None),
+        ("red cube x 5 y 3 2.4 m.", 2.4),
+        ("<think>red cube x 5 y 3 2.4 m.</think><answer>2.40 m</answer>", 2.4),
+        ("x 5 y 3 m", 3.0),
+    ],
+)
+def test_a_place_in_the_picture_is_no_length(reply: str, metres: float | None):
+    assert read_number(reply) == metres

@@ -7,6 +7,8 @@ import pytest
 import torch
 import yaml
 
+from cooper.errors import CooperError
+from cooper.files.values import read_recipe
 from cooper.scenes.examples import SceneExamples
 from cooper.scenes.room.catalogue import COLOURS, MATERIALS, SHAPES
 from cooper.scenes.room.render import SceneRecord
@@ -14,6 +16,7 @@ from cooper.training.bundles import load_vision
 from cooper.training.loop.watching import read_metrics
 from cooper.training.run import train
 from cooper.training.stages.captions import CaptionBatches, CaptionObjective, Crop, caption_scores
+from cooper.training.stages.vision import VisionRecipe
 from tests.training.conftest import SHAPE, SIDE
 
 
@@ -95,3 +98,12 @@ def test_the_stage_trains_a_tower_from_captions_and_needs_no_maps(scene_folder: 
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     assert load_vision(train("vision", tmp_path / "recipe.yaml")).geometry.hidden_size == 16
     assert any("eval_shape_of_colour" in line for line in read_metrics(tmp_path / "run" / "metrics.jsonl"))
+
+
+@pytest.mark.parametrize("key", ["cells=4", "move=5", "mixture={depth: 1.0}"])
+def test_keys_of_dense_labels_are_refused(key: str):
+    with pytest.raises(CooperError, match=r"is read with `objective: cells` only"):
+        read_recipe(VisionRecipe, ROOT / "recipes/study/tower.yaml", [key])
+
+
+ROOT = Path(__file__).resolve().parents[3]

@@ -51,12 +51,13 @@ def suite_in(folder: Path, *, judge: JudgeSettings | None = None, skip_bad: bool
     path = folder / FILE
     if not path.is_file():
         raise CooperError(f"{folder} holds no run: {FILE} is missing")
-    known = with_given_maps(read_object(path))
+    known = dict(with_given_maps(read_object(path)))
     name = known.get("benchmark")
     if name != "scenes" and name not in BENCHMARKS:
         raise CooperError(f"{path}: benchmark is {name!r}, which has no replies to read again")
     kind = ScenesSuite if name == "scenes" else PublishedSuite
     taken = {each.name for each in fields(kind)} - {"origin", "out"}
+    known["form"] = known.get("format")
     said = {key: value for key, value in known.items() if key in taken and value is not None}
     origin = {key: known[key] for key in ("base", "weights", "inference") if key in known}
     said |= {"name": name, "out": str(folder), "origin": origin, "skip_bad": skip_bad, "quiet": quiet}

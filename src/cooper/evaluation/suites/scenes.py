@@ -68,7 +68,7 @@ class ScenesSuite(QuestionSuite):
 
     @property
     def record(self) -> dict[str, Any]:
-        own = {"split": self.split, "maps": self.maps, "blind": self.blind, "wording": self.wording, "form": self.form}
+        own = {"split": self.split, "maps": self.maps, "blind": self.blind, "wording": self.wording, "format": self.form}
         own |= {"categories": None if self.categories is None else list(self.categories)}
         return {**super().record, "data": str(Path(self.data)) if self.data else None, **own}
 
@@ -122,7 +122,11 @@ class ScenesSuite(QuestionSuite):
 def questions_about(records: Sequence[SceneRecord], settings: ScenesSuite) -> Sequence[SceneQuestion]:
     """At most `limit` questions, as even over the categories as the scenes allow."""
     per_scene = max(QUESTIONS_PER_SCENE, -(-settings.limit // len(records)))
-    scenes = (record.scene for record in records)
+    scenes = [record.scene for record in records]
+    if settings.form not in (None, scenes[0].form):
+        raise CooperError(f"{settings.data} holds scenes of format {scenes[0].form}, not {settings.form} (--format)")
+    if settings.wording is not None and scenes[0].form == 2:
+        raise CooperError("--wording needs scenes of format 3 (--format 3); those of format 2 are asked about in one way")
     asked = balanced_questions(scenes, settings.seed, per_scene, settings.categories, settings.wording)[: settings.limit]
     if not asked:
         raise CooperError(f"the scenes give no question of the categories {', '.join(settings.categories or ())}")

@@ -10,7 +10,7 @@ S: cells of all pictures. Q: answers of the head to one cell.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -89,6 +89,8 @@ class VisionRecipe(StageRecipe):
         if self.objective == "cells":
             check_mixture(self.mixture, KINDS)
             check_maps(self.modalities)
+        else:
+            self._check_captions()
         if self.vit.hidden_size % self.vit.num_attention_heads:
             raise CooperError("vit.num_attention_heads must divide vit.hidden_size")
         patch, (longest, shortest, stride) = self.vit.patch_size, self.transforms.vit
@@ -97,6 +99,14 @@ class VisionRecipe(StageRecipe):
         if not shortest <= longest <= patch * self.vit.position_side:
             end = patch * self.vit.position_side
             raise CooperError(f"transforms.vit makes sides of {shortest} to {longest} px; vit.position_side ends at {end} px")
+
+    def _check_captions(self) -> None:
+        """CooperError: a key that only dense labels read."""
+        for key in ("modalities", "mixture", "loss", "cells", "move"):
+            default = next(each for each in fields(self) if each.name == key)
+            usual = default.default if default.default_factory is MISSING else default.default_factory()
+            if getattr(self, key) != usual:
+                raise CooperError(f"{key} is read with `objective: cells` only; leave it out, or name that objective")
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,9 @@ _PLACED = re.compile(
     re.IGNORECASE,
 )
 _LISTED = re.compile(r"^[ ]*(\d{1,2})[.)]\s+(?=\S)", re.MULTILINE)
+_PLACE = re.compile(
+    r"\bx\s?[=:]?\s?\d{1,4}(?:\.\d+)?[,;]?\s{0,2}y\s?[=:]?\s?\d{1,4}(?:\.\d+)?(?!\.?\d)", re.IGNORECASE
+)  # in the picture
 _ASIDE = re.compile(
     r"\b(?:based on|assum(?:ing|es?|ed|ption)|given (?:that|the|an?|its)|using|uses?|used|reference|compar(?:ed|ing) "
     r"(?:to|with)|relative to|typical(?:ly)?|standard|"
@@ -50,9 +53,16 @@ _GOES_ON = re.compile(
 
 
 def without_labels(found: Sequence[Quantity], text: str) -> list[Quantity]:
-    """Without numbers that only name something (the 2nd, image 1, 3D, the marks of a list) or say how sure the reply is."""
-    listed = _list_marks(text)
-    return [each for each in found if each.start not in listed and not _is_label(each, text, len(found) == 1)]
+    """Without numbers that only name something (the 2nd, image 1, 3D, the marks of a list, a place as x 5 y 3) or say how sure
+    the reply is."""
+    listed, places = _list_marks(text), [place.span() for place in _PLACE.finditer(text)]
+    return [
+        each
+        for each in found
+        if each.start not in listed
+        and not _is_label(each, text, len(found) == 1)
+        and (each.unit or not any(start <= each.start < end for start, end in places))
+    ]
 
 
 def _is_label(each: Quantity, text: str, alone: bool) -> bool:
