@@ -107,10 +107,9 @@ def evaluate(
         _rescored({name: lambda name=name: read(Path(name)).rescore() for name in names}, as_json)
         return
     wanted = EvaluationRequest(
-        model=model, out=out or RUNS, modes=_modes(names, mode), seed=seed,
+        model=model, out=out or RUNS, modes=_modes(names, mode), seed=seed, form=form, wording=wording,
         limit=limit, dataset=dataset, split=split, batch=batch, maps=maps, traces=traces, blind=blind,
-        form=form, wording=wording, categories=listed(categories),
-        judge=asked, judged=rescore, quiet=as_json, skip_bad=skip_bad,
+        categories=listed(categories), judge=asked, judged=rescore, quiet=as_json, skip_bad=skip_bad,
     )  # fmt: skip
     places = _places(names, data or [])
     _check_judge(names, asked)

@@ -64,7 +64,7 @@ def test_files_are_looked_for_in_each_folder(tmp_path, picture):
 def test_a_picture_that_breaks_when_decoded_is_named(tmp_path, picture):
     whole = picture(60)
     half = LazyPicture("t.tsv, row 4, field 'image'", whole[: len(whole) - 25])
-    with pytest.raises(CooperError, match=r"t\.tsv, row 4, field 'image': .*cannot be decoded"):
+    with pytest.raises(CooperError, match=r"t\.tsv, row 4, field 'image': .*truncated or damaged"):
         half.open()
     (tmp_path / "1.png").write_text("no picture")
     with pytest.raises(CooperError, match=r"row 4: .*1\.png"):

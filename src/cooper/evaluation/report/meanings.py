@@ -5,9 +5,6 @@ UNSET = {  # settings that nobody has named, as a report says them
     ("maps", None): "of all scenes",
     ("data", None): "rendered for this run",
     ("data", ""): "the hub's",
-    ("categories", None): "all",
-    ("wording", None): "that of training",
-    ("format", None): "that of the set, 2 where one is rendered",
 }
 INTERVAL = "In brackets the 95 % interval: where the figure would lie with many more questions of the same kind."
 ACCURACY = f"Share of questions answered right, in %; higher is better. {INTERVAL}"

@@ -68,8 +68,9 @@ class ScenesSuite(QuestionSuite):
 
     @property
     def record(self) -> dict[str, Any]:
-        own = {"split": self.split, "maps": self.maps, "blind": self.blind, "wording": self.wording, "format": self.form}
-        own |= {"categories": None if self.categories is None else list(self.categories)}
+        own = {"split": self.split, "maps": self.maps, "blind": self.blind}
+        named = {"wording": self.wording, "format": self.form, "categories": self.categories and list(self.categories)}
+        own |= {name: value for name, value in named.items() if value is not None}
         return {**super().record, "data": str(Path(self.data)) if self.data else None, **own}
 
     def read(self) -> Asked | None:
