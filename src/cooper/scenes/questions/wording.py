@@ -62,7 +62,7 @@ def shown_choices(choices: Sequence[str], style: ChoiceStyle) -> str:
     >>> [shown_choices(["left", "right"], style) for style in ("both", "or", "slashes")]
     ['A) left, B) right', 'Is it left or right?', 'Options: left / right']
     """
-    named = list(zip(LETTERS, choices, strict=False))
+    named = list(zip(LETTERS[: len(choices)], choices, strict=True))
     if style == "letters":
         return " ".join(f"{letter}. {choice}" for letter, choice in named)
     if style == "brackets":
