@@ -164,7 +164,7 @@ def test_other_rules_read_the_kept_replies_again(run, tmp_path, mmvp, monkeypatc
     (out / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))  # as older rules may have read them
     monkeypatch.setattr(rows_of_runs, "RULES_VERSION", 99)
     ran = run(*words)
-    assert ran.code == 1 and "read by version 2 of the rules, and this is version 99: read them again" in " ".join(
+    assert ran.code == 1 and "read by version 3 of the rules, and this is version 99: read them again" in " ".join(
         ran.err.split()
     )
     assert f"read them again with `cooper eval --rescore {out}`" in " ".join(run("compare", out, out).err.split())

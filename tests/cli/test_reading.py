@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from cooper.cli.main import app
 from cooper.errors import CooperError
+from cooper.evaluation.replies import RULES_VERSION
 
 OPTIONS = ("--choices", "red cube", "--choices", "blue ball", "--choices", "cone")
 
@@ -57,7 +58,7 @@ def test_no_answer_is_no_failure():
 def test_as_json_and_from_standard_input():
     found = run("-", "--json", *OPTIONS, reply="<think>A?</think>\nB\n")
     told = json.loads(found.output)
-    assert (told["answer"], told["option"], told["type"], told["rules"]) == ("B", "blue ball", "mcq", 2)
+    assert (told["answer"], told["option"], told["type"], told["rules"]) == ("B", "blue ball", "mcq", RULES_VERSION)
     assert told["reasons"][-1] == {"stage": "alone", "reason": "the whole text is one option"}
     assert json.loads(run("who knows", "--type", "number", "--json").output)["answer"] is None
     assert json.loads(run("0", "--type", "count", "--json").output)["answer"] == 0.0
