@@ -58,7 +58,7 @@ test-slow: ## the slow tests in shards, each with its time: whole training runs,
 test-kits: ## our plugins inside the installed evaluation kits, in environments of their own
 	PYTHON=$(PYTHON) sh scripts/test_kits.sh
 
-reproduce-nano: $(VENV)/.ready-dev ## the study of docs/explanation/study.md from nothing: a day on two cores; goes on where it stopped
+reproduce-nano: $(VENV)/.ready-dev ## the study of docs/explanation/study.md from nothing: a day or more on two cores, by estimate; goes on where it stopped
 	OMP_NUM_THREADS=1 $(MAKE) -j2 -f recipes/study/study.mk tower gates study COOPER=$(BIN)/cooper
 
 lint: $(VENV)/.ready-dev ## ruff and pyright

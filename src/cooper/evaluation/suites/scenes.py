@@ -82,7 +82,7 @@ class ScenesSuite(QuestionSuite):
         faults: dict[str, str] = {}
         records = _records(self, faults)
         asked = questions_about(records, self)
-        items = items_of(records, self)
+        items = items_of(records, self, asked)
         scenes = {scene_id(record.scene): record for record in records}
         reader = PerfectReader({each.id: (each, scenes[_scene_of(each)]) for each in asked})
         check_items(items)
@@ -138,13 +138,14 @@ def _scene_of(question: SceneQuestion) -> str:
     return question.id.rsplit("-", 2)[0]
 
 
-def items_of(records: Sequence[SceneRecord], settings: ScenesSuite) -> list[Item]:
-    """The questions about these scenes, each with its picture and the maps that it comes with."""
+def items_of(records: Sequence[SceneRecord], settings: ScenesSuite, asked: Sequence[SceneQuestion] | None = None) -> list[Item]:
+    """The questions about these scenes, `asked` where they are made already, each with its picture and the maps that it comes
+    with."""
     shown = {scene_id(record.scene): _shown(record, settings.blind) for record in records}
     known = {scene_id(record.scene): _known(record) if settings.given_maps == "true" else NOTHING for record in records}
     return [
         item_of(question, shown[_scene_of(question)], known[_scene_of(question)])
-        for question in questions_about(records, settings)
+        for question in (questions_about(records, settings) if asked is None else asked)
     ]
 
 
