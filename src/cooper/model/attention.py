@@ -19,8 +19,8 @@ from torch.nn.attention.flex_attention import (
 from torch.nn.functional import scaled_dot_product_attention
 
 from cooper.model.cache import Cache
-from cooper.model.tiles import Tiles, tiles_of
-from cooper.sequence.packed import PackedSequence
+from cooper.sequence.packed import PackedSequence, Tiles
+from cooper.sequence.tiles import tiles_of
 
 Backend = Literal["sdpa", "flex"]
 FEW_QUERIES = 4  # up to this many new tokens, a shared beginning is multiplied once instead of copied per row
@@ -50,7 +50,7 @@ class AttentionPlan:
 
     @cached_property
     def tiles(self) -> Tiles:
-        return tiles_of(self.packed.splits)
+        return self.packed.splits.tiles or tiles_of(self.packed.splits)
 
     @cached_property
     def tail_mask_B1QT(self) -> Tensor:

@@ -59,11 +59,23 @@ class LatentRows(Tensors):
 
 
 @dataclass(frozen=True, eq=False)
+class Tiles(Tensors):
+    """G tiles of T queries and the S keys that they may see. `query_GT` and `key_GS` are packed token numbers (0 where padded),
+    `mask_G1TS` says who sees whom, and `place_L` is g * T + t of each packed token. Every query sees something."""
+
+    query_GT: Tensor
+    key_GS: Tensor
+    mask_G1TS: Tensor
+    place_L: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Splits(Tensors):
     """How tokens fall into rows. `slot_BQ` is the packed index of each row's q-th token (0 where padded).
 
     `place_L` is the inverse: b * Q + q for each packed token. `mask_BQQ` says who sees whom; padding sees itself only.
-    `keep_B`: how many tokens of each row are written to a cache (noised rows write none).
+    `keep_B`: how many tokens of each row are written to a cache (noised rows write none). `tiles`: how attention without
+    a cache cuts the rows, where that is known before the pass (`tiled`), so that a device need not read numbers back for it.
     """
 
     lengths: tuple[int, ...]
@@ -71,6 +83,7 @@ class Splits(Tensors):
     place_L: Tensor
     mask_BQQ: Tensor
     keep_B: Tensor
+    tiles: Tiles | None = None
 
 
 @dataclass(frozen=True, eq=False)

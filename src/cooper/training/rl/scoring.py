@@ -10,6 +10,7 @@ from cooper.model.flow import noisy_step
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Geometry, Row, pack
 from cooper.sequence.segments import TextSegment
+from cooper.sequence.tiles import tiled
 from cooper.training.rl.policy import Scores, Words
 from cooper.training.rl.rollouts import Drawing, Rollout, row_of
 
@@ -27,7 +28,7 @@ class Scorer:
         """One forward pass; rollouts of one question share its tokens."""
         groups = together(rollouts)
         order = [place for group in groups for place in group]
-        packed = pack([row_of([rollouts[place] for place in group]) for group in groups], self.geometry)
+        packed = tiled(pack([row_of([rollouts[place] for place in group]) for group in groups], self.geometry))
         dealt = scored([rollouts[place] for place in order], forward(packed.to(device), self.words))
         return [dealt[order.index(place)] for place in range(len(rollouts))]
 

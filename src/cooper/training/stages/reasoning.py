@@ -32,6 +32,7 @@ from cooper.sequence.layout import Layout, Views
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import Segment
+from cooper.sequence.tiles import tiled
 from cooper.trace.modes import MODES, AnswerMode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
@@ -223,13 +224,12 @@ class TraceBatches:
     recipe: SftRecipe
 
     def __call__(self, numbers: range) -> PackedSequence:
-        maps = self.rows.maps
         if self.kind(numbers.start) == REPLAY:
-            return MapBatches(maps, self.recipe)(numbers)
+            return MapBatches(self.rows.maps, self.recipe)(numbers)
         groups = {number: self._group(number) for number in numbers}
         for number, group in groups.items():
             self.rows.fill(number, group)
-        return pack([self.rows.tree(number, group) for number, group in groups.items()], maps.processor.geometry)
+        return tiled(pack([self.rows.tree(*each) for each in groups.items()], self.rows.maps.processor.geometry))
 
     def _group(self, number: int) -> TraceGroup:
         kind, index = self.kind(number), shuffled(self.recipe.seed, number, len(self.rows.source))

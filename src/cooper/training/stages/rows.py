@@ -25,6 +25,7 @@ from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
+from cooper.sequence.tiles import tiled
 from cooper.trace.prompts import Prompts
 from cooper.training.bundles import Bundle
 from cooper.training.recipe import StageRecipe, check_map_names
@@ -170,7 +171,7 @@ class MapBatches:
         shown = [(*each, self.rows.maps_of(each[0], self.recipe.maps)) for each in map(self._shown, numbers)]
         self.rows.fill([PictureKey(index, kind, mirrored) for index, mirrored, maps in shown for kind in ("rgb", *maps)])
         packed = [self.rows.row(number, *each) for number, each in zip(numbers, shown, strict=True)]
-        return pack(packed, self.rows.processor.geometry)
+        return tiled(pack(packed, self.rows.processor.geometry))
 
     def _shown(self, number: int) -> tuple[int, bool]:
         """The example of a row, and whether it is mirrored."""

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cooper.model.attention import _tiled
-from cooper.model.tiles import tiles_of
 from cooper.sequence.packing import Geometry, Row, pack
+from cooper.sequence.tiles import tiles_of
 from tests.networks import segment_of, shapes, tiny_model, tiny_processor
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True)

@@ -5,26 +5,19 @@ a full row's scores would be masked. L: packed tokens. B: rows. Q: longest row. 
 of a tile.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 from torch.nn.functional import pad
 
-from cooper.sequence.packed import Splits
+from cooper.sequence.packed import PackedSequence, Splits, Tiles
 
 TILE = 128  # queries
 
 
-@dataclass(frozen=True, eq=False)
-class Tiles:
-    """`query_GT` and `key_GS` are packed token numbers (0 where padded), `mask_G1TS` says who sees whom, and `place_L` is
-    g * T + t of each packed token. Every query sees something."""
-
-    query_GT: Tensor
-    key_GS: Tensor
-    mask_G1TS: Tensor
-    place_L: Tensor
+def tiled(packed: PackedSequence) -> PackedSequence:
+    """The same batch, its tiles made: for passes without a cache, before the batch goes to a device."""
+    return replace(packed, splits=replace(packed.splits, tiles=tiles_of(packed.splits)))
 
 
 def tiles_of(splits: Splits, size: int = TILE) -> Tiles:
