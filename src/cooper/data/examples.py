@@ -107,8 +107,16 @@ class TraceGroup:
 class TraceSource(Protocol):
     """Where stage 2 finds its traces."""
 
-    def __len__(self) -> int:
-        """How many pictures there are."""
+    def count(self, kind: str) -> int:
+        """How many pictures or rows there are for a mode or a kind of lesson."""
+        ...
+
+    def pick(self, order: int, kind: str) -> int:
+        """Which of them row number `order` takes."""
+        ...
+
+    def name(self, index: int, kind: str) -> str:
+        """What one of them is called."""
         ...
 
     def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:

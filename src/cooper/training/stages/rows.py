@@ -22,13 +22,14 @@ from cooper.model.flow import shifted
 from cooper.perception import Modality
 from cooper.scenes.examples import SceneExamples
 from cooper.sequence.packed import PackedSequence
-from cooper.sequence.packing import Row, pack
+from cooper.sequence.packing import Geometry, Row
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
 from cooper.trace.prompts import Prompts
 from cooper.training.bundles import Bundle
+from cooper.training.feed.latents import LatentStore
+from cooper.training.feed.rows import Pick, packed
 from cooper.training.recipe import StageRecipe, check_map_names
-from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.objective import Draws, LossWeights
 
 LEARNT = 0.5  # of a latent token's pixels must be known
@@ -93,6 +94,7 @@ class MapRows:
 
     Pictures may have any size: a map is drawn at the size to which the model brings its picture. Latent tokens of which
     less than half is known carry no loss. `draws`: noised copies of each target, every one with its own time and noise.
+    `place`: where the examples lie.
     """
 
     examples: Examples
@@ -102,6 +104,7 @@ class MapRows:
     prompts: Prompts
     noise: Noise
     draws: int = 1
+    place: str = ""
     _known: dict[PictureKey, Tensor | None] = field(default_factory=dict, init=False, repr=False)
 
     def row(self, number: int, index: int, mirrored: bool, names: tuple[str, ...]) -> Row:
@@ -127,7 +130,7 @@ class MapRows:
 
     def latent(self, key: PictureKey) -> Tensor:
         """The latent of one picture, float32 [z, h, w]."""
-        return self.latents.get(partial(self.pixels, key), key)
+        return self.latents.get(partial(self.pixels, key), (self.place, key))
 
     def known(self, key: PictureKey, grid: tuple[int, int]) -> Tensor | None:
         """Which latent tokens of a map, on a grid of (h, w), are learnt: [N], None for all."""
@@ -144,7 +147,7 @@ class MapRows:
 
     def fill(self, keys: Sequence[PictureKey]) -> None:
         """Encode those of `keys` that are missing, which is much faster together than one by one."""
-        self.latents.fill([(key, partial(self.pixels, key)) for key in dict.fromkeys(keys)])
+        self.latents.fill([((self.place, key), partial(self.pixels, key)) for key in dict.fromkeys(keys)])
 
     def pixels(self, key: PictureKey) -> Float32[Tensor, "3 H W"]:
         """The picture behind a key, in [-1, 1]. A mirrored map is drawn anew from the mirrored truth."""
@@ -159,31 +162,61 @@ class MapRows:
         return example.mirrored() if mirrored else example
 
 
+@dataclass(frozen=True)
+class ShownExample:
+    """An example as a row shows it: mirrored or not, with the maps that are learnt of it."""
+
+    index: int
+    mirrored: bool
+    maps: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class MapBatches:
-    """Makes packed batches of stage 1: row r shows a shuffled example, mirrored or not, as (seed, r) decides."""
+    """Rows of stage 1: row r shows a shuffled example, mirrored or not, as (seed, r) decides."""
 
     rows: MapRows
     recipe: RowRecipe
 
+    @property
+    def geometry(self) -> Geometry:
+        return self.rows.processor.geometry
+
+    def pick(self, order: int) -> Pick:
+        return Pick(shuffled(self.recipe.seed, order, len(self.rows.examples)))
+
+    def count(self, pick: Pick) -> int:
+        return len(self.rows.examples)
+
+    def name(self, pick: Pick) -> tuple[str, str]:
+        return self.rows.place, self.rows.examples[pick.index].id
+
+    def read(self, number: int, pick: Pick) -> ShownExample:
+        mirrored = self.recipe.mirror and bool(rng_of(self.recipe.seed, number, 3).random() < 0.5)
+        return ShownExample(pick.index, mirrored, self.rows.maps_of(pick.index, self.recipe.maps))
+
+    def fill(self, items: Mapping[int, ShownExample]) -> None:
+        shown = items.values()
+        self.rows.fill([PictureKey(each.index, kind, each.mirrored) for each in shown for kind in ("rgb", *each.maps)])
+
+    def row(self, number: int, item: ShownExample) -> Row:
+        return self.rows.row(number, item.index, item.mirrored, item.maps)
+
     def __call__(self, numbers: range) -> PackedSequence:
-        shown = [(*each, self.rows.maps_of(each[0], self.recipe.maps)) for each in map(self._shown, numbers)]
-        self.rows.fill([PictureKey(index, kind, mirrored) for index, mirrored, maps in shown for kind in ("rgb", *maps)])
-        packed = [self.rows.row(number, *each) for number, each in zip(numbers, shown, strict=True)]
-        return pack(packed, self.rows.processor.geometry)
-
-    def _shown(self, number: int) -> tuple[int, bool]:
-        """The example of a row, and whether it is mirrored."""
-        seed = self.recipe.seed
-        mirrored = self.recipe.mirror and bool(rng_of(seed, number, 3).random() < 0.5)
-        return shuffled(seed, number, len(self.rows.examples)), mirrored
+        return packed(self, numbers)
 
 
-def map_rows(bundle: Bundle, examples: Examples, modalities: Mapping[str, Modality], recipe: RowRecipe) -> MapRows:
-    """The rows of examples, with their latents kept."""
-    store = LatentStore(recipe.latents or recipe.out / "latents-train", bundle.model.vae)
+def map_rows(
+    bundle: Bundle, examples: Examples, modalities: Mapping[str, Modality], recipe: RowRecipe, latents: LatentStore, place: str
+) -> MapRows:
+    """The rows of examples that lie in a place."""
     noise = Noise(recipe.timestep_shift, recipe.seed)
-    return MapRows(examples, modalities, store, bundle.processor, bundle.prompts, noise, recipe.draws)
+    return MapRows(examples, modalities, latents, bundle.processor, bundle.prompts, noise, recipe.draws, place)
+
+
+def latents_of(bundle: Bundle, recipe: RowRecipe) -> LatentStore:
+    """Where the latents of a run are kept."""
+    return LatentStore(recipe.latents or recipe.out / "latents-train", bundle.model.vae)
 
 
 def warn_of_size(bundle: Bundle, examples: SceneExamples | None) -> None:

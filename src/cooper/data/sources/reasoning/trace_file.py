@@ -1,7 +1,7 @@
 """A JSON Lines file of traces for stage 2: all rows are checked once, and each is read again when it is asked for."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -126,10 +126,25 @@ class TraceFile:
         row = self._reading.row(read_line(self.path, *self._places[number]))
         return row.trace(self._mode, self._taker.prompts, self._taker.canvas)
 
+    def count(self, kind: str) -> int:
+        """How many rows answer in the mode `kind`; all there are for ""."""
+        return len(self._of(kind))
+
+    def pick(self, order: int, kind: str) -> int:
+        """Which of them row number `order` shows: each once before any comes again, if the mixture has one mode."""
+        return shuffled(self._seed, order, self.count(kind))
+
+    def name(self, index: int, kind: str) -> str:
+        """The line of one of them, in words."""
+        return self._places[self._of(kind)[index]][0]
+
     def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:
-        """A trace that answers in the mode `kind`: each of them once before any comes again, if the mixture has one mode."""
-        numbers = next(numbers for mode, numbers in self._by_mode.items() if mode == kind)
-        return TraceGroup((self.trace(numbers[shuffled(self._seed, number, len(numbers))]),))
+        """The trace of one of them."""
+        return TraceGroup((self.trace(self._of(kind)[index]),))
+
+    def _of(self, kind: str) -> Sequence[int]:
+        """The rows that answer in a mode."""
+        return next((numbers for mode, numbers in self._by_mode.items() if mode == kind), () if kind else range(len(self)))
 
     def told(self) -> str:
         """What the file holds, in words."""
