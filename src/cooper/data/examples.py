@@ -16,6 +16,7 @@ from cooper.data.filling import filled
 from cooper.perception.modality import Drawn, Modality, Reading
 from cooper.trace.trace import Trace
 
+MOST_BAD = 0.01  # of rows or pictures that cannot be read; more, and a run stops
 UNITS = {"depth": "m", "labels": "class id", "instances": "instance id"}
 PLANES = {"depth": ("depth",), "segmentation": ("labels", "instances")}  # by map, the arrays that it is drawn from
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cooper.data.examples import Conventions, Example, ExampleSet
+from cooper.data.examples import MOST_BAD, Conventions, Example, ExampleSet
 from cooper.data.sources.pictures import check_range
 from cooper.errors import CooperError
 from cooper.evaluation.runs.processes import Share
@@ -17,6 +17,7 @@ from cooper.perception import Modality, build_modalities
 from cooper.perception.depth import DepthModality
 from cooper.perception.segmentation import SegmentationModality
 from cooper.training.data import Data, Sources, by_name, open_data, places_of, scenes_in, source_of_data
+from cooper.training.feed.aside import SetAside
 from cooper.training.recipe import check_maps
 
 PROBED = 16  # pictures that are read before a run begins, spread over the set
@@ -70,9 +71,17 @@ def changed_settings(settings: Settings, changes: Settings) -> dict[str, dict[st
     return merged
 
 
-def map_targets(data: Sources, val: Data, settings: Settings, maps: Sequence[str], most: tuple[int, int]) -> MapTargets:
+def map_targets(
+    data: Sources,
+    val: Data,
+    settings: Settings,
+    maps: Sequence[str],
+    most: tuple[int, int],
+    aside: SetAside | None = None,
+) -> MapTargets:
     """Open the data of a stage that learns `maps`, `most` pictures of each source to train and to examine, and check that they
-    fit the modalities of the model. CooperError names what does not fit and what to do."""
+    fit the modalities of the model. `aside` takes pictures that cannot be read, if they are few. CooperError names what does
+    not fit and what to do."""
     train = {name: _source(each, open_data(each, most[0], maps), settings) for name, each in by_name(data).items()}
     found = open_data(val, most[1], maps)
     alone = None if isinstance(data, Mapping) else train[""].modalities
@@ -81,9 +90,9 @@ def map_targets(data: Sources, val: Data, settings: Settings, maps: Sequence[str
     if not all(known.values()):
         missing, left = (", ".join(name for name in maps if known[name] == there) for there in (False, True))
         raise CooperError(f"no picture of {places_of(data)} has a true map of {missing}; say `maps: [{left}]` in the recipe")
-    for source, count in (*((each, PROBED) for each in train.values()), (held_out, most[1])):
-        if scenes_in(source.found) is None:
-            _check_source(source, maps, count)
+    for name, source in train.items():
+        _check_source(source, maps, _Probe(PROBED, name or source.place, aside))
+    _check_source(held_out, maps, _Probe(most[1], held_out.place))
     return MapTargets(train, held_out)
 
 
@@ -91,15 +100,17 @@ def _source(data: Data, found: ExampleSet, settings: Settings) -> MapSource:
     return MapSource(found, modalities_of(settings, found.conventions), str(source_of_data(data).path))
 
 
-def _check_source(source: MapSource, maps: Sequence[str], probed: int) -> None:
+def _check_source(source: MapSource, maps: Sequence[str], probe: "_Probe") -> None:
     """Tell what pictures there are, and read some. CooperError: they do not fit what the model draws."""
+    if scenes_in(source.found) is not None:
+        return
     items = source.found.items
     counts = {name: sum(item.has(name) for item in items) for name in maps}
     if Share.here().first:
         told = ", ".join(f"{name} of {known}" for name, known in counts.items())
         print(f"{source.place}: {len(items)} picture{'s' * (len(items) > 1)}, {told}", file=sys.stderr)
     _check(source.found, source.modalities, [name for name in maps if counts[name]], source.place)
-    _probe(source.found, source.modalities, maps, probed)
+    probe.read(source.found, source.modalities, maps)
 
 
 def modalities_of(settings: Settings, conventions: Conventions) -> dict[str, Modality]:
@@ -154,14 +165,34 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _probe(found: ExampleSet, modalities: Mapping[str, Modality], maps: Sequence[str], count: int) -> None:
-    """Read some pictures and their maps, so that what is wrong with all of them shows before a run begins."""
-    step = max(1, len(found.items) // count)
-    for item in found.items[::step]:
-        item.image.load()
-        item.reading  # noqa: B018 - it is read here
-        if item.has("depth") and "depth" in maps:
-            _check_metres(item, modalities["depth"])
+@dataclass(frozen=True, eq=False)
+class _Probe:
+    """Reads `count` pictures and their maps, so that what is wrong with all of them shows before a run begins. `aside` takes
+    one of a hundred or more that cannot be read."""
+
+    count: int
+    source: str
+    aside: SetAside | None = None
+
+    def read(self, found: ExampleSet, modalities: Mapping[str, Modality], maps: Sequence[str]) -> None:
+        known = frozenset[str]() if self.aside is None else self.aside.of(self.source)
+        faults: dict[str, str] = {}
+        for item in found.items[:: max(1, len(found.items) // self.count)]:
+            if item.id in known:
+                continue
+            try:
+                item.image.load()
+                item.reading  # noqa: B018 - it is read here
+            except CooperError as error:
+                faults[item.id] = str(error)
+                if self.aside is None or len(faults) > 1 or len(found.items) * MOST_BAD < 1:
+                    raise
+                continue
+            if item.has("depth") and "depth" in maps:
+                _check_metres(item, modalities["depth"])
+        for row, fault in faults.items():
+            if self.aside is not None:
+                self.aside.add(self.source, row, fault, len(found.items))
 
 
 def _check_metres(item: Example, depth: Modality) -> None:

@@ -28,6 +28,7 @@ FREE = (  # keys that cannot change what a run learns: where it lies, what it pr
     "out",
     "record",
     "latents",
+    "workers",
     "at_once",
     *(f"judge.{name}" for name in ("key", "concurrency", "timeout", "retries", "backoff", "cache")),
 )

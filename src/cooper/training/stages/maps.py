@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,9 @@ from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
 from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_bundle, save_tokenizer
 from cooper.training.data import Data, by_name, open_data, scenes_in
-from cooper.training.feed.rows import RowMaker, mixed, packed
+from cooper.training.feed.aside import GoodRows, SetAside
+from cooper.training.feed.feeding import RowFeed
+from cooper.training.feed.rows import RowMaker, mixed
 from cooper.training.loop.trainer import run_stage
 from cooper.training.stages.exam import MapExam
 from cooper.training.stages.objective import PackedObjective
@@ -54,7 +55,8 @@ def train_maps(recipe: AmgRecipe) -> Path:
         seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
         bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
     settings = bundle.model.config.modalities = changed_settings(bundle.model.config.modalities, recipe.modalities)
-    targets = map_targets(recipe.data, recipe.val, settings, recipe.maps, (recipe.scenes, recipe.eval_scenes))
+    aside = SetAside(recipe.out)
+    targets = map_targets(recipe.data, recipe.val, settings, recipe.maps, (recipe.scenes, recipe.eval_scenes), aside)
     if not targets.are_scenes:
         bundle.model.config.trained_on = None  # what it says of the pictures that the checkpoint knows is over
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
@@ -64,8 +66,8 @@ def train_maps(recipe: AmgRecipe) -> Path:
     def figures(step: int) -> Mapping[str, float]:
         return exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
 
-    rows = _rows(bundle, targets.train, recipe)
-    return run_stage("amg", recipe, objective, partial(packed, rows), figures, lambda folder: save_bundle(bundle, folder))
+    feed = RowFeed(GoodRows(_rows(bundle, targets.train, recipe), aside), recipe.packing, recipe.workers)
+    return run_stage("amg", recipe, objective, feed, figures, lambda folder: save_bundle(bundle, folder))
 
 
 def _rows(bundle: Bundle, sources: Mapping[str, MapSource], recipe: AmgRecipe) -> RowMaker[Any]:

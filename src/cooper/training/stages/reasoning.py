@@ -7,7 +7,6 @@ from the truth; a share of them is also a flow target, so that drawing inside a 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +25,8 @@ from cooper.sequence.packing import Geometry, Row
 from cooper.trace.modes import MODES, AnswerMode
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
 from cooper.training.data import Data, MixedSource, is_rows, one_source, place_of, places_of, scene_folder
+from cooper.training.feed.aside import GoodRows, SetAside
+from cooper.training.feed.feeding import RowFeed
 from cooper.training.feed.latents import LatentStore
 from cooper.training.feed.rows import Pick, RowMaker, mixed, packed
 from cooper.training.loop.trainer import run_stage
@@ -179,10 +180,11 @@ class FileRows(TraceBatches):
 def train_reasoning(recipe: SftRecipe) -> Path:
     """Stage 2 as its recipe says; the folder of the model."""
     bundle = load_bundle(recipe.init, recipe.base)
+    aside = SetAside(recipe.out)
     if isinstance(recipe.data, Mapping):
-        rows, modes = _rows_of_files(recipe, bundle, recipe.data)
+        rows, modes = _rows_of_files(recipe, bundle, recipe.data, aside)
     else:
-        rows = _rows_of_file(recipe, bundle) if is_rows(recipe.data) else _rows_of_scenes(recipe, bundle)
+        rows = _rows_of_file(recipe, bundle, aside) if is_rows(recipe.data) else _rows_of_scenes(recipe, bundle)
         modes = rows.recipe.modes
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
     exam = None if recipe.val is None else _exam(recipe.val, modes, recipe, bundle)
@@ -190,8 +192,8 @@ def train_reasoning(recipe: SftRecipe) -> Path:
     def figures(step: int) -> Mapping[str, float]:
         return {} if exam is None else exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
 
-    make = partial(packed, rows)
-    return run_stage("sft", recipe, objective, make, figures, lambda folder: save_bundle(bundle, folder))
+    feed = RowFeed(GoodRows(rows, aside), recipe.packing, recipe.workers)
+    return run_stage("sft", recipe, objective, feed, figures, lambda folder: save_bundle(bundle, folder))
 
 
 def _exam(val: Data, modes: tuple[AnswerMode, ...], recipe: SftRecipe, bundle: Bundle) -> ReasoningExam:
@@ -204,19 +206,30 @@ def _exam(val: Data, modes: tuple[AnswerMode, ...], recipe: SftRecipe, bundle: B
     return ReasoningExam(answers, MapExam(scenes, CONVENTIONS, modalities))
 
 
-def _opened(data: Data, name: str, recipe: SftRecipe, bundle: Bundle, latents: LatentStore) -> tuple[TraceRows, TraceFile]:
-    """A file of traces, and its rows."""
-    source = trace_file(data, taker_of(bundle), recipe.seed, recipe.scenes, recipe.longest)
+def _opened(data: Data, name: str, recipe: SftRecipe, bundle: Bundle, parts: "_Parts") -> tuple[TraceRows, TraceFile]:
+    """A file of traces, and its rows. CooperError: more of them cannot be read than may be set aside."""
+    place = name or str(place_of(data))
+    source = trace_file(data, taker_of(bundle), recipe.seed, recipe.scenes, recipe.longest, parts.aside.of(place))
+    for row, fault in source.faults.items():
+        parts.aside.add(place, row, fault, len(source))
     if Processes.here().first:
         print(source.told(), file=sys.stderr)
     modalities = build_modalities(bundle.model.config.modalities)
-    maps = map_rows(bundle, (), modalities, recipe, latents, name or str(place_of(data)))
+    maps = map_rows(bundle, (), modalities, recipe, parts.latents, place)
     return TraceRows(source, maps, bundle.model.config.view_rules, 1.0, recipe.grey), source
 
 
-def _rows_of_file(recipe: SftRecipe, bundle: Bundle) -> TraceBatches:
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What all files of a run share."""
+
+    latents: LatentStore
+    aside: SetAside
+
+
+def _rows_of_file(recipe: SftRecipe, bundle: Bundle, aside: SetAside) -> TraceBatches:
     """Rows of a file of traces, its modes as often as the mixture says."""
-    rows, source = _opened(one_source(recipe.data), "", recipe, bundle, latents_of(bundle, recipe))
+    rows, source = _opened(one_source(recipe.data), "", recipe, bundle, _Parts(latents_of(bundle, recipe), aside))
     known = dict(source.modes)
     missing = [name for name, weight in recipe.mixture.items() if weight and name not in known]
     if missing:
@@ -226,11 +239,11 @@ def _rows_of_file(recipe: SftRecipe, bundle: Bundle) -> TraceBatches:
 
 
 def _rows_of_files(
-    recipe: SftRecipe, bundle: Bundle, data: Mapping[str, MixedSource]
+    recipe: SftRecipe, bundle: Bundle, data: Mapping[str, MixedSource], aside: SetAside
 ) -> tuple[RowMaker[Any], tuple[AnswerMode, ...]]:
     """Rows of several files of traces by weight, and the modes in which they answer."""
-    latents = latents_of(bundle, recipe)
-    opened = {name: _opened(source, name, recipe, bundle, latents) for name, source in data.items()}
+    parts = _Parts(latents_of(bundle, recipe), aside)
+    opened = {name: _opened(source, name, recipe, bundle, parts) for name, source in data.items()}
     known = {mode for _, source in opened.values() for mode in source.modes}
     rows = mixed({name: FileRows(rows, recipe) for name, (rows, _) in opened.items()}, data, recipe.seed)
     return rows, tuple(mode for mode in MODES if mode in known)

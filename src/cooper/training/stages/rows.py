@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.examples import Example, Examples
-from cooper.files.values import Count, Positive
+from cooper.files.values import AtLeast, AtMost, Count, Positive
 from cooper.model.flow import shifted
 from cooper.perception import Modality
 from cooper.scenes.examples import SceneExamples
@@ -28,6 +29,7 @@ from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, Text
 from cooper.trace.prompts import Prompts
 from cooper.training.bundles import Bundle
 from cooper.training.feed.latents import LatentStore
+from cooper.training.feed.packs import Packing
 from cooper.training.feed.rows import Pick, packed
 from cooper.training.recipe import StageRecipe, check_map_names
 from cooper.training.stages.objective import Draws, LossWeights
@@ -72,6 +74,8 @@ class RowRecipe(StageRecipe):
     """What stages 1 and 2 share. `base`: the checkpoint that has configuration, tokenizer and autoencoder, if `init` holds only
     weights. `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are not
     trained. `draws`: noised copies of each target per row. `mirror`: show half of the rows with left and right exchanged.
+    `packing`: packs by a number of tokens, in place of `optimiser.batch` rows. `workers`: threads that read rows and encode
+    their pictures ahead of the step; the rows are the same with any number.
     """
 
     base: Path | None = None
@@ -83,6 +87,8 @@ class RowRecipe(StageRecipe):
     draws: Draws = 1
     mirror: bool = True
     scenes: Count = 100_000
+    packing: Packing | None = None
+    workers: Annotated[int, AtLeast(0), AtMost(256)] = 0
 
     def __post_init__(self) -> None:
         check_map_names(self.maps)
