@@ -105,13 +105,17 @@ class RowFeed:
             self._sums += torch.tensor([1, 0, 0, 0, time.monotonic() - self._begun])
             self._begun = None
 
-    def figures(self, summed: Callable[[Tensor], Tensor], processes: int) -> dict[str, float]:
-        """What is logged since the last time, over all processes: tokens an update, the share of places that are padding, and
-        the share of time that steps waited for rows; rows set aside, and dropped so far."""
+    def sums(self) -> Tensor:
+        """What this process counted since the last time, for `figures`."""
         dropped = sum(state.dropped for state in self._states.values())
-        sums = summed(torch.cat([self._sums, torch.tensor([float(dropped)])]))
-        updates, tokens, places, waited, seconds, dropped = sums.tolist()
+        found = torch.cat([self._sums, torch.tensor([float(dropped)])])
         self._sums.zero_()
+        return found
+
+    def figures(self, sums: Tensor, processes: int) -> dict[str, float]:
+        """What is logged, from `sums` added up over the processes: tokens an update, the share of places that are padding, the
+        share of time that steps waited for rows, and how many rows were set aside and dropped so far."""
+        updates, tokens, places, waited, seconds, dropped = sums.tolist()
         self._rows.aside.look()
         found = {
             "tokens": tokens * processes / max(1.0, updates),

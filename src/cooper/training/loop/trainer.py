@@ -96,7 +96,6 @@ class PackedTrainer(Trainer):
 
     def _summed(self, values: Tensor) -> Tensor:
         """The sum over all processes; each of them must ask for it."""
-        values = values.to(self.args.device)
         if self.args.world_size > 1:
             torch.distributed.all_reduce(values)
         return values
@@ -136,10 +135,11 @@ class PackedTrainer(Trainer):
         """Adds the terms, summed over processes and averaged over the steps since the last line."""
         if "loss" in logs:
             steps = max(1, self.state.global_step - self._last_logged)
-            terms = self._summed(self._terms) / steps  # every process logs at the same steps
+            terms = self._summed(self._terms.to(self.args.device)) / steps  # every process logs at the same steps
             logs = logs | dict(zip(self.plan.objective.terms, terms.tolist(), strict=True))
             if isinstance(self.plan.make_batch, RowFeed):
-                logs = logs | self.plan.make_batch.figures(self._summed, self.args.world_size)
+                sums = self._summed(self.plan.make_batch.sums().to(self.args.device))
+                logs = logs | self.plan.make_batch.figures(sums, self.args.world_size)
             self._terms.zero_()
             self._last_logged = self.state.global_step
         super().log(logs, start_time)
