@@ -26,6 +26,7 @@ from cooper.trace.modes import MODES, AnswerMode
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
 from cooper.training.data import Data, MixedSource, is_rows, one_source, place_of, places_of, scene_folder
 from cooper.training.feed.aside import GoodRows, SetAside
+from cooper.training.feed.dropouts import with_dropouts
 from cooper.training.feed.feeding import RowFeed
 from cooper.training.feed.latents import LatentStore
 from cooper.training.feed.rows import Pick, RowMaker, mixed, packed
@@ -160,7 +161,9 @@ class TraceBatches:
                 self.rows.fill(number, item)
 
     def row(self, number: int, item: TraceGroup | ShownExample) -> Row:
-        return self.rows.tree(number, item) if isinstance(item, TraceGroup) else self._replay.row(number, item)
+        if isinstance(item, ShownExample):
+            return self._replay.row(number, item)
+        return with_dropouts(self.rows.tree(number, item), self.recipe.dropouts, self.recipe.seed, number)
 
     @property
     def _replay(self) -> MapBatches:

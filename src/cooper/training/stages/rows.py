@@ -28,6 +28,7 @@ from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
 from cooper.trace.prompts import Prompts
 from cooper.training.bundles import Bundle
+from cooper.training.feed.dropouts import Dropouts, with_dropouts
 from cooper.training.feed.latents import LatentStore
 from cooper.training.feed.packs import Packing
 from cooper.training.feed.rows import Pick, packed
@@ -74,8 +75,9 @@ class RowRecipe(StageRecipe):
     """What stages 1 and 2 share. `base`: the checkpoint that has configuration, tokenizer and autoencoder, if `init` holds only
     weights. `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are not
     trained. `draws`: noised copies of each target per row. `mirror`: show half of the rows with left and right exchanged.
-    `packing`: packs by a number of tokens, in place of `optimiser.batch` rows. `workers`: threads that read rows and encode
-    their pictures ahead of the step; the rows are the same with any number.
+    `published`: learn maps as the published training does: depth that is not known as the nearest, regions with blended
+    borders. `packing`: packs by a number of tokens, in place of `optimiser.batch` rows. `workers`: threads that read rows and
+    encode their pictures ahead of the step; the rows are the same with any number.
     """
 
     base: Path | None = None
@@ -87,6 +89,8 @@ class RowRecipe(StageRecipe):
     draws: Draws = 1
     mirror: bool = True
     scenes: Count = 100_000
+    published: bool = False
+    dropouts: Dropouts = field(default_factory=Dropouts)
     packing: Packing | None = None
     workers: Annotated[int, AtLeast(0), AtMost(256)] = 0
 
@@ -100,7 +104,7 @@ class MapRows:
 
     Pictures may have any size: a map is drawn at the size to which the model brings its picture. Latent tokens of which
     less than half is known carry no loss. `draws`: noised copies of each target, every one with its own time and noise.
-    `place`: where the examples lie.
+    `place`: where the examples lie. `published`: targets as the published training makes them, of which all is learnt.
     """
 
     examples: Examples
@@ -111,6 +115,7 @@ class MapRows:
     noise: Noise
     draws: int = 1
     place: str = ""
+    published: bool = False
     _known: dict[PictureKey, Tensor | None] = field(default_factory=dict, init=False, repr=False)
 
     def row(self, number: int, index: int, mirrored: bool, names: tuple[str, ...]) -> Row:
@@ -140,6 +145,8 @@ class MapRows:
 
     def known(self, key: PictureKey, grid: tuple[int, int]) -> Tensor | None:
         """Which latent tokens of a map, on a grid of (h, w), are learnt: [N], None for all."""
+        if self.published:
+            return None
         if key not in self._known:
             known, (height, width) = self._example(key.example, key.mirrored).known(key.kind), grid
             share = Image.fromarray(known.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
@@ -161,7 +168,8 @@ class MapRows:
         if key.kind == "rgb":
             return self.processor.vae_pixels(example.image)
         size = self.processor.vae.size(*example.image.size)
-        return to_pixels(example.drawn(key.kind, self.modalities, size))
+        drawn = example.drawn_as_published if self.published else example.drawn
+        return to_pixels(drawn(key.kind, self.modalities, size))
 
     def _example(self, index: int, mirrored: bool) -> Example:
         example = self.examples[index]
@@ -206,7 +214,8 @@ class MapBatches:
         self.rows.fill([PictureKey(each.index, kind, each.mirrored) for each in shown for kind in ("rgb", *each.maps)])
 
     def row(self, number: int, item: ShownExample) -> Row:
-        return self.rows.row(number, item.index, item.mirrored, item.maps)
+        row = self.rows.row(number, item.index, item.mirrored, item.maps)
+        return with_dropouts(row, self.recipe.dropouts, self.recipe.seed, number)
 
     def __call__(self, numbers: range) -> PackedSequence:
         return packed(self, numbers)
@@ -217,7 +226,9 @@ def map_rows(
 ) -> MapRows:
     """The rows of examples that lie in a place."""
     noise = Noise(recipe.timestep_shift, recipe.seed)
-    return MapRows(examples, modalities, latents, bundle.processor, bundle.prompts, noise, recipe.draws, place)
+    return MapRows(
+        examples, modalities, latents, bundle.processor, bundle.prompts, noise, recipe.draws, place, recipe.published
+    )
 
 
 def latents_of(bundle: Bundle, recipe: RowRecipe) -> LatentStore:
