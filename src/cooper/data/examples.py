@@ -5,6 +5,7 @@ H, W: height and width in pixels.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -99,6 +100,10 @@ class Example:
             return np.isfinite(depth) & (depth > 0)
         labels = reading.plane("labels", "whole")
         return np.full(labels.shape, True) if self.void is None else labels != self.void
+
+    def kept(self) -> "Example":
+        """The same, read once and then kept in memory."""
+        return replace(self, picture=cache(self.picture), truth=cache(self.truth))
 
     def mirrored(self) -> "Example":
         """The same with left and right exchanged."""

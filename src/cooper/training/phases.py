@@ -178,6 +178,8 @@ def _checked_data(stage: str, recipe: Any) -> int:
     """How many scenes, pictures or questions a phase has. CooperError: its data are not there, or no data for it."""
     if isinstance(recipe, AmgRecipe | AutoencoderRecipe):
         open_data(recipe.val, 1, ())
+        if isinstance(recipe, AutoencoderRecipe):
+            one_source(recipe.data)
         return sum(len(open_data(each, recipe.scenes, ()).items) for each in by_name(recipe.data).values())
     why = f"the stage {stage} reads no other data"
     val = getattr(recipe, "val", None)

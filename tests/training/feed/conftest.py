@@ -15,7 +15,7 @@ from tests.own_pictures import NAMES, make_pictures
 from tests.reasoning_files import interleaved_file
 
 OPTIMISER = {"steps": 4, "batch": 2, "learning_rate": 1e-3, "warmup": 1}
-RECORD = {"log_every": 1, "save_every": 1, "eval_every": 9, "keep": 9}
+RECORD = {"log_every": 1, "save_every": 2, "eval_every": 9, "keep": 9}
 MINE = {"segmentation": {"names": list(NAMES), "stuff": ["void", "floor", "wall"]}}
 
 

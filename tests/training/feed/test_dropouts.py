@@ -17,7 +17,7 @@ from cooper.training.stages.rows import MapBatches, MapRows, PictureKey
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process
 from tests.own_pictures import NAMES, make_pictures
 from tests.training.conftest import MODALITIES
-from tests.training.feed.conftest import steps_of
+from tests.training.feed.conftest import OPTIMISER, steps_of
 from tests.training.stages.test_map_rows import MAPS, _recipe
 
 
@@ -52,17 +52,17 @@ def test_shares_are_met_by_seed_and_row_and_learned_words_stay(map_rows: MapRows
     assert all(TextSegment in kinds(with_dropouts(learned, replace(dropouts, text=1.0), 3, number)) for number in range(99))
 
 
-def test_recipes_say_dropouts(run, amg, sft, tmp_path):  # noqa: F811
-    plain = run("train", "amg", "--config", amg(out=str(tmp_path / "plain")))
-    assert plain.code == 0, plain.err
-    shares = {"text": 0.2, "vit": 0.9, "vae": 0.9}
-    ran = run("train", "amg", "--config", amg(dropouts=shares))
+def test_recipes_say_dropouts(run, sft, tmp_path):  # noqa: F811
+    """Of published rows every picture is a ViT view and latents, about half of the tokens each."""
+    path = sft(dropouts={"vae": 1.0}, optimiser={**OPTIMISER, "steps": 1})
+    ran = run("train", "sft", "--config", path)
     assert ran.code == 0, ran.err
-    fewer, all_of_them = (sum(line["tokens"] for line in steps_of(tmp_path / name)) for name in ("run", "plain"))
-    assert fewer < all_of_them
-    words = run("train", "sft", "--config", sft(dropouts={"vae": 1.0}, out=str(tmp_path / "words")))
-    assert words.code == 0, words.err
-    refused = run("train", "amg", "--config", amg(dropouts={"vit": 1.5}))
+    (fewer,) = steps_of(tmp_path / "run")
+    rows = run("train", "sft", "--config", path, "dropouts.vae=0", f"out={tmp_path / 'plain'}")
+    assert rows.code == 0, rows.err
+    (all_of_them,) = steps_of(tmp_path / "plain")
+    assert fewer["tokens"] < all_of_them["tokens"]
+    refused = run("train", "sft", "--config", path, "dropouts.vit=1.5")
     assert refused.code == 1 and "dropouts.vit is 1.5; it must be at least 0 and at most 1" in " ".join(refused.err.split())
 
 
@@ -94,8 +94,9 @@ def test_published_depth_is_resized_before_it_is_cut_to_its_range():
     np.testing.assert_allclose(drawn[..., 0], expected, atol=1e-6)
 
 
-def test_a_run_learns_published_targets(run, amg, tmp_path):  # noqa: F811
-    ran = run("train", "amg", "--config", amg(published=True))
+def test_a_run_learns_published_targets(run, amg):  # noqa: F811
+    path = amg(published=True, optimiser={**OPTIMISER, "steps": 1})
+    ran = run("train", "amg", "--config", path)
     assert ran.code == 0, ran.err
-    changed = run("train", "amg", "--config", amg(published=False))
+    changed = run("train", "amg", "--config", path, "published=false")
     assert changed.code == 1 and "published was True and is False" in " ".join(changed.err.split())

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
@@ -103,7 +104,7 @@ def test_lines_are_learned_as_rows_are(map_rows: MapRows, bundle: Bundle):
 
 @pytest.mark.parametrize("stage", ["amg", "sft"])
 def test_a_resumed_run_of_packs_is_the_uninterrupted_one(run, amg, sft, tmp_path, stage):  # noqa: F811
-    path = {"amg": amg, "sft": sft}[stage](packing=PACKING, optimiser={**OPTIMISER, "steps": 5})
+    path = {"amg": amg, "sft": sft}[stage](packing=PACKING)
     ran = run("train", stage, "--config", path)
     assert ran.code == 0, ran.err
     whole = steps_of(tmp_path / "run")
@@ -116,6 +117,7 @@ def test_a_resumed_run_of_packs_is_the_uninterrupted_one(run, amg, sft, tmp_path
     assert_same_model(tmp_path / "run", tmp_path / "kept")
 
 
+@pytest.mark.slow
 def test_packs_do_not_depend_on_the_parts_of_an_update(run, amg, tmp_path):  # noqa: F811
     lines = {}
     for parts in (1, 2):
@@ -140,23 +142,35 @@ def test_rows_above_the_budget_are_dropped_counted_and_named(run, sft, tmp_path)
     assert {row["source"] for row in noted} <= {"drawn", "words"} and all(", line " in row["row"] for row in noted)
 
 
+def train(stage: str, config: Path, processes: int, *words: str) -> None:
+    """The command with some processes, as torchrun starts them."""
+    several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    command = [sys.executable, *several, "-m", "cooper", "train", stage, "--config", str(config), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def assert_alike(one: Path, two: Path) -> None:
+    for first, second in zip(steps_of(one), steps_of(two), strict=True):
+        assert second["tokens"] == first["tokens"]
+        assert second["padding"] == pytest.approx(first["padding"], abs=1e-6)
+        for name in ("loss", "ce", "mse", "grad_norm"):
+            assert second[name] == pytest.approx(first[name], rel=1e-4, abs=1e-7), name
+
+
 @pytest.mark.slow
-def test_two_processes_learn_the_packs_of_one_with_twice_the_parts(amg, tmp_path):
-    """Each process packs lanes of its own; a process whose pack teaches no words takes part in every sum all the same."""
-    lines = {}
+@pytest.mark.parametrize("stage", ["amg", "sft"])
+def test_two_processes_learn_the_packs_of_one_with_twice_the_parts(amg, sft, tmp_path, stage):
+    """Each process packs lanes of its own, takes part in every sum whatever its packs teach, and one goes on for both."""
     for processes in (1, 2):
-        out = tmp_path / f"processes-{processes}"
         optimiser = {**OPTIMISER, "batch": 4, "accumulation": 4 // processes}
-        several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-        config = amg(packing=PACKING, optimiser=optimiser, out=str(out))
-        command = [sys.executable, *several, "-m", "cooper", "train", "amg", "--config", str(config)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-        lines[processes] = steps_of(out)
-    for one, two in zip(lines[1], lines[2], strict=True):
-        assert two["tokens"] == one["tokens"]
-        assert two["padding"] == pytest.approx(one["padding"], abs=1e-6)
-        for name in ("loss", "mse", "grad_norm"):
-            assert two[name] == pytest.approx(one[name], rel=1e-4), name
-    assert {path.name for path in (tmp_path / "processes-2" / "checkpoint-4").glob("feed-*")} == {"feed-0.json", "feed-1.json"}
+        recipe = {"packing": PACKING, "optimiser": optimiser, "workers": 2}
+        config = {"amg": amg, "sft": sft}[stage](**recipe, out=str(tmp_path / f"processes-{processes}"))
+        train(stage, config, processes)
+    one, two = tmp_path / "processes-1", tmp_path / "processes-2"
+    assert_alike(one, two)
+    assert {path.name for path in (two / "checkpoint-4").glob("feed-*")} == {"feed-0.json", "feed-1.json"}
+    killed_after(two, 2)
+    train(stage, config, 1, "--force-recipe", "optimiser.accumulation=4")
+    assert_alike(one, two)

@@ -1,6 +1,6 @@
 """Rows that cannot be read are set aside into a file, and the next good one of their source comes in their place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -89,23 +89,16 @@ class GoodRows:
 
     def several(self, numbers: Sequence[int]) -> list[Row]:
         """Rows whose pictures are encoded together. CooperError: too many cannot be read."""
-        if not self.aside.count():
-            try:
-                items = {number: self.maker.read(number, self.maker.pick(number)) for number in numbers}
-                self.maker.fill(items)
-                return [self.maker.row(number, item) for number, item in items.items()]
-            except CooperError:
-                pass  # one of them is bad: which, shows one by one
-        return [self.one(number).row for number in numbers]
+        try:
+            items = {number: self.maker.read(number, next(self._picks(number))) for number in numbers}
+            self.maker.fill(items)
+            return [self.maker.row(number, item) for number, item in items.items()]
+        except (CooperError, StopIteration):  # one of them is bad: which, shows one by one
+            return [self.one(number).row for number in numbers]
 
     def one(self, number: int) -> Taken:
         """One row. CooperError: too many cannot be read."""
-        first = self.maker.pick(number)
-        count = self.maker.count(first)
-        for place in range(count):
-            pick = replace(first, index=(first.index + place) % count)
-            if self.aside.count() and self.aside.holds(*self.maker.name(pick)):
-                continue
+        for pick in self._picks(number):
             try:
                 item = self.maker.read(number, pick)
                 self.maker.fill({number: item})
@@ -113,4 +106,14 @@ class GoodRows:
             except CooperError as error:
                 fault = str(error)
             self.aside.add(*self.maker.name(pick), fault, number + 1)
-        raise CooperError(f"no row of {self.maker.name(first)[0]} can be read; {self.aside.path} says why")
+        source, _ = self.maker.name(self.maker.pick(number))
+        raise CooperError(f"no row of {source} can be read; {self.aside.path} says why")
+
+    def _picks(self, number: int) -> Iterator[Pick]:
+        """The item of a row, and those behind it, without those that were set aside."""
+        first = self.maker.pick(number)
+        count = self.maker.count(first)
+        for place in range(count):
+            pick = replace(first, index=(first.index + place) % count)
+            if not self.aside.count() or not self.aside.holds(*self.maker.name(pick)):
+                yield pick

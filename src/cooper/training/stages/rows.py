@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from threading import local
 from typing import Annotated
 
 import numpy as np
@@ -117,6 +118,7 @@ class MapRows:
     place: str = ""
     published: bool = False
     _known: dict[PictureKey, Tensor | None] = field(default_factory=dict, init=False, repr=False)
+    _last: local = field(default_factory=local, init=False, repr=False)
 
     def row(self, number: int, index: int, mirrored: bool, names: tuple[str, ...]) -> Row:
         """Row `number` of the run: the maps `names` of one example."""
@@ -172,8 +174,12 @@ class MapRows:
         return to_pixels(drawn(key.kind, self.modalities, size))
 
     def _example(self, index: int, mirrored: bool) -> Example:
-        example = self.examples[index]
-        return example.mirrored() if mirrored else example
+        """An example, kept in memory until the same thread asks for another: a row reads it several times."""
+        if getattr(self._last, "key", None) != (index, mirrored):
+            example = self.examples[index]
+            self._last.example = (example.mirrored() if mirrored else example).kept()
+            self._last.key = (index, mirrored)
+        return self._last.example
 
 
 @dataclass(frozen=True)
