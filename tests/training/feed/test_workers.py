@@ -1,5 +1,6 @@
 """Rows made ahead of the step by threads: the same rows with any number of them, and faults that are told all the same."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -55,6 +56,32 @@ def test_rows_are_the_same_with_any_number_of_workers(map_rows: MapRows, tmp_pat
             assert torch.equal(one.text.ids_T, two.text.ids_T) and torch.equal(one.vit.patches_PC, two.vit.patches_PC)
             assert torch.equal(one.latents.t_N, two.latents.t_N)
             assert torch.allclose(one.latents.tokens_ND, two.latents.tokens_ND, atol=2e-3), "encoded in other company"
+
+
+def test_processes_keep_their_lanes_and_go_on_in_any_number(map_rows: MapRows, tmp_path):
+    """Two updates by one process, the third by two, the fourth by one again: the packs of four updates by one."""
+
+    def run_of(processes: int, start: int, steps: int) -> list[PackedSequence]:
+        """The packs of some updates, lane by lane, from the checkpoint that lies there; then a checkpoint is left."""
+        feeds = []
+        for _ in range(processes):
+            rows = GoodRows(MapBatches(map_rows, _recipe(tmp_path)), SetAside(tmp_path))
+            feeds.append(RowFeed(rows, PACKINGS[1]))
+            feeds[-1].load(tmp_path / str(start))
+        share = [BatchPart(4, 4 // processes, rank, processes) for rank in range(processes)]
+        made = [list(feed.batches(part, steps, lambda: start)) for feed, part in zip(feeds, share, strict=True)]
+        for rank, feed in enumerate(feeds):
+            feed.save(tmp_path / str(steps), rank)
+        each = 4 // processes
+        return [batch for step in range(steps - start) for own in made for batch in own[step * each : (step + 1) * each]]
+
+    whole = run_of(1, 0, 4)
+    found = [*run_of(1, 0, 2), *run_of(2, 2, 3), *run_of(1, 3, 4)]
+    assert len(whole) == len(found) == 16
+    for one, two in zip(whole, found, strict=True):
+        assert one.splits.lengths == two.splits.lengths and torch.equal(one.latents.t_N, two.latents.t_N)
+    lanes = [json.loads((tmp_path / "3" / f"feed-{rank}.json").read_text()) for rank in range(2)]
+    assert [sorted(each) for each in lanes] == [["0", "1"], ["2", "3"]]
 
 
 def test_what_is_made_ahead_comes_in_order_and_its_faults_when_they_are_asked_for():

@@ -43,7 +43,7 @@ class RowFeed:
 
     def __init__(self, rows: GoodRows, packing: Packing | None = None, workers: int = 0) -> None:
         self._rows, self._packing, self._workers = rows, packing, workers
-        self._states: dict[int, LaneState] = {}
+        self._states: dict[int, LaneState] = {}  # as loaded, of all lanes; then of those of this process
         self._sums = torch.zeros(5)  # updates, tokens, places, seconds waited, seconds in all
         self._begun: float | None = None  # when the update at hand began
 
@@ -72,6 +72,7 @@ class RowFeed:
         assert self._packing is not None
         own = [number for part in range(share.accumulation) for number in share.rows(0, part)]
         begun = self._begun_at(share.batch, steps.start)
+        self._states = {number: begun[number] for number in own}  # those of other processes are theirs to keep
         depth = 1 + self._workers // len(own)
         lanes: dict[int, Iterator[TokenPack]] = {}
         for number in own:
