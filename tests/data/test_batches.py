@@ -49,3 +49,15 @@ def test_a_mixture_of_nothing_is_refused():
     for weights in ({}, {"a": 0.0}, {"a": -1.0, "b": 2.0}):
         with pytest.raises(CooperError, match="mixture"):
             Mixture(weights)
+
+
+def test_turns_of_a_mixture_come_by_weight_and_are_counted_by_source(monkeypatch):
+    mixture = Mixture({"none": 0.0, "few": 0.5, "many": 1.5})
+    monkeypatch.setattr("cooper.data.mixture.BLOCK", 64)  # several blocks in few rows
+    turns = [mixture.turn(7, row) for row in range(400)]
+    for name in ("few", "many"):
+        assert [turn.order for turn in turns if turn.source == name] == list(range(sum(t.source == name for t in turns)))
+    assert {turn.source for turn in turns} == {"few", "many"}
+    assert sum(turn.source == "few" for turn in turns) == pytest.approx(100, abs=30)
+    assert [mixture.turn(7, row) for row in (399, 3, 200)] == [turns[399], turns[3], turns[200]], "any row by itself"
+    assert [mixture.turn(8, row).source for row in range(400)] != [turn.source for turn in turns]

@@ -18,9 +18,9 @@ from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
 from cooper.sequence.packing import Row
 from cooper.trace.prompts import DEFAULT
 from cooper.training.bundles import Bundle, TrainedAutoencoder, save_bundle, save_tokenizer
+from cooper.training.feed.latents import LatentStore
 from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import GrpoRecipe, RewardSettings, SamplingSettings
-from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.reasoning import TraceRows
 from cooper.training.stages.rows import MapRows, Noise
 from cooper.training.start.network import NetworkShape, new_model

@@ -19,6 +19,7 @@ from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.scenes.lessons import SceneLessons
 from cooper.scenes.problems import exam_items
 from cooper.training.bundles import Bundle, load_bundle
+from cooper.training.feed.latents import LatentStore
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.trainer import Objective, PackedTrainer
 from cooper.training.recipe import Optimiser
@@ -32,7 +33,6 @@ from cooper.training.stages.autoencoder import (
     reconstructed,
 )
 from cooper.training.stages.exam import AnswerExam, MapExam
-from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.objective import LossWeights, PackedObjective
 from cooper.training.stages.reasoning import SftRecipe, TraceBatches, TraceRows
 from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey, RowRecipe

@@ -5,6 +5,7 @@ H, W: height and width in pixels.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from cooper.data.filling import filled
 from cooper.perception.modality import Drawn, Modality, Reading
 from cooper.trace.trace import Trace
 
+MOST_BAD = 0.01  # of rows or pictures that cannot be read; more, and a run stops
 UNITS = {"depth": "m", "labels": "class id", "instances": "instance id"}
 PLANES = {"depth": ("depth",), "segmentation": ("labels", "instances")}  # by map, the arrays that it is drawn from
 
@@ -81,12 +83,27 @@ class Example:
             reading = replace(reading, arrays={**reading.arrays, **planes})
         return modalities[kind].encode(reading if size is None else reading.resized(*size))
 
+    def drawn_as_published(self, kind: str, modalities: Mapping[str, Modality], size: tuple[int, int]) -> Drawn:
+        """As `drawn`, but as the published training makes its targets: depth that is not known is 0, and so the nearest there
+        is; depth is resized bicubically, and so are regions after they were painted, which blends colours at their borders."""
+        reading = self.reading
+        if kind == "depth":
+            depth = np.where(self._known(reading, kind), reading.plane("depth", "real"), 0).astype(np.float32)
+            resized = np.asarray(Image.fromarray(depth).resize(size, Image.Resampling.BICUBIC))
+            return modalities[kind].encode(replace(reading, arrays={**reading.arrays, "depth": resized}))
+        painted = (modalities[kind].encode(reading) * 255).round().astype(np.uint8)
+        return np.asarray(Image.fromarray(painted).resize(size, Image.Resampling.BICUBIC), dtype=np.float32) / np.float32(255)
+
     def _known(self, reading: Reading, kind: str) -> Bool[np.ndarray, "H W"]:
         if kind == "depth":
             depth = reading.plane("depth", "real")
             return np.isfinite(depth) & (depth > 0)
         labels = reading.plane("labels", "whole")
         return np.full(labels.shape, True) if self.void is None else labels != self.void
+
+    def kept(self) -> "Example":
+        """The same, read once and then kept in memory."""
+        return replace(self, picture=cache(self.picture), truth=cache(self.truth))
 
     def mirrored(self) -> "Example":
         """The same with left and right exchanged."""
@@ -107,8 +124,16 @@ class TraceGroup:
 class TraceSource(Protocol):
     """Where stage 2 finds its traces."""
 
-    def __len__(self) -> int:
-        """How many pictures there are."""
+    def count(self, kind: str) -> int:
+        """How many pictures or rows there are for a mode or a kind of lesson."""
+        ...
+
+    def pick(self, order: int, kind: str) -> int:
+        """Which of them row number `order` takes."""
+        ...
+
+    def name(self, index: int, kind: str) -> str:
+        """What one of them is called."""
         ...
 
     def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:

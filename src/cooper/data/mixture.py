@@ -2,11 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from cooper.data.batches import rng_of
 from cooper.errors import CooperError
+
+BLOCK = 1 << 16  # rows whose sources are drawn together
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One row of a mixture: its source, and how many earlier rows came from there."""
+
+    source: str
+    order: int
 
 
 @dataclass(frozen=True)
@@ -24,3 +35,30 @@ class Mixture:
         names = [name for name, weight in self.weights.items() if weight > 0]
         shares = np.array([self.weights[name] for name in names])
         return names[int(rng_of(seed, row).choice(len(names), p=shares / shares.sum()))]
+
+    def turn(self, seed: int, row: int) -> Turn:
+        """As `pick` of other random numbers, with the place of the row among those of its source, so that a source can give
+        each of its items once before any comes again."""
+        weights = tuple(self.weights.values())
+        block, place = divmod(row, BLOCK)
+        drawn = _drawn(weights, seed, block)
+        source = int(drawn[place])
+        before = _before(weights, seed, block)[source] + np.count_nonzero(drawn[:place] == source)
+        return Turn(tuple(self.weights)[source], int(before))
+
+
+@lru_cache(maxsize=8)
+def _drawn(weights: tuple[float, ...], seed: int, block: int) -> np.ndarray:
+    """The sources of the rows of a block, by number."""
+    ends = np.cumsum(weights) / sum(weights)
+    found = np.searchsorted(ends, rng_of(seed, block, 43).random(BLOCK), side="right")
+    return np.minimum(found, np.flatnonzero(weights)[-1])
+
+
+@lru_cache(maxsize=8)
+def _before(weights: tuple[float, ...], seed: int, block: int) -> np.ndarray:
+    """How many rows of all earlier blocks came from each source."""
+    counts = np.zeros(len(weights), dtype=np.int64)
+    for number in range(block):
+        counts += np.bincount(_drawn(weights, seed, number), minlength=len(weights))
+    return counts

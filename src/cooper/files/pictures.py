@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -24,6 +25,7 @@ MIN_SIDE = 8  # px; nothing can be seen in less
 MAX_ASPECT = 50  # longer side over shorter side
 MAX_PIXELS = 89_478_485  # px in a file; Pillow's own limit against decompression bombs
 _MANY_FRAMES = 100
+_FILTERING = Lock()  # filters of warnings belong to all threads
 _FAULTS = (
     OSError,
     SyntaxError,
@@ -140,7 +142,7 @@ def _unread(source: Path | IO[bytes], name: str) -> Image.Image:
     """A picture of which only the header was read."""
     Image.init()  # all formats of this Pillow; AVIF is not in every build
     try:
-        with warnings.catch_warnings():
+        with _FILTERING, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(source, formats=[kind for kind in FORMATS if kind in Image.OPEN])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -169,9 +169,7 @@ def _value(kind: Any, value: Any, where: _Place) -> Any:
         kinds = [option for option in get_args(kind) if option is not type(None)]
         if value is None and len(kinds) < len(get_args(kind)):
             return None
-        if isinstance(value, Mapping) or is_dataclass(value):  # `Path | DataSource`: a path, or a group of keys
-            kinds.sort(key=lambda option: not is_dataclass(option))
-        return _value(kinds[0], value, where)
+        return _value(_meant(kinds, value), value, where)
     if origin is Literal:
         if value not in get_args(kind):
             raise CooperError(f"{where} is {shown(value)}; choose from {', '.join(map(str, get_args(kind)))}")
@@ -186,6 +184,17 @@ def _value(kind: Any, value: Any, where: _Place) -> Any:
     if is_dataclass(kind):
         return value if isinstance(value, kind) else _built(kind, _group(value, where), where)  # pyright: ignore[reportArgumentType]
     return _scalar(kind, value, where)
+
+
+def _meant(kinds: Sequence[Any], value: Any) -> Any:
+    """Which of several types a value is of: `Path | DataSource | Mapping[str, DataSource]` is a path, a group of keys, or such
+    groups by name."""
+    groups = [kind for kind in kinds if is_dataclass(kind)]
+    by_name = [kind for kind in kinds if get_origin(kind) is not None]
+    if not isinstance(value, Mapping):
+        return groups[0] if groups and is_dataclass(value) else kinds[0]
+    several = bool(value) and all(isinstance(each, Mapping) or is_dataclass(each) for each in value.values())
+    return (*by_name, *groups, *kinds)[0] if several else (*groups, *by_name, *kinds)[0]
 
 
 def _within(value: Any, ranges: Sequence[Any], where: _Place) -> Any:

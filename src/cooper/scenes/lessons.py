@@ -61,8 +61,17 @@ class SceneLessons:
     own: float = 0.0
     fixed: Sequence[SceneQuestions] = ()
 
-    def __len__(self) -> int:
+    def count(self, kind: str) -> int:
+        """How many scenes there are, for all kinds alike."""
         return len(self.examples)
+
+    def pick(self, order: int, kind: str) -> int:
+        """The scene of row number `order`: each once before any comes again."""
+        return shuffled(self.seed, order, len(self.examples))
+
+    def name(self, index: int, kind: str) -> str:
+        """The id of a scene."""
+        return self.examples[index].id
 
     def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:
         """`count` traces about one scene: of a mode, or lessons."""

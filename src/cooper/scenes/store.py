@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -124,6 +125,7 @@ class SceneSet:
         if not self._length:
             raise CooperError(f"{shard_path(self.folder, 0)}: not found, nothing was rendered yet")
         self._shards: OrderedDict[int, Any] = OrderedDict()
+        self._opening = Lock()  # rows may be made by several threads
 
     def __len__(self) -> int:
         return self._length
@@ -153,18 +155,19 @@ class SceneSet:
         return f"{shard_path(self.folder, number)} row {row}"
 
     def _shard(self, number: int) -> Any:
-        if number in self._shards:
-            self._shards.move_to_end(number)
-            return self._shards[number]
-        table = _read_shard(shard_path(self.folder, number))
-        wanted = min(self.info.shard, self.info.count - number * self.info.shard)
-        if table.num_rows != wanted:
-            path = shard_path(self.folder, number)
-            raise CooperError(f"{path}: has {table.num_rows} scenes instead of {wanted}; render the set again")
-        self._shards[number] = table
-        if len(self._shards) > OPEN_SHARDS:
-            self._shards.popitem(last=False)
-        return table
+        with self._opening:
+            if number in self._shards:
+                self._shards.move_to_end(number)
+                return self._shards[number]
+            table = _read_shard(shard_path(self.folder, number))
+            wanted = min(self.info.shard, self.info.count - number * self.info.shard)
+            if table.num_rows != wanted:
+                path = shard_path(self.folder, number)
+                raise CooperError(f"{path}: has {table.num_rows} scenes instead of {wanted}; render the set again")
+            self._shards[number] = table
+            if len(self._shards) > OPEN_SHARDS:
+                self._shards.popitem(last=False)
+            return table
 
 
 def _read_shard(path: Path) -> Any:

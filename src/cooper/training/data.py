@@ -1,10 +1,11 @@
-"""What `data:` and `val:` of a recipe may be: a path, or a group of keys with a kind. Opened here for every stage.
+"""What `data:` and `val:` of a recipe may be: a path, a group of keys with a kind, or (`data` of amg and sft) several such
+groups by name. Opened here for every stage.
 
 The readers are those of `cooper eval depth` and `cooper eval segmentation`, data sets of plugins included.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,7 +75,32 @@ class DataSource:
         return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
 
+@dataclass(frozen=True, kw_only=True)
+class MixedSource(DataSource):
+    """One source of several, with its share of the rows: `weight` over the sum of all. Each of its pictures or rows comes once
+    before any comes again."""
+
+    weight: Weight = 1.0
+
+
 Data = Path | DataSource
+Sources = Data | Mapping[str, MixedSource]
+
+
+def by_name(data: Sources) -> Mapping[str, Data]:
+    """The sources by their names; one without a name is called "". CooperError: none has a weight above 0."""
+    if not isinstance(data, Mapping):
+        return {"": data}
+    if not any(source.weight for source in data.values()):
+        raise CooperError("data must give one of its sources a weight above 0")
+    return data
+
+
+def one_source(data: Sources) -> Data:
+    """The same. CooperError: it is several."""
+    if isinstance(data, Mapping):
+        raise CooperError(f"data has several sources ({', '.join(data)}), which only amg and sft learn from; name one here")
+    return data
 
 
 def source_of_data(data: Data) -> DataSource:
@@ -93,14 +119,21 @@ def source_of_data(data: Data) -> DataSource:
     return DataSource(kind=SCENES, path=data)
 
 
-def is_rows(data: Data) -> bool:
-    """Whether this is said to be a JSON Lines file, whatever its rows hold."""
+def is_rows(data: Sources) -> bool:
+    """Whether this is said to be a JSON Lines file, whatever its rows hold, or several of them."""
+    if isinstance(data, Mapping):
+        return all(map(is_rows, data.values()))
     return data.kind in OF_FILES if isinstance(data, DataSource) else data.suffix == ".jsonl"
 
 
 def place_of(data: Data) -> Path:
     """Where data lie."""
     return data.path if isinstance(data, DataSource) else data
+
+
+def places_of(data: Sources) -> str:
+    """Where data lie, in words."""
+    return ", ".join(str(place_of(each)) for each in by_name(data).values())
 
 
 def open_data(data: Data, most: int, maps: Sequence[str]) -> ExampleSet:

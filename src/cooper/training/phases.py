@@ -22,7 +22,7 @@ from cooper.files.values import build, checked, read_values, shown
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
 from cooper.scenes.store import SceneSet
-from cooper.training.data import is_rows, open_data, place_of, scene_folder
+from cooper.training.data import by_name, is_rows, one_source, open_data, place_of, scene_folder
 from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.rl.tasks import source_of
 from cooper.training.stages.autoencoder import AutoencoderRecipe
@@ -178,7 +178,9 @@ def _checked_data(stage: str, recipe: Any) -> int:
     """How many scenes, pictures or questions a phase has. CooperError: its data are not there, or no data for it."""
     if isinstance(recipe, AmgRecipe | AutoencoderRecipe):
         open_data(recipe.val, 1, ())
-        return len(open_data(recipe.data, recipe.scenes, ()).items)
+        if isinstance(recipe, AutoencoderRecipe):
+            one_source(recipe.data)
+        return sum(len(open_data(each, recipe.scenes, ()).items) for each in by_name(recipe.data).values())
     why = f"the stage {stage} reads no other data"
     val = getattr(recipe, "val", None)
     if val is not None and is_rows(val):
@@ -188,8 +190,9 @@ def _checked_data(stage: str, recipe: Any) -> int:
     if hasattr(recipe, "per_scene") and not place_of(recipe.data).is_dir():
         return len(source_of(recipe.data, 0, recipe.per_scene))
     if isinstance(recipe, SftRecipe) and is_rows(recipe.data):
-        return len(trace_file(recipe.data, UNKNOWN, recipe.seed, recipe.scenes))
-    return min(len(SceneSet(scene_folder(recipe.data, why))), getattr(recipe, "scenes", 1))
+        files = by_name(recipe.data).values()
+        return sum(len(trace_file(each, UNKNOWN, recipe.seed, recipe.scenes)) for each in files)
+    return min(len(SceneSet(scene_folder(one_source(recipe.data), why))), getattr(recipe, "scenes", 1))
 
 
 def _check_same(key: str, *pairs: tuple[str, Any, Any]) -> None:

@@ -9,7 +9,7 @@ from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Below, Count, Positive, Rate, Seed, Weight, build
 from cooper.perception.depth import DepthModality
 from cooper.perception.segmentation import SegmentationModality
-from cooper.training.data import Data
+from cooper.training.data import Sources
 
 MOST_CLASSES = 256  # that colours can be told apart for
 Batch = Annotated[int, AtLeast(1), AtMost(2**16)]  # samples that are in memory together
@@ -60,10 +60,11 @@ class RecordSettings:
 @dataclass(frozen=True)
 class StageRecipe:
     """What every stage has that learns from pictures: `data`, those that it learns from (and `val`, others that it is examined
-    on): the folder of rendered scenes or, where the stage can, of pictures of your own, or a file; or a group of keys."""
+    on): the folder of rendered scenes or, where the stage can, of pictures of your own, or a file; or a group of keys. Stages
+    amg and sft take several such groups by name for `data`, each with a `weight`."""
 
     out: Path
-    data: Data
+    data: Sources
     optimiser: Optimiser
     record: RecordSettings = field(default_factory=RecordSettings, kw_only=True)
     seed: Seed = field(default=0, kw_only=True)

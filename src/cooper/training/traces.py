@@ -1,5 +1,6 @@
 """What stage 2 learns of a JSON Lines file: its rows as the traces of a checkpoint."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from PIL import Image
@@ -55,9 +56,11 @@ def taker_of(bundle: Bundle) -> RowTaker:
     return RowTaker(bundle.prompts, bundle.processor.canvas, RowLengths(bundle))
 
 
-def trace_file(data: Data, taker: RowTaker, seed: int, most: int, longest: int | None = None) -> TraceFile:
-    """The first rows, `most` or the source's own limit, every one checked and of at most `longest` tokens. CooperError: no file
-    of traces, or a row at fault."""
+def trace_file(
+    data: Data, taker: RowTaker, seed: int, most: int, longest: int | None = None, aside: Collection[str] = ()
+) -> TraceFile:
+    """The first rows, `most` or the source's own limit, every one checked and of at most `longest` tokens. `aside`: rows that
+    an earlier start could not read. CooperError: no file of traces, or more than a few rows at fault."""
     source = source_of_data(data)
     if source.kind not in OF_TRACES:
         raise CooperError(f"{source.path} holds {source.kind}, from which sft learns nothing; it takes {', '.join(OF_TRACES)}")
@@ -67,5 +70,6 @@ def trace_file(data: Data, taker: RowTaker, seed: int, most: int, longest: int |
         mode=source.mode,
         most=most if source.limit is None else min(most, source.limit),
         longest=longest,
+        aside=frozenset(aside),
     )
     return TraceFile(source.path, reading, taker, seed)

@@ -17,8 +17,8 @@ from cooper.scenes.examples import SceneExamples
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.segments import LatentSegment, NoisedSegment, TextSegment, VitSegment, latent_tokens
 from cooper.training.bundles import Bundle
+from cooper.training.feed.latents import LatentStore
 from cooper.training.recipe import Optimiser
-from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.maps import AmgRecipe
 from cooper.training.stages.objective import LossWeights, PackedObjective
 from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey, to_pixels

@@ -24,9 +24,9 @@ from cooper.perception.depth import DepthModality
 from cooper.reasoning.cooper import Cooper
 from cooper.sequence.packing import pack
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
+from cooper.training.feed.latents import LatentStore
 from cooper.training.loop.folder import plain
 from cooper.training.loop.watching import read_metrics
-from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.rows import MapBatches, MapRows, Noise, PictureKey
 from cooper.training.targets import map_targets
 from tests.cli.conftest import run  # noqa: F401 - the command line in this process

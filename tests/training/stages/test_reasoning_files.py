@@ -23,8 +23,8 @@ from cooper.files.pictures import LazyPicture
 from cooper.model.config import CooperConfig
 from cooper.sequence.packing import pack
 from cooper.trace.modes import MODES
+from cooper.training.feed.latents import LatentStore
 from cooper.training.loop.watching import read_metrics
-from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.reasoning import TraceRows
 from cooper.training.stages.rows import MapRows, Noise
 from cooper.training.traces import RowLengths, taker_of, trace_file

@@ -28,6 +28,7 @@ FREE = (  # keys that cannot change what a run learns: where it lies, what it pr
     "out",
     "record",
     "latents",
+    "workers",
     "at_once",
     *(f"judge.{name}" for name in ("key", "concurrency", "timeout", "retries", "backoff", "cache")),
 )
@@ -75,7 +76,7 @@ def enter(recipe: Any, force: bool) -> None:
     changed = [name for name, digest in data.items() if known.get(name, digest) != digest]
     if changed and not force:
         raise CooperError(
-            f"{folder} began with other data: {getattr(recipe, changed[0])} ({changed[0]} of the recipe) has changed since; "
+            f"{folder} began with other data: {_data_of(recipe)[changed[0]]} ({changed[0]} of the recipe) has changed since; "
             "put the data back, choose another out, or go on with the new data by --force-recipe"
         )
     asked = _steps(recipe)
@@ -95,8 +96,17 @@ def enter(recipe: Any, force: bool) -> None:
 
 def data_digests(recipe: Any) -> dict[str, str]:
     """What tells the data of a run from others, by the key that names them."""
-    found = {key: data_digest(getattr(recipe, key, None)) for key in ("data", "val")}
+    found = {key: data_digest(data) for key, data in _data_of(recipe).items()}
     return {key: digest for key, digest in found.items() if digest}
+
+
+def _data_of(recipe: Any) -> dict[str, Any]:
+    """The data of a run by key: `data`, `val`, or `data.NAME` of several sources."""
+    found: dict[str, Any] = {}
+    for key in ("data", "val"):
+        data = getattr(recipe, key, None)
+        found |= {f"{key}.{name}": each for name, each in data.items()} if isinstance(data, Mapping) else {key: data}
+    return found
 
 
 def finish(recipe: Any) -> None:

@@ -6,6 +6,7 @@ K: terms of the loss.
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from transformers.trainer_utils import SaveStrategy
 from cooper.data.batches import Batches, BatchPart
 from cooper.errors import CooperError
 from cooper.model.devices import computes_bf16
+from cooper.training.feed.feeding import Keeping, RowFeed
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.curves import draw_curves
 from cooper.training.loop.folder import MODEL_FOLDER, plain
@@ -55,7 +57,7 @@ class TrainingPlan:
     """What a trainer runs: an objective, where its batches come from, how weights move, and what is left behind."""
 
     objective: Objective
-    make_batch: Callable[[range], Movable]
+    make_batch: Callable[[range], Movable] | RowFeed
     optimiser: Optimiser
     record: RecordSettings
     folder: Path
@@ -72,7 +74,7 @@ class PackedTrainer(Trainer):
         super().__init__(
             model=plan.objective,
             args=_arguments(plan),
-            callbacks=[_Averaging(self), Stopping(), Finite(), Sealing(), *callbacks],
+            callbacks=[_Averaging(self), Stopping(), Finite(), *_kept(plan.make_batch), Sealing(), *callbacks],
         )
         for default in (PrinterCallback, ProgressCallback):
             self.remove_callback(default)
@@ -83,15 +85,20 @@ class PackedTrainer(Trainer):
     def get_train_dataloader(self) -> Iterable[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         optimiser = self.plan.optimiser
         share = BatchPart(optimiser.batch, optimiser.accumulation, self.args.process_index, self.args.world_size)
-        return Batches(self.plan.make_batch, share, optimiser.steps, lambda: self.state.global_step)
+        batches = feed.batches if isinstance(feed := self.plan.make_batch, RowFeed) else partial(Batches, feed)
+        return batches(share, optimiser.steps, lambda: self.state.global_step)
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
         total = torch.zeros(len(self.plan.objective.terms), device=device)
         for batch in batch_samples:
             total += self.plan.objective.counts(batch).to(device)
+        return self._summed(total)
+
+    def _summed(self, values: Tensor) -> Tensor:
+        """The sum over all processes; each of them must ask for it."""
         if self.args.world_size > 1:
-            torch.distributed.all_reduce(total)
-        return total
+            torch.distributed.all_reduce(values)
+        return values
 
     def _prepare_inputs(self, inputs: Any) -> Any:
         return inputs.to(self.args.device)
@@ -128,10 +135,11 @@ class PackedTrainer(Trainer):
         """Adds the terms, summed over processes and averaged over the steps since the last line."""
         if "loss" in logs:
             steps = max(1, self.state.global_step - self._last_logged)
-            terms = self._terms.to(self.args.device)
-            if self.args.world_size > 1:
-                torch.distributed.all_reduce(terms)  # every process logs at the same steps
-            logs = logs | dict(zip(self.plan.objective.terms, (terms / steps).tolist(), strict=True))
+            terms = self._summed(self._terms.to(self.args.device)) / steps  # every process logs at the same steps
+            logs = logs | dict(zip(self.plan.objective.terms, terms.tolist(), strict=True))
+            if isinstance(self.plan.make_batch, RowFeed):
+                sums = self._summed(self.plan.make_batch.sums().to(self.args.device))
+                logs = logs | self.plan.make_batch.figures(sums, self.args.world_size)
             self._terms.zero_()
             self._last_logged = self.state.global_step
         super().log(logs, start_time)
@@ -155,6 +163,8 @@ class PackedTrainer(Trainer):
         with torch.no_grad():
             for name, weight in trained.items():
                 weight.copy_(stored[name])
+        if isinstance(self.plan.make_batch, RowFeed):
+            self.plan.make_batch.load(folder)
         state = TrainerState.load_from_json(str(folder / STATE_FILE))
         self.average.load(folder, state.global_step, self.args.device)
         self._last_logged = state.global_step
@@ -204,6 +214,10 @@ def _uses_bf16(optimiser: Optimiser, device: torch.device) -> bool:
     return optimiser.precision == "bf16" or (optimiser.precision == "auto" and computes_bf16(device))
 
 
+def _kept(batches: Any) -> list[TrainerCallback]:
+    return [Keeping(batches)] if isinstance(batches, RowFeed) else []
+
+
 class _Averaging(TrainerCallback):
     def __init__(self, trainer: PackedTrainer) -> None:
         self._trainer = trainer
@@ -224,7 +238,7 @@ def run_stage(
     stage: str,
     recipe: Any,
     objective: Objective,
-    make_batch: Callable[[range], Movable],
+    make_batch: Callable[[range], Movable] | RowFeed,
     figures: Callable[[int], Mapping[str, float]],
     export: Callable[[Path], None],
 ) -> Path:

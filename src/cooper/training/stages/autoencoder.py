@@ -21,7 +21,7 @@ from cooper.model.vae import Autoencoder
 from cooper.perception import Modality
 from cooper.perception.modality import Drawn
 from cooper.training.bundles import TrainedAutoencoder, check_memory, save_autoencoder
-from cooper.training.data import Data, scenes_in, source_of_data
+from cooper.training.data import Data, one_source, places_of
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.exam import DrawnMaps, MapExam, with_map
@@ -100,7 +100,7 @@ class Crops:
 
     def _check(self, size: tuple[int, ...]) -> None:
         if self.recipe.crop > min(size):
-            place = source_of_data(self.recipe.data).path
+            place = places_of(self.recipe.data)
             raise CooperError(f"crop is {self.recipe.crop}; the pictures of {place} have sides of {min(size)} px")
 
     def _places(self, kind: str) -> Sequence[int]:
@@ -203,10 +203,10 @@ def measured_geometry(
 def train_autoencoder(recipe: AutoencoderRecipe) -> Path:
     """The autoencoder as its recipe says; the folder of its weights."""
     maps = [kind for kind in MAPS if recipe.mixture.get(kind, 0) > 0]
-    targets = map_targets(recipe.data, recipe.val, recipe.modalities, maps, (recipe.scenes, recipe.eval_scenes))
-    modalities, examples, held_out = targets.modalities, targets.train.items, targets.held_out.items
-    maps = MAPS if scenes_in(targets.train) is not None else maps
-    exam = MapExam(held_out, targets.held_out.conventions, modalities)
+    targets = map_targets(one_source(recipe.data), recipe.val, recipe.modalities, maps, (recipe.scenes, recipe.eval_scenes))
+    modalities, examples, held_out = targets.modalities, targets.only.found.items, targets.held_out.found.items
+    maps = MAPS if targets.are_scenes else maps
+    exam = MapExam(held_out, targets.held_out.found.conventions, modalities)
     check_memory(lambda: Autoencoder(recipe.geometry), "geometry")
     torch.manual_seed(recipe.seed)
     autoencoder = Autoencoder(recipe.geometry)

@@ -1,6 +1,6 @@
 """Stage 1: drawing auxiliary maps. A picture, the request for a map, and the map as a flow target."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -11,15 +11,18 @@ from cooper.files.values import AtLeast, AtMost, Count
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
 from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_bundle, save_tokenizer
-from cooper.training.data import Data, open_data, scenes_in
+from cooper.training.data import Data, by_name, open_data, scenes_in
+from cooper.training.feed.aside import GoodRows, SetAside
+from cooper.training.feed.feeding import RowFeed
+from cooper.training.feed.rows import RowMaker, mixed
 from cooper.training.loop.trainer import run_stage
 from cooper.training.stages.exam import MapExam
 from cooper.training.stages.objective import PackedObjective
-from cooper.training.stages.rows import MapBatches, RowRecipe, map_rows, warn_of_size
+from cooper.training.stages.rows import MapBatches, RowRecipe, latents_of, map_rows, warn_of_size
 from cooper.training.start.corpus import corpus
 from cooper.training.start.network import NetworkShape, new_model, with_vision
 from cooper.training.start.tokenizer import train_tokenizer
-from cooper.training.targets import changed_settings, map_targets
+from cooper.training.targets import MapSource, changed_settings, map_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +55,29 @@ def train_maps(recipe: AmgRecipe) -> Path:
         seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
         bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
     settings = bundle.model.config.modalities = changed_settings(bundle.model.config.modalities, recipe.modalities)
-    targets = map_targets(recipe.data, recipe.val, settings, recipe.maps, (recipe.scenes, recipe.eval_scenes))
-    if scenes_in(targets.train) is None:
+    aside = SetAside(recipe.out)
+    targets = map_targets(recipe.data, recipe.val, settings, recipe.maps, (recipe.scenes, recipe.eval_scenes), aside)
+    if not targets.are_scenes:
         bundle.model.config.trained_on = None  # what it says of the pictures that the checkpoint knows is over
-    warn_of_size(bundle, scenes_in(targets.train))
-    rows = map_rows(bundle, targets.train.items, targets.modalities, recipe)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
-    exam = MapExam(targets.held_out.items, targets.held_out.conventions, targets.modalities, recipe.maps)
+    held_out = targets.held_out
+    exam = MapExam(held_out.found.items, held_out.found.conventions, held_out.modalities, recipe.maps)
 
     def figures(step: int) -> Mapping[str, float]:
         return exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
 
-    return run_stage("amg", recipe, objective, MapBatches(rows, recipe), figures, lambda folder: save_bundle(bundle, folder))
+    feed = RowFeed(GoodRows(_rows(bundle, targets.train, recipe), aside), recipe.packing, recipe.workers)
+    return run_stage("amg", recipe, objective, feed, figures, lambda folder: save_bundle(bundle, folder))
+
+
+def _rows(bundle: Bundle, sources: Mapping[str, MapSource], recipe: AmgRecipe) -> RowMaker[Any]:
+    """The rows of all sources, whose latents lie in one store."""
+    latents, makers = latents_of(bundle, recipe), {}
+    for name, source in sources.items():
+        warn_of_size(bundle, scenes_in(source.found))
+        rows = map_rows(bundle, source.found.items, source.modalities, recipe, latents, name or source.place)
+        makers[name] = MapBatches(rows, recipe)
+    return mixed(makers, recipe.data, recipe.seed)
 
 
 def _new_bundle(recipe: AmgRecipe) -> Bundle:
@@ -73,10 +87,12 @@ def _new_bundle(recipe: AmgRecipe) -> Bundle:
     trained = load_autoencoder(recipe.autoencoder)
     folder = recipe.out / "tokenizer"
     if not (folder / "tokenizer.json").exists():
-        found = open_data(recipe.data, recipe.scenes, recipe.maps)
-        scenes = scenes_in(found)
-        known = None if scenes is None else scenes.scenes
-        texts = chain(corpus(known, DEFAULT, build_modalities(trained.modalities)), found.conventions.names)
-        save_tokenizer(train_tokenizer(texts, recipe.words), folder)
+        texts: list[Iterable[str]] = []
+        for data in by_name(recipe.data).values():
+            found = open_data(data, recipe.scenes, recipe.maps)
+            scenes = scenes_in(found)
+            known = None if scenes is None else scenes.scenes
+            texts += [corpus(known, DEFAULT, build_modalities(trained.modalities)), found.conventions.names]
+        save_tokenizer(train_tokenizer(chain(*texts), recipe.words), folder)
     model = new_model(recipe.network, trained, recipe.words, recipe.seed)
     return Bundle(model, model.config.processor(folder), DEFAULT)

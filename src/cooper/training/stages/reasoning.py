@@ -7,42 +7,35 @@ from the truth; a share of them is also a flow target, so that drawing inside a 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
-from itertools import takewhile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
-from PIL import Image
-from torch import Tensor
-
-from cooper.data.batches import rng_of, shuffled
-from cooper.data.examples import TraceGroup, TraceSource
+from cooper.data.examples import TraceGroup
 from cooper.data.mixture import Mixture
 from cooper.data.sources.reasoning.trace_file import TraceFile
 from cooper.errors import CooperError
 from cooper.evaluation.runs.processes import Share as Processes
-from cooper.files.pictures import GREY, grey_picture
 from cooper.files.values import AtLeast, AtMost, Count, Seed, Share, Weight
 from cooper.perception import build_modalities
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.examples import CONVENTIONS, SceneExamples
-from cooper.scenes.lessons import LESSONS, SceneLessons, fixed_questions, hiding
-from cooper.sequence.layout import Layout, Views
+from cooper.scenes.lessons import LESSONS, SceneLessons, fixed_questions
 from cooper.sequence.packed import PackedSequence
-from cooper.sequence.packing import Row, pack
-from cooper.sequence.segments import Segment
-from cooper.sequence.tiles import tiled
+from cooper.sequence.packing import Geometry, Row
 from cooper.trace.modes import MODES, AnswerMode
-from cooper.trace.steps import MapStep, Question
-from cooper.trace.trace import Trace
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
-from cooper.training.data import Data, is_rows, place_of, scene_folder
+from cooper.training.data import Data, MixedSource, is_rows, one_source, place_of, places_of, scene_folder
+from cooper.training.feed.aside import GoodRows, SetAside
+from cooper.training.feed.dropouts import with_dropouts
+from cooper.training.feed.feeding import RowFeed
+from cooper.training.feed.latents import LatentStore
+from cooper.training.feed.rows import Pick, RowMaker, mixed, packed
 from cooper.training.loop.trainer import run_stage
 from cooper.training.recipe import check_mixture
 from cooper.training.stages.exam import AnswerExam, MapExam, ReasoningExam, exam_of
 from cooper.training.stages.objective import PackedObjective
-from cooper.training.stages.rows import MapBatches, MapRows, RowRecipe, map_rows, to_pixels, warn_of_size
+from cooper.training.stages.rows import MapBatches, RowRecipe, ShownExample, latents_of, map_rows, warn_of_size
+from cooper.training.stages.trace_rows import TraceRows
 from cooper.training.targets import modalities_of
 from cooper.training.traces import taker_of, trace_file
 
@@ -61,6 +54,7 @@ class SftRecipe(RowRecipe):
     `data` may be a JSON Lines file of traces: the published rows, your own, or conversations (see `DataSource`). Then a row of
     training shows one trace, each equally often, or as often as `mixture` gives the modes in the file; the file says what is
     learned and drawn, and the keys of lessons and scenes (`questions`, `traces`, `drawn`, `explore`, `drawings`) do not apply.
+    `data` may also be several files by name: each comes as often as its `weight` says, with all its rows, whatever their mode.
     `longest`: tokens of a row of the file; a longer one is refused (the published training drops those above 10,240).
     `val`: rendered scenes, a file of questions (no maps are drawn then), or nothing: no exam is taken.
     `traces`: a fixed set of so many questions, drawn with `questions_seed`, from which rows of modes choose; without it every
@@ -93,7 +87,7 @@ class SftRecipe(RowRecipe):
             self._check_file()
             return
         if self.longest is not None:
-            raise CooperError(f"longest is a key of files of traces, and {place_of(self.data)} is none; leave it out")
+            raise CooperError(f"longest is a key of files of traces, and {places_of(self.data)} is none; leave it out")
         check_mixture(self.mixture, (*MODES, *LESSONS, REPLAY))
         for name in self.questions:
             if name not in (*MODES, *LESSONS):
@@ -106,7 +100,9 @@ class SftRecipe(RowRecipe):
 
     def _check_file(self) -> None:
         """CooperError: a key that a file of traces has no use for."""
-        place = place_of(self.data)
+        place = places_of(self.data)
+        if self.mixture and isinstance(self.data, Mapping):
+            raise CooperError("mixture gives weights to the modes of one file; of several, each has its `weight` in data")
         if self.mixture:
             check_mixture(self.mixture, MODES, f"; {place} holds traces, and no lessons and no maps to draw")
         for name, count in self.questions.items():
@@ -124,98 +120,8 @@ class SftRecipe(RowRecipe):
 
 
 @dataclass(frozen=True, eq=False)
-class TraceRows:
-    """Rows of traces. Maps of them are flow targets, too: a share `drawn`. `grey`: in every row the model must not look."""
-
-    source: TraceSource
-    maps: MapRows
-    views: Views
-    drawn: float
-    grey: bool = False
-
-    def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:
-        """The traces of row `number` of the run: `count` of a kind about one picture."""
-        found = self.source.group(number, index, kind, count)
-        return TraceGroup(tuple(map(greyed, found.traces)), targets=False) if self.grey else found
-
-    def tree(self, number: int, group: TraceGroup) -> Row:
-        """Traces about the same pictures, as branches behind those that stand before all words."""
-        layout = Layout(self.maps.processor, self.views, lambda image: self.maps.latents.get(partial(self._pixels, image)))
-        first = group.traces[0]
-        shared = tuple(takewhile(lambda part: not isinstance(part, str), first.question.parts))
-        segments: list[Segment] = layout.question(Question(shared), first.mode, first.system)
-        parents = list(range(-1, len(segments) - 1))
-        tree = _Tree(segments, parents, len(segments) - 1, group.targets)
-        for place, trace in enumerate(group.traces):
-            rest = Question(trace.question.parts[len(shared) :])
-            self._branch(layout, replace(trace, question=rest), number * 64 + place, tree)
-        return Row(tuple(segments), tuple(parents))
-
-    def fill(self, number: int, group: TraceGroup) -> None:
-        """Encode the pictures that a row needs, which is much faster together than one by one."""
-        wanted = []
-        for place, trace in enumerate(group.traces):
-            if "vae" in self.views.of_input(trace.mode):
-                wanted += [partial(self._pixels, image) for image in trace.question.images]
-            for at, step in enumerate(trace.steps):
-                if isinstance(step, MapStep):
-                    target = group.targets and self._is_target(step, number * 64 + place, at)
-                    wanted += [partial(to_pixels, step.drawn)] * target
-                    wanted += [partial(self._pixels, step.image)] * ("vae" in self.views.map)
-        self.maps.latents.fill([(None, pixels) for pixels in wanted])
-
-    def _pixels(self, image: Image.Image) -> Tensor:
-        return self.maps.processor.vae_pixels(image)
-
-    def _branch(self, layout: Layout, trace: Trace, key: int, tree: "_Tree") -> None:
-        """The rest of the question and every step, one behind the other; flow targets hang beside their map. A map that is
-        drawn last is not read."""
-        last = tree.trunk
-        for segment in layout.question(trace.question, trace.mode):
-            last = tree.add(segment, last)
-        for place, step in enumerate(trace.steps):
-            if isinstance(step, MapStep) and tree.drawn and self._is_target(step, key, place):
-                latent = self.maps.latents.get(partial(to_pixels, step.drawn))
-                patch = self.maps.processor.geometry.latent_patch
-                tree.add(self.maps.noise.of(latent, patch, key, place), last)
-                if place + 1 == len(trace.steps):
-                    return
-            for segment in layout.step(step, loss=True):
-                last = tree.add(segment, last)
-
-    def _is_target(self, step: MapStep, key: int, place: int) -> bool:
-        return step.drawn.size > 0 and rng_of(self.maps.noise.seed, key, place, 13).random() < self.drawn
-
-
-@dataclass(frozen=True, eq=False)
-class _Tree:
-    """The growing lists of one row; only `TraceRows.tree` holds one."""
-
-    segments: list[Segment]
-    parents: list[int]
-    trunk: int
-    drawn: bool  # whether maps are flow targets, too
-
-    def add(self, segment: Segment, parent: int) -> int:
-        self.segments.append(segment)
-        self.parents.append(parent)
-        return len(self.segments) - 1
-
-
-def greyed(trace: Trace) -> Trace:
-    """A trace whose pictures, asked about and drawn, are all mid grey; its words stay."""
-    steps = tuple(
-        MapStep(step.modality, np.full_like(step.drawn, GREY / 255), grey_picture(step.image))
-        if isinstance(step, MapStep)
-        else step
-        for step in trace.steps
-    )
-    return replace(hiding(trace), steps=steps)
-
-
-@dataclass(frozen=True, eq=False)
 class TraceBatches:
-    """Makes packed batches of traces and replayed rows; (seed, row) decides picture, kind and questions.
+    """Rows of traces and replayed rows; (seed, row) decides picture, kind and questions.
 
     All rows of one update have the same kind, because rows of very different lengths would mostly be padding.
     """
@@ -223,48 +129,79 @@ class TraceBatches:
     rows: TraceRows
     recipe: SftRecipe
 
-    def __call__(self, numbers: range) -> PackedSequence:
-        if self.kind(numbers.start) == REPLAY:
-            return MapBatches(self.rows.maps, self.recipe)(numbers)
-        groups = {number: self._group(number) for number in numbers}
-        for number, group in groups.items():
-            self.rows.fill(number, group)
-        return tiled(pack([self.rows.tree(*each) for each in groups.items()], self.rows.maps.processor.geometry))
-
-    def _group(self, number: int) -> TraceGroup:
-        kind, index = self.kind(number), shuffled(self.recipe.seed, number, len(self.rows.source))
-        return self.rows.group(number, index, kind, self.recipe.questions[kind])
+    @property
+    def geometry(self) -> Geometry:
+        return self.rows.maps.processor.geometry
 
     def kind(self, number: int) -> str:
         """`replay`, a lesson or a mode."""
         return Mixture(self.recipe.mixture).pick(self.recipe.seed, number // self.recipe.optimiser.batch)
 
+    def pick(self, order: int) -> Pick:
+        kind = self.kind(order)
+        return Pick(self._replay.pick(order).index if kind == REPLAY else self.rows.source.pick(order, kind), kind)
+
+    def count(self, pick: Pick) -> int:
+        return self._replay.count(pick) if pick.kind == REPLAY else self.rows.source.count(pick.kind)
+
+    def name(self, pick: Pick) -> tuple[str, str]:
+        if pick.kind == REPLAY:
+            return self._replay.name(pick)
+        return self.rows.maps.place, self.rows.source.name(pick.index, pick.kind)
+
+    def read(self, number: int, pick: Pick) -> TraceGroup | ShownExample:
+        if pick.kind == REPLAY:
+            return self._replay.read(number, pick)
+        return self.rows.group(number, pick.index, pick.kind, self.recipe.questions.get(pick.kind, 1))
+
+    def fill(self, items: Mapping[int, TraceGroup | ShownExample]) -> None:
+        self._replay.fill({number: item for number, item in items.items() if isinstance(item, ShownExample)})
+        for number, item in items.items():
+            if isinstance(item, TraceGroup):
+                self.rows.fill(number, item)
+
+    def row(self, number: int, item: TraceGroup | ShownExample) -> Row:
+        if isinstance(item, ShownExample):
+            return self._replay.row(number, item)
+        return with_dropouts(self.rows.tree(number, item), self.recipe.dropouts, self.recipe.seed, number)
+
+    @property
+    def _replay(self) -> MapBatches:
+        return MapBatches(self.rows.maps, self.recipe)
+
+    def __call__(self, numbers: range) -> PackedSequence:
+        return packed(self, numbers)
+
+
+class FileRows(TraceBatches):
+    """Rows of one of several files of traces: all its rows, whatever their mode."""
+
+    def kind(self, number: int) -> str:
+        return ""
+
 
 def train_reasoning(recipe: SftRecipe) -> Path:
     """Stage 2 as its recipe says; the folder of the model."""
     bundle = load_bundle(recipe.init, recipe.base)
-    rows = _rows_of_file(recipe, bundle) if is_rows(recipe.data) else _rows_of_scenes(recipe, bundle)
-    if isinstance(rows.source, TraceFile):
-        known = dict(rows.source.modes)
-        missing = [name for name, weight in recipe.mixture.items() if weight and name not in known]
-        if missing:
-            raise CooperError(f"mixture names {missing[0]!r}, but {rows.source.told()}")
-        asked: Mapping[str, float] = recipe.mixture or {mode: float(count) for mode, count in known.items()}
-        batches = TraceBatches(rows, replace(recipe, mixture=asked, questions=dict.fromkeys(asked, 1)))
+    aside = SetAside(recipe.out)
+    if isinstance(recipe.data, Mapping):
+        rows, modes = _rows_of_files(recipe, bundle, recipe.data, aside)
     else:
-        batches = TraceBatches(rows, recipe)
+        rows = _rows_of_file(recipe, bundle, aside) if is_rows(recipe.data) else _rows_of_scenes(recipe, bundle)
+        modes = rows.recipe.modes
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
-    exam = None if recipe.val is None else _exam(recipe.val, batches.recipe, bundle)
+    exam = None if recipe.val is None else _exam(recipe.val, modes, recipe, bundle)
 
     def figures(step: int) -> Mapping[str, float]:
         return {} if exam is None else exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
 
-    return run_stage("sft", recipe, objective, batches, figures, lambda folder: save_bundle(bundle, folder))
+    feed = RowFeed(GoodRows(rows, aside), recipe.packing, recipe.workers)
+    return run_stage("sft", recipe, objective, feed, figures, lambda folder: save_bundle(bundle, folder))
 
 
-def _exam(val: Data, recipe: SftRecipe, bundle: Bundle) -> ReasoningExam:
+def _exam(val: Data, modes: tuple[AnswerMode, ...], recipe: SftRecipe, bundle: Bundle) -> ReasoningExam:
     """Answers in each mode, and maps where `val` is scenes."""
-    answers = AnswerExam(exam_of(val, recipe.eval_questions, recipe.scenes), recipe.modes, recipe.grey)
+    answers = AnswerExam(exam_of(val, recipe.eval_questions, recipe.scenes), modes, recipe.grey)
     if is_rows(val) or recipe.grey:
         return ReasoningExam(answers)
     scenes = SceneExamples(scene_folder(val, SCENES_ONLY), min(recipe.scenes, recipe.eval_scenes))
@@ -272,20 +209,56 @@ def _exam(val: Data, recipe: SftRecipe, bundle: Bundle) -> ReasoningExam:
     return ReasoningExam(answers, MapExam(scenes, CONVENTIONS, modalities))
 
 
-def _rows_of_file(recipe: SftRecipe, bundle: Bundle) -> TraceRows:
-    """Rows of a file of traces."""
-    source = trace_file(recipe.data, taker_of(bundle), recipe.seed, recipe.scenes, recipe.longest)
+def _opened(data: Data, name: str, recipe: SftRecipe, bundle: Bundle, parts: "_Parts") -> tuple[TraceRows, TraceFile]:
+    """A file of traces, and its rows. CooperError: more of them cannot be read than may be set aside."""
+    place = name or str(place_of(data))
+    source = trace_file(data, taker_of(bundle), recipe.seed, recipe.scenes, recipe.longest, parts.aside.of(place))
+    for row, fault in source.faults.items():
+        parts.aside.add(place, row, fault, len(source))
     if Processes.here().first:
         print(source.told(), file=sys.stderr)
-    maps = map_rows(bundle, (), build_modalities(bundle.model.config.modalities), recipe)
-    return TraceRows(source, maps, bundle.model.config.view_rules, 1.0, recipe.grey)
+    modalities = build_modalities(bundle.model.config.modalities)
+    maps = map_rows(bundle, (), modalities, recipe, parts.latents, place)
+    return TraceRows(source, maps, bundle.model.config.view_rules, 1.0, recipe.grey), source
 
 
-def _rows_of_scenes(recipe: SftRecipe, bundle: Bundle) -> TraceRows:
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What all files of a run share."""
+
+    latents: LatentStore
+    aside: SetAside
+
+
+def _rows_of_file(recipe: SftRecipe, bundle: Bundle, aside: SetAside) -> TraceBatches:
+    """Rows of a file of traces, its modes as often as the mixture says."""
+    rows, source = _opened(one_source(recipe.data), "", recipe, bundle, _Parts(latents_of(bundle, recipe), aside))
+    known = dict(source.modes)
+    missing = [name for name, weight in recipe.mixture.items() if weight and name not in known]
+    if missing:
+        raise CooperError(f"mixture names {missing[0]!r}, but {source.told()}")
+    asked: Mapping[str, float] = recipe.mixture or {mode: float(count) for mode, count in known.items()}
+    return TraceBatches(rows, replace(recipe, mixture=asked, questions=dict.fromkeys(asked, 1)))
+
+
+def _rows_of_files(
+    recipe: SftRecipe, bundle: Bundle, data: Mapping[str, MixedSource], aside: SetAside
+) -> tuple[RowMaker[Any], tuple[AnswerMode, ...]]:
+    """Rows of several files of traces by weight, and the modes in which they answer."""
+    parts = _Parts(latents_of(bundle, recipe), aside)
+    opened = {name: _opened(source, name, recipe, bundle, parts) for name, source in data.items()}
+    known = {mode for _, source in opened.values() for mode in source.modes}
+    rows = mixed({name: FileRows(rows, recipe) for name, (rows, _) in opened.items()}, data, recipe.seed)
+    return rows, tuple(mode for mode in MODES if mode in known)
+
+
+def _rows_of_scenes(recipe: SftRecipe, bundle: Bundle) -> TraceBatches:
     """Rows of lessons about rendered scenes."""
-    examples = SceneExamples(scene_folder(recipe.data, SCENES_ONLY), recipe.scenes)
+    folder = scene_folder(one_source(recipe.data), SCENES_ONLY)
+    examples = SceneExamples(folder, recipe.scenes)
     warn_of_size(bundle, examples)
-    maps = map_rows(bundle, examples, modalities_of(bundle.model.config.modalities, CONVENTIONS), recipe)
+    modalities = modalities_of(bundle.model.config.modalities, CONVENTIONS)
+    maps = map_rows(bundle, examples, modalities, recipe, latents_of(bundle, recipe), str(folder))
     source = SceneLessons(
         examples=examples,
         prompts=bundle.prompts,
@@ -297,4 +270,4 @@ def _rows_of_scenes(recipe: SftRecipe, bundle: Bundle) -> TraceRows:
         own=recipe.own,
         fixed=() if recipe.traces is None else fixed_questions(examples, recipe.traces, recipe.questions_seed),
     )
-    return TraceRows(source, maps, bundle.model.config.view_rules, recipe.drawn, recipe.grey)
+    return TraceBatches(TraceRows(source, maps, bundle.model.config.view_rules, recipe.drawn, recipe.grey), recipe)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from threading import local
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -17,19 +19,21 @@ from torch import Tensor
 
 from cooper.data.batches import rng_of, shuffled
 from cooper.data.examples import Example, Examples
-from cooper.files.values import Count, Positive
+from cooper.files.values import AtLeast, AtMost, Count, Positive
 from cooper.model.flow import shifted
 from cooper.perception import Modality
 from cooper.scenes.examples import SceneExamples
 from cooper.sequence.packed import PackedSequence
-from cooper.sequence.packing import Row, pack
+from cooper.sequence.packing import Geometry, Row
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
-from cooper.sequence.tiles import tiled
 from cooper.trace.prompts import Prompts
 from cooper.training.bundles import Bundle
+from cooper.training.feed.dropouts import Dropouts, with_dropouts
+from cooper.training.feed.latents import LatentStore
+from cooper.training.feed.packs import Packing
+from cooper.training.feed.rows import Pick, packed
 from cooper.training.recipe import StageRecipe, check_map_names
-from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.objective import Draws, LossWeights
 
 LEARNT = 0.5  # of a latent token's pixels must be known
@@ -72,6 +76,9 @@ class RowRecipe(StageRecipe):
     """What stages 1 and 2 share. `base`: the checkpoint that has configuration, tokenizer and autoencoder, if `init` holds only
     weights. `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are not
     trained. `draws`: noised copies of each target per row. `mirror`: show half of the rows with left and right exchanged.
+    `published`: learn maps as the published training does: depth that is not known as the nearest, regions with blended
+    borders. `packing`: packs by a number of tokens, in place of `optimiser.batch` rows. `workers`: threads that read rows and
+    encode their pictures ahead of the step; the rows are the same with any number.
     """
 
     base: Path | None = None
@@ -83,6 +90,10 @@ class RowRecipe(StageRecipe):
     draws: Draws = 1
     mirror: bool = True
     scenes: Count = 100_000
+    published: bool = False
+    dropouts: Dropouts = field(default_factory=Dropouts)
+    packing: Packing | None = None
+    workers: Annotated[int, AtLeast(0), AtMost(256)] = 0
 
     def __post_init__(self) -> None:
         check_map_names(self.maps)
@@ -94,6 +105,7 @@ class MapRows:
 
     Pictures may have any size: a map is drawn at the size to which the model brings its picture. Latent tokens of which
     less than half is known carry no loss. `draws`: noised copies of each target, every one with its own time and noise.
+    `place`: where the examples lie. `published`: targets as the published training makes them, of which all is learnt.
     """
 
     examples: Examples
@@ -103,7 +115,10 @@ class MapRows:
     prompts: Prompts
     noise: Noise
     draws: int = 1
+    place: str = ""
+    published: bool = False
     _known: dict[PictureKey, Tensor | None] = field(default_factory=dict, init=False, repr=False)
+    _last: local = field(default_factory=local, init=False, repr=False)
 
     def row(self, number: int, index: int, mirrored: bool, names: tuple[str, ...]) -> Row:
         """Row `number` of the run: the maps `names` of one example."""
@@ -128,10 +143,12 @@ class MapRows:
 
     def latent(self, key: PictureKey) -> Tensor:
         """The latent of one picture, float32 [z, h, w]."""
-        return self.latents.get(partial(self.pixels, key), key)
+        return self.latents.get(partial(self.pixels, key), (self.place, key))
 
     def known(self, key: PictureKey, grid: tuple[int, int]) -> Tensor | None:
         """Which latent tokens of a map, on a grid of (h, w), are learnt: [N], None for all."""
+        if self.published:
+            return None
         if key not in self._known:
             known, (height, width) = self._example(key.example, key.mirrored).known(key.kind), grid
             share = Image.fromarray(known.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
@@ -145,7 +162,7 @@ class MapRows:
 
     def fill(self, keys: Sequence[PictureKey]) -> None:
         """Encode those of `keys` that are missing, which is much faster together than one by one."""
-        self.latents.fill([(key, partial(self.pixels, key)) for key in dict.fromkeys(keys)])
+        self.latents.fill([((self.place, key), partial(self.pixels, key)) for key in dict.fromkeys(keys)])
 
     def pixels(self, key: PictureKey) -> Float32[Tensor, "3 H W"]:
         """The picture behind a key, in [-1, 1]. A mirrored map is drawn anew from the mirrored truth."""
@@ -153,38 +170,76 @@ class MapRows:
         if key.kind == "rgb":
             return self.processor.vae_pixels(example.image)
         size = self.processor.vae.size(*example.image.size)
-        return to_pixels(example.drawn(key.kind, self.modalities, size))
+        drawn = example.drawn_as_published if self.published else example.drawn
+        return to_pixels(drawn(key.kind, self.modalities, size))
 
     def _example(self, index: int, mirrored: bool) -> Example:
-        example = self.examples[index]
-        return example.mirrored() if mirrored else example
+        """An example, kept in memory until the same thread asks for another: a row reads it several times."""
+        if getattr(self._last, "key", None) != (index, mirrored):
+            example = self.examples[index]
+            self._last.example = (example.mirrored() if mirrored else example).kept()
+            self._last.key = (index, mirrored)
+        return self._last.example
+
+
+@dataclass(frozen=True)
+class ShownExample:
+    """An example as a row shows it: mirrored or not, with the maps that are learnt of it."""
+
+    index: int
+    mirrored: bool
+    maps: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class MapBatches:
-    """Makes packed batches of stage 1: row r shows a shuffled example, mirrored or not, as (seed, r) decides."""
+    """Rows of stage 1: row r shows a shuffled example, mirrored or not, as (seed, r) decides."""
 
     rows: MapRows
     recipe: RowRecipe
 
+    @property
+    def geometry(self) -> Geometry:
+        return self.rows.processor.geometry
+
+    def pick(self, order: int) -> Pick:
+        return Pick(shuffled(self.recipe.seed, order, len(self.rows.examples)))
+
+    def count(self, pick: Pick) -> int:
+        return len(self.rows.examples)
+
+    def name(self, pick: Pick) -> tuple[str, str]:
+        return self.rows.place, self.rows.examples[pick.index].id
+
+    def read(self, number: int, pick: Pick) -> ShownExample:
+        mirrored = self.recipe.mirror and bool(rng_of(self.recipe.seed, number, 3).random() < 0.5)
+        return ShownExample(pick.index, mirrored, self.rows.maps_of(pick.index, self.recipe.maps))
+
+    def fill(self, items: Mapping[int, ShownExample]) -> None:
+        shown = items.values()
+        self.rows.fill([PictureKey(each.index, kind, each.mirrored) for each in shown for kind in ("rgb", *each.maps)])
+
+    def row(self, number: int, item: ShownExample) -> Row:
+        row = self.rows.row(number, item.index, item.mirrored, item.maps)
+        return with_dropouts(row, self.recipe.dropouts, self.recipe.seed, number)
+
     def __call__(self, numbers: range) -> PackedSequence:
-        shown = [(*each, self.rows.maps_of(each[0], self.recipe.maps)) for each in map(self._shown, numbers)]
-        self.rows.fill([PictureKey(index, kind, mirrored) for index, mirrored, maps in shown for kind in ("rgb", *maps)])
-        packed = [self.rows.row(number, *each) for number, each in zip(numbers, shown, strict=True)]
-        return tiled(pack(packed, self.rows.processor.geometry))
-
-    def _shown(self, number: int) -> tuple[int, bool]:
-        """The example of a row, and whether it is mirrored."""
-        seed = self.recipe.seed
-        mirrored = self.recipe.mirror and bool(rng_of(seed, number, 3).random() < 0.5)
-        return shuffled(seed, number, len(self.rows.examples)), mirrored
+        return packed(self, numbers)
 
 
-def map_rows(bundle: Bundle, examples: Examples, modalities: Mapping[str, Modality], recipe: RowRecipe) -> MapRows:
-    """The rows of examples, with their latents kept."""
-    store = LatentStore(recipe.latents or recipe.out / "latents-train", bundle.model.vae)
+def map_rows(
+    bundle: Bundle, examples: Examples, modalities: Mapping[str, Modality], recipe: RowRecipe, latents: LatentStore, place: str
+) -> MapRows:
+    """The rows of examples that lie in a place."""
     noise = Noise(recipe.timestep_shift, recipe.seed)
-    return MapRows(examples, modalities, store, bundle.processor, bundle.prompts, noise, recipe.draws)
+    return MapRows(
+        examples, modalities, latents, bundle.processor, bundle.prompts, noise, recipe.draws, place, recipe.published
+    )
+
+
+def latents_of(bundle: Bundle, recipe: RowRecipe) -> LatentStore:
+    """Where the latents of a run are kept."""
+    return LatentStore(recipe.latents or recipe.out / "latents-train", bundle.model.vae)
 
 
 def warn_of_size(bundle: Bundle, examples: SceneExamples | None) -> None:

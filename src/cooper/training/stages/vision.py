@@ -35,7 +35,7 @@ from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.bundles import TrainedVision, check_memory, load_bundle, save_vision
-from cooper.training.data import Data, scene_folder
+from cooper.training.data import Data, one_source, scene_folder
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
 from cooper.training.stages.autoencoder import KINDS
@@ -236,7 +236,7 @@ def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[st
 
 def train_vision(recipe: VisionRecipe) -> Path:
     """The picture tower as its recipe says; the folder of its weights."""
-    data, val = (scene_folder(each, SCENES_ONLY) for each in (recipe.data, recipe.val))
+    data, val = (scene_folder(each, SCENES_ONLY) for each in (one_source(recipe.data), recipe.val))
     examples, held_out = SceneExamples(data, recipe.scenes), SceneExamples(val, recipe.eval_scenes)
     check_memory(lambda: Vit(recipe.vit), "vit")
     torch.manual_seed(recipe.seed)

@@ -1,13 +1,13 @@
 """A JSON Lines file of traces for stage 2: all rows are checked once, and each is read again when it is asked for."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from cooper.data.batches import shuffled
-from cooper.data.examples import TraceGroup
+from cooper.data.examples import MOST_BAD, TraceGroup
 from cooper.data.sources.reasoning.conversations import llava_row, messages_row
 from cooper.data.sources.reasoning.interleaved import PARTS, interleaved_row
 from cooper.data.sources.reasoning.own import own_row
@@ -51,13 +51,14 @@ class RowTaker:
 class TraceReading:
     """How the rows of a file become traces: their kind, the folder of their pictures, and the mode of those that name none
     (None: interleaved where any row of the file has a map, else text; of conversations direct). `most`: the first so many
-    rows; `longest`: tokens that a row may have."""
+    rows; `longest`: tokens that a row may have; `aside`: the lines that are known to be bad."""
 
     kind: str
     folder: Path
     mode: AnswerMode | None = None
     most: int | None = None
     longest: int | None = None
+    aside: frozenset[str] = frozenset()
 
     def row(self, line: Line) -> TraceRow:
         """The row of a line, of which no picture is decoded yet. CooperError names the field at fault."""
@@ -72,11 +73,13 @@ class TraceReading:
 
 class TraceFile:
     """The traces of a file, by the modes in which they answer; `seed` and the number of a row of the run decide which. A row
-    of the run shows one trace. CooperError names the line and the field that is at fault in any row."""
+    of the run shows one trace. `faults`: what is wrong with rows that cannot be read, by their lines; they keep their places.
+    CooperError names the line and the field that is at fault, where it is more than one row of a hundred."""
 
     def __init__(self, path: Path, reading: TraceReading, taker: RowTaker, seed: int) -> None:
         self.path, self._reading, self._taker, self._seed = path, reading, taker, seed
         self._places: list[tuple[str, int]] = []
+        self.faults: dict[str, str] = {}
         self.maps = 0  # rows with one
         modes: list[AnswerMode | None] = []
         tokens: list[Mapping[AnswerMode, int]] = []
@@ -85,33 +88,56 @@ class TraceFile:
         for line in read_lines(path, last_is_whole=True, longest=LARGEST_FILE):
             if len(self._places) == reading.most:
                 break
-            row = reading.row(line)
-            row.check(taker.prompts)
             self._places.append((line.place, line.start))
-            self.maps += row.draws
-            modes.append(row.mode)
-            tokens.append({mode: taker.length(row, mode) for mode in ((row.mode,) if row.mode else MODES)})
+            modes.append(None)
+            tokens.append(dict.fromkeys(MODES, 0))
+            try:
+                row = reading.row(line)
+                modes[-1] = row.mode
+                self.maps += row.draws
+                row.check(taker.prompts)
+                tokens[-1] = {mode: taker.length(row, mode) for mode in ((row.mode,) if row.mode else MODES)}
+            except CooperError as error:
+                self.faults[line.place] = str(error)
+                continue
             unanswered += [line.place] * (reading.kind in (REASONING, TRACES) and not row.answers)
             unasked += [line.place] * (not row.asks(taker.prompts))
         if not self._places:
             raise CooperError(f"{path} holds no row" if path.is_file() else f"{path}: not found")
+        self._check_faults()
         reasoned: AnswerMode = "interleaved" if self.maps else "text"
         self._mode: AnswerMode = reading.mode or ("direct" if reading.kind in (LLAVA, MESSAGES) else reasoned)
         self._by_mode: dict[AnswerMode, list[int]] = {}
         for number, mode in enumerate(modes):
             self._by_mode.setdefault(mode or self._mode, []).append(number)
-        lengths = [found[mode or self._mode] for found, mode in zip(tokens, modes, strict=True)]
-        self.longest = max(lengths)
-        if reading.longest is not None and self.longest > reading.longest:
-            place, _ = self._places[lengths.index(self.longest)]
-            many = sum(length > reading.longest for length in lengths)
-            raise CooperError(
-                f"{place}: the row has {self.longest:,} tokens, above {reading.longest:,} (so in {many} of {len(self)})"
-            )
+        self._check_lengths([found[mode or self._mode] for found, mode in zip(tokens, modes, strict=True)])
         _warn(unanswered, "the last words hold no <answer> element")
         _warn(unasked, "a picture follows no request for a map")
+        self._probe()
+
+    def _check_faults(self) -> None:
+        new = [fault for place, fault in self.faults.items() if place not in self._reading.aside]
+        if len(new) > MOST_BAD * len(self):
+            raise CooperError(new[0] + (f" (and {len(new) - 1} more of {len(self)} rows cannot be read)" if new[1:] else ""))
+
+    def _check_lengths(self, lengths: list[int]) -> None:
+        self.longest, most = max(lengths), self._reading.longest
+        if most is not None and self.longest > most:
+            place, _ = self._places[lengths.index(self.longest)]
+            many = sum(length > most for length in lengths)
+            raise CooperError(f"{place}: the row has {self.longest:,} tokens, above {most:,} (so in {many} of {len(self)})")
+
+    def _probe(self) -> None:
+        """Decode some rows. CooperError: more than one of them cannot be, or one of few rows."""
         for number in range(0, len(self), max(1, len(self) // PROBED)):
-            self.trace(number)
+            place, _ = self._places[number]
+            if place in self.faults or place in self._reading.aside:
+                continue
+            try:
+                self.trace(number)
+            except CooperError as error:
+                self.faults[place] = str(error)
+                self._check_faults()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -126,10 +152,25 @@ class TraceFile:
         row = self._reading.row(read_line(self.path, *self._places[number]))
         return row.trace(self._mode, self._taker.prompts, self._taker.canvas)
 
+    def count(self, kind: str) -> int:
+        """How many rows answer in the mode `kind`; all there are for ""."""
+        return len(self._of(kind))
+
+    def pick(self, order: int, kind: str) -> int:
+        """Which of them row number `order` shows: each once before any comes again, if the mixture has one mode."""
+        return shuffled(self._seed, order, self.count(kind))
+
+    def name(self, index: int, kind: str) -> str:
+        """The line of one of them, in words."""
+        return self._places[self._of(kind)[index]][0]
+
     def group(self, number: int, index: int, kind: str, count: int) -> TraceGroup:
-        """A trace that answers in the mode `kind`: each of them once before any comes again, if the mixture has one mode."""
-        numbers = next(numbers for mode, numbers in self._by_mode.items() if mode == kind)
-        return TraceGroup((self.trace(numbers[shuffled(self._seed, number, len(numbers))]),))
+        """The trace of one of them."""
+        return TraceGroup((self.trace(self._of(kind)[index]),))
+
+    def _of(self, kind: str) -> Sequence[int]:
+        """The rows that answer in a mode."""
+        return next((numbers for mode, numbers in self._by_mode.items() if mode == kind), () if kind else range(len(self)))
 
     def told(self) -> str:
         """What the file holds, in words."""

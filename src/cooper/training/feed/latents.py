@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -27,13 +28,15 @@ class LatentStore:
     """Scaled latents [z, h, w] of pictures of any size, found by the digest of their pixels and of the autoencoder.
 
     So a picture that has changed, or another autoencoder, has a latent of its own. `limit`: bytes that are kept. Pictures have
-    names while a run lasts, so that one whose latent is known is not made again.
+    names while a run lasts, so that one whose latent is known is not made again. Several threads may ask at once: one at a time
+    reads and writes the file, and all may encode.
     """
 
     def __init__(self, folder: Path, autoencoder: Autoencoder, limit: int = LIMIT) -> None:
         self._autoencoder, self._limit = autoencoder, limit
         self._maker = fingerprint(autoencoder)
         self._digests: dict[Hashable, bytes] = {}
+        self._lock = Lock()
         self._file = _opened(folder / FILE)
         (self._held,) = self._file.execute("select coalesce(sum(length(numbers)), 0) from latents").fetchone()
 
@@ -78,19 +81,21 @@ class LatentStore:
         return hashlib.sha256(f"{self._maker} {content.shape}".encode() + content.tobytes()).digest()
 
     def _has(self, digest: bytes) -> bool:
-        return self._file.execute("select 1 from latents where digest = ?", (digest,)).fetchone() is not None
+        with self._lock:
+            return self._file.execute("select 1 from latents where digest = ?", (digest,)).fetchone() is not None
 
     def _find(self, digest: bytes) -> Tensor | None:
-        row = self._file.execute("select z, h, w, numbers from latents where digest = ?", (digest,)).fetchone()
+        with self._lock:
+            row = self._file.execute("select z, h, w, numbers from latents where digest = ?", (digest,)).fetchone()
         if row is None:
             return None
         return torch.from_numpy(np.frombuffer(row[3], dtype=np.float16).reshape(row[:3]).astype(np.float32))
 
     def _keep(self, digests: Sequence[bytes], latents: np.ndarray) -> None:
         rows = [(digest, *each.shape, each.tobytes()) for digest, each in zip(digests, latents, strict=True)]
-        with self._file:
-            self._file.executemany("insert or ignore into latents values (?, ?, ?, ?, ?)", rows)
-            self._held += sum(each.nbytes for each in latents)
+        with self._lock, self._file:
+            new = self._file.executemany("insert or ignore into latents values (?, ?, ?, ?, ?)", rows).rowcount
+            self._held += new * latents[0].nbytes  # another thread may have been first
             while self._held > self._limit:
                 oldest = "select rowid, length(numbers) from latents order by rowid limit 1"
                 first, size = self._file.execute(oldest).fetchone() or (None, self._held)
@@ -110,7 +115,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     """The file of a store, begun anew where it is damaged: what it holds can be made again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(2):
-        file = sqlite3.connect(path, timeout=600)  # another process of the run may be writing
+        file = sqlite3.connect(path, timeout=600, check_same_thread=False)  # another process of the run may be writing
         try:
             file.execute("pragma synchronous = off")
             with file:
