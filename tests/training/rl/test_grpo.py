@@ -14,9 +14,10 @@ from cooper.training.bundles import load_bundle
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.stopping import Interrupted
 from cooper.training.recipe import RecordSettings
-from cooper.training.rl.recipe import LoraSettings, RewardSettings
+from cooper.training.rl.recipe import RewardSettings
 from cooper.training.rl.run import arguments, assemble, reinforce
 from cooper.training.rl.trainer import InterleavedGRPOTrainer
+from cooper.training.scale.adapters import LoraSettings
 from tests.judge_server import Play, completion, serving, settings_of
 from tests.training.grpo_runs import changed, lines, script, weights
 

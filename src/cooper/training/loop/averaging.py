@@ -16,11 +16,11 @@ FILE_NAME = "ema.safetensors"
 class Average:
     """The average of a module's trainable weights, in float32.
 
-    The first updates use the smaller decay (1 + n) / (10 + n), so that random initial weights fade at once.
+    With `warmup` the first updates use the smaller decay (1 + n) / (10 + n), so that random initial weights fade at once.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay = decay
+    def __init__(self, module: nn.Module, decay: float, warmup: bool = True) -> None:
+        self.decay, self.warmup = decay, warmup
         self.updates = 0
         self.weights = {
             name: weight.detach().float().clone() for name, weight in module.named_parameters() if weight.requires_grad
@@ -28,7 +28,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
         self.updates += 1
         for name, weight in module.named_parameters():
             if name in self.weights:

@@ -76,7 +76,7 @@ class PackedTrainer(Trainer):
         )
         for default in (PrinterCallback, ProgressCallback):
             self.remove_callback(default)
-        self.average = Average(plan.objective, plan.optimiser.ema)
+        self.average = Average(plan.objective, plan.optimiser.ema, plan.optimiser.ema_warmup)
         self.bf16 = _uses_bf16(plan.optimiser, self.args.device)
         self._terms = torch.zeros(len(plan.objective.terms))
 

@@ -10,9 +10,10 @@ from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Count
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
-from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_bundle, save_tokenizer
+from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_tokenizer
 from cooper.training.data import Data, open_data, scenes_in
 from cooper.training.loop.trainer import run_stage
+from cooper.training.scale.results import adapted
 from cooper.training.stages.exam import MapExam
 from cooper.training.stages.objective import PackedObjective
 from cooper.training.stages.rows import MapBatches, RowRecipe, map_rows, warn_of_size
@@ -57,13 +58,14 @@ def train_maps(recipe: AmgRecipe) -> Path:
         bundle.model.config.trained_on = None  # what it says of the pictures that the checkpoint knows is over
     warn_of_size(bundle, scenes_in(targets.train))
     rows = map_rows(bundle, targets.train.items, targets.modalities, recipe)
-    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
+    result = adapted(bundle, recipe.lora, recipe.init, recipe.seed)
+    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen, recipe.checkpointing)
     exam = MapExam(targets.held_out.items, targets.held_out.conventions, targets.modalities, recipe.maps)
 
     def figures(step: int) -> Mapping[str, float]:
         return exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
 
-    return run_stage("amg", recipe, objective, MapBatches(rows, recipe), figures, lambda folder: save_bundle(bundle, folder))
+    return run_stage("amg", recipe, objective, MapBatches(rows, recipe), figures, result.write)
 
 
 def _new_bundle(recipe: AmgRecipe) -> Bundle:

@@ -25,13 +25,18 @@ class LossWeights:
 
 
 class PackedObjective(Objective):
-    """Cross-entropy and velocity error of a model; its autoencoder and the parts named `frozen` stay as they are."""
+    """Cross-entropy and velocity error of a model; its autoencoder and the parts named `frozen` stay as they are.
+    With `checkpointing` layers keep their input only, and are computed again for the gradients."""
 
     terms = ("ce", "mse")
 
-    def __init__(self, model: CooperModel, weights: LossWeights, frozen: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, model: CooperModel, weights: LossWeights, frozen: tuple[str, ...] = (), checkpointing: bool = False
+    ) -> None:
         super().__init__()
         self.model = model
+        if checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
         self.weights = (weights.ce, weights.mse)
         freeze(model, ("vae", *frozen))
 

@@ -35,10 +35,11 @@ from cooper.sequence.segments import Segment
 from cooper.trace.modes import MODES, AnswerMode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
-from cooper.training.bundles import Bundle, load_bundle, save_bundle
+from cooper.training.bundles import Bundle, load_bundle
 from cooper.training.data import Data, is_rows, place_of, scene_folder
 from cooper.training.loop.trainer import run_stage
 from cooper.training.recipe import check_mixture
+from cooper.training.scale.results import adapted
 from cooper.training.stages.exam import AnswerExam, MapExam, ReasoningExam, exam_of
 from cooper.training.stages.objective import PackedObjective
 from cooper.training.stages.rows import MapBatches, MapRows, RowRecipe, map_rows, to_pixels, warn_of_size
@@ -253,13 +254,14 @@ def train_reasoning(recipe: SftRecipe) -> Path:
         batches = TraceBatches(rows, replace(recipe, mixture=asked, questions=dict.fromkeys(asked, 1)))
     else:
         batches = TraceBatches(rows, recipe)
-    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
+    result = adapted(bundle, recipe.lora, recipe.init, recipe.seed)
+    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen, recipe.checkpointing)
     exam = None if recipe.val is None else _exam(recipe.val, batches.recipe, bundle)
 
     def figures(step: int) -> Mapping[str, float]:
         return {} if exam is None else exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
 
-    return run_stage("sft", recipe, objective, batches, figures, lambda folder: save_bundle(bundle, folder))
+    return run_stage("sft", recipe, objective, batches, figures, result.write)
 
 
 def _exam(val: Data, recipe: SftRecipe, bundle: Bundle) -> ReasoningExam:

@@ -27,7 +27,8 @@ from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, noised
 from cooper.trace.prompts import Prompts
 from cooper.training.bundles import Bundle
-from cooper.training.recipe import StageRecipe, check_map_names
+from cooper.training.recipe import check_map_names
+from cooper.training.scale.recipe import ScaledRecipe
 from cooper.training.stages.latents import LatentStore
 from cooper.training.stages.objective import Draws, LossWeights
 
@@ -67,7 +68,7 @@ class PictureKey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowRecipe(StageRecipe):
+class RowRecipe(ScaledRecipe):
     """What stages 1 and 2 share. `base`: the checkpoint that has configuration, tokenizer and autoencoder, if `init` holds only
     weights. `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are not
     trained. `draws`: noised copies of each target per row. `mirror`: show half of the rows with left and right exchanged.
@@ -84,6 +85,7 @@ class RowRecipe(StageRecipe):
     scenes: Count = 100_000
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_map_names(self.maps)
 
 

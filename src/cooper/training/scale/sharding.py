@@ -7,22 +7,26 @@ calls an inner one, so a pass through the outermost comes first.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-from torch import nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+
+from cooper.evaluation.runs.processes import Share
 
 
-def is_sharded(model: nn.Module) -> bool:
-    """Whether FSDP2 has dealt its weights out."""
-    return isinstance(model, FSDPModule)
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor, whole on every process; each must call it for every one that is sharded."""
+    return tensor.detach().full_tensor() if isinstance(tensor, DTensor) else tensor.detach()
 
 
-def whole_weights(model: nn.Module) -> dict[str, Any]:
-    """All weights of a sharded model, on the CPU of the first rank; other ranks get none. Every rank must call it."""
-    return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+def whole_on_first(tensor: Tensor) -> Tensor | None:
+    """As `whole`, on the first process only, and on its CPU where it was sharded; others get none."""
+    found = whole(tensor)
+    if not Share.here().first:
+        return None
+    return found.cpu() if isinstance(tensor, DTensor) else found
 
 
 @contextmanager

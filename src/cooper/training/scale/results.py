@@ -1,0 +1,45 @@
+"""What a run leaves: its network as a plain checkpoint, and the adapter that it trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cooper.evaluation.runs.processes import Share
+from cooper.training.bundles import Bundle, save_bundle, save_companions
+from cooper.training.scale.adapters import LoraSettings, add_adapters, plain_state, save_adapter
+
+ADAPTER_FOLDER = "adapter"  # beside the model into which it was merged
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A network in training. `config` is that of its adapters, if it has some; `base` holds the weights below them, where those
+    in memory are quantised."""
+
+    bundle: Bundle
+    config: Any = None
+    merged: bool = True
+    base: Mapping[str, Tensor] | None = None
+
+    def write(self, folder: Path) -> None:
+        """The plain checkpoint, and the adapter beside it or in its place. Every process must call it where weights are
+        sharded; the first one writes."""
+        if self.config is not None:
+            alone = folder.parent / ADAPTER_FOLDER if self.merged else folder
+            save_adapter(self.bundle.model, self.config, alone)
+            if Share.here().first:
+                save_companions(self.bundle, alone)
+        if self.config is None or self.merged:
+            state = plain_state(self.bundle.model, self.base)
+            if Share.here().first:
+                save_bundle(self.bundle, folder, state)
+
+
+def adapted(bundle: Bundle, lora: LoraSettings | None, init: Path, seed: int) -> Result:
+    """A network that is trained whole, or by adapters, which are added. CooperError as `lora_config`."""
+    if lora is None:
+        return Result(bundle)
+    return Result(bundle, add_adapters(bundle.model, lora, init, seed), lora.merged)
