@@ -14,9 +14,9 @@ from cooper.errors import CooperError
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.trainer import PackedTrainer
 from cooper.training.loop.watching import Watching, read_metrics
-from cooper.training.scale.adapters import LoraSettings
 from cooper.training.rl.run import arguments, reinforce
 from cooper.training.rl.samples import fault_folder
+from cooper.training.scale.adapters import LoraSettings
 from tests.training.toy import ToyObjective, toy_plan
 
 

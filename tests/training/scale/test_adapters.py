@@ -33,7 +33,7 @@ def logits(door: Cooper) -> torch.Tensor:
 
 
 @pytest.fixture
-def trained(run, recipes, tmp_path) -> Path:  # noqa: F811
+def trained(run, recipes, tmp_path) -> Path:
     ran = run("train", "sft", "--config", recipes("sft", lora=LORA))
     assert ran.code == 0, ran.err
     return tmp_path / "run"
@@ -51,7 +51,7 @@ def test_an_adapter_changes_replies_and_is_merged_as_it_was(trained, start):
     assert all(name.endswith(ends) and not name.startswith(("vit.", "vae.")) for name in moved)
 
 
-def test_checkpoints_hold_adapters_only_and_are_gone_on_from(run, recipes, trained, tmp_path):  # noqa: F811
+def test_checkpoints_hold_adapters_only_and_are_gone_on_from(run, recipes, trained, tmp_path):
     last = trained / "checkpoint-3"
     for name in ("model.safetensors", "ema.safetensors"):
         assert all(".lora_" in weight for weight in load_file(last / name))
@@ -64,7 +64,7 @@ def test_checkpoints_hold_adapters_only_and_are_gone_on_from(run, recipes, train
     assert all(torch.equal(weight, finished[name]) for name, weight in again.items())
 
 
-def test_the_drawing_expert_alone_is_adapted_and_left_unmerged(run, recipes, start, tmp_path):  # noqa: F811
+def test_the_drawing_expert_alone_is_adapted_and_left_unmerged(run, recipes, start, tmp_path):
     lora = {"rank": 2, "experts": "gen", "merged": False}
     ran = run("train", "amg", "--config", recipes("amg", lora=lora))
     assert ran.code == 0, ran.err
@@ -88,12 +88,12 @@ def test_the_drawing_expert_alone_is_adapted_and_left_unmerged(run, recipes, sta
         ("{r: 8}", "lora: unknown key 'r'; known: rank"),
     ],
 )
-def test_wrong_values_are_named_by_key(run, recipes, lora, said):  # noqa: F811
+def test_wrong_values_are_named_by_key(run, recipes, lora, said):
     refused = run("train", "sft", "--config", recipes("sft"), f"lora={lora}")
     assert refused.code == 1 and said in " ".join(refused.err.split()), refused.err
 
 
-def test_adapters_need_a_network_below_them(run, recipes):  # noqa: F811
+def test_adapters_need_a_network_below_them(run, recipes):
     for changes, said in (({"init": None, "autoencoder": "a"}, "but init is not"), ({"vision": "b"}, "lora and vision")):
         refused = run("train", "amg", "--config", recipes("amg", lora=LORA, **changes))
         assert refused.code == 1 and said in " ".join(refused.err.split())

@@ -68,7 +68,12 @@ def reinforce(recipe: GrpoRecipe) -> Path:
         exam = AnswerExam(exam_of(recipe.val, recipe.eval_questions), (recipe.mode,))
         # by transformers' own log: TRL's would empty what it has gathered for the line of the step into that of the exam
         report = partial(Trainer.log, trainer)
-        trainer.add_callback(Evaluating(every, lambda step: exam.figures(bundle), report, trainer.whole))
+
+        def measure(step: int) -> Mapping[str, float]:
+            with trainer.whole():
+                return exam.figures(bundle) if trainer.is_world_process_zero() else {}
+
+        trainer.add_callback(Evaluating(every, measure, report))
     last = resume_point(recipe.out)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.state.global_step < recipe.steps:

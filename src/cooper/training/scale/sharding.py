@@ -1,4 +1,4 @@
-"""Weights sharded by FSDP2, whole for as long as rollouts are sampled or answers examined, and whole to be written.
+"""Weights dealt out over processes by FSDP2, whole for as long as a network samples or is examined, and whole to be written.
 
 Ranks run different numbers of forward passes while they sample, so no pass may gather weights: they are gathered once
 before and dealt out again afterwards. FSDP finds out which module is the outermost in the first forward pass, and sampling
@@ -7,13 +7,68 @@ calls an inner one, so a pass through the outermost comes first.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
+import torch.distributed as distributed
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
+from transformers.models.siglip.modeling_siglip import SiglipEncoderLayer
 
+from cooper.errors import CooperError
 from cooper.evaluation.runs.processes import Share
+from cooper.files.values import Count
+from cooper.model.cooper import CooperModel
+from cooper.model.mot import MotLayer
+
+
+@dataclass(frozen=True)
+class ShardingSettings:
+    """`fsdp`: every process keeps only its part of weights, gradients, averages and optimiser (FSDP2); a run goes on with any
+    number of processes. `replicas`: so many groups of processes hold the whole each, such as one for each machine."""
+
+    fsdp: bool = True
+    replicas: Count = 1
+
+
+def shard(objective: nn.Module, settings: ShardingSettings, device: torch.device, bf16: bool) -> None:
+    """Deal the weights out over the processes there are; a process by itself keeps them all. With `bf16` products are computed
+    in bfloat16; shards, gradients and their sums stay float32. The autoencoder stays whole: it encodes pictures by itself.
+
+    CooperError: replicas that do not divide the processes.
+    """
+    for module in objective.modules():
+        if hasattr(module, "complete"):
+            module.complete = True  # pyright: ignore[reportAttributeAccessIssue]
+    count = distributed.get_world_size() if distributed.is_initialized() else 1
+    if count % settings.replicas:
+        raise CooperError(f"recipe: sharding.replicas is {settings.replicas}, which does not divide {count} processes")
+    if count == 1:
+        return
+    sides = {"replicate": settings.replicas, "shard": count // settings.replicas}
+    sides = sides if settings.replicas > 1 else {"shard": count}
+    mesh = init_device_mesh(device.type, tuple(sides.values()), mesh_dim_names=tuple(sides))
+    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if bf16 else MixedPrecisionPolicy()
+    networks = [module for module in objective.modules() if isinstance(module, CooperModel)]
+    kept = {weight for network in networks for weight in network.vae.parameters()}
+    for network in networks:
+        network.vae.to(device)
+        layers = [module for module in network.modules() if isinstance(module, MotLayer | SiglipEncoderLayer)]
+        for module in (*layers, network.embed_tokens, network.lm_head):
+            fully_shard(module, mesh=mesh, mp_policy=policy)
+    fully_shard(objective, mesh=mesh, mp_policy=policy, ignored_params=kept)
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether FSDP2 has dealt its weights out."""
+    return isinstance(model, FSDPModule)
+
+
+def part(tensor: Tensor) -> Tensor:
+    """What this process holds of a tensor: all of one that is not sharded."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def whole(tensor: Tensor) -> Tensor:
@@ -30,19 +85,27 @@ def whole_on_first(tensor: Tensor) -> Tensor | None:
 
 
 @contextmanager
-def gathered(model: nn.Module, first: Callable[[], object]) -> Iterator[None]:
-    """Every sharded part of `model` whole on every rank; `first` runs one forward pass through it. Nothing happens to a model
-    that is not sharded."""
+def gathered(model: nn.Module, first: Callable[[], object] | None = None) -> Iterator[None]:
+    """Every sharded part of `model` whole on every rank; `first` runs one forward pass through it, if none was run yet. Nothing
+    happens to a model that is not sharded."""
     parts = [module for module in model.modules() if isinstance(module, FSDPModule)]
-    if parts:
+    if parts and first is not None:
         with torch.no_grad():
             first()
-    for part in parts:
-        part.unshard()
-        part.set_reshard_after_forward(False, recurse=False)
+    for each in parts:
+        each.unshard()
+        each.set_reshard_after_forward(False, recurse=False)
     try:
         yield
     finally:
-        for part in parts:
-            part.set_reshard_after_forward(part is not model, recurse=False)
-            part.reshard()
+        for each in parts:
+            each.set_reshard_after_forward(each is not model, recurse=False)
+            each.reshard()
+
+
+def agreed(said: bool) -> bool:
+    """What the first process says. Every process must call it."""
+    told = [said]
+    if distributed.is_initialized():
+        distributed.broadcast_object_list(told)
+    return told[0]
