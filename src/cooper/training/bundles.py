@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -122,11 +123,18 @@ def _load_part(folder: Path, stage: str, noun: str) -> tuple[dict[str, Any], dic
 
 def save_bundle(bundle: Bundle, folder: Path, state: Mapping[str, Tensor] | None = None) -> None:
     """config.json, model.safetensors (autoencoder included), tokenizer files and prompts.json. `state`: the tensors that are
-    written, those of the model by default."""
-    state = bundle.model.state_dict() if state is None else state
+    written, by their plain names; those of the model by default."""
+    model = bundle.model
+    if state is None:
+        state = model.state_dict()
+    else:  # whatever the model is wrapped in
+        config: Any = deepcopy(model.config)
+        with torch.device("meta"):
+            model = CooperModel(config)
+        nn.Module.to(model, state["embed_tokens.weight"].dtype)
     _check_finite(state)
     folder.mkdir(parents=True, exist_ok=True)
-    bundle.model.save_pretrained(folder, state_dict=dict(state))
+    model.save_pretrained(folder, state_dict=dict(state))
     save_companions(bundle, folder)
 
 

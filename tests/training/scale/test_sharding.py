@@ -28,7 +28,7 @@ def command(stage: str, recipe: Path, *changes: str, processes: int = 1) -> list
 
 def train(stage: str, recipe: Path, *changes: str, processes: int = 1) -> Path:
     words = command(stage, recipe, *changes, processes=processes)
-    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return Path(next(each for each in changes if each.startswith("out=")).removeprefix("out="))
 
@@ -112,8 +112,9 @@ def test_adapters_replicas_and_bfloat16_are_sharded_too(recipes, tmp_path):
 def test_ranks_without_pictures_or_maps_wait_for_nobody(start, tmp_path):
     """One rank has a row of words alone, the other a row with a picture: both must gather and sum the same weights."""
     picture(1).save(tmp_path / "room.png")
-    rows = [{"question": "Two and two?", "steps": ["It is <answer>four</answer>"], "mode": "text"}]
-    rows += [{"question": "What is seen?", "images": ["room.png"], "steps": ["A <answer>room</answer>"], "mode": "text"}]
+    said = {"steps": [{"text": "It is <answer>so</answer>"}], "mode": "text"}
+    rows = [{"question": [{"text": "Two and two?"}], **said}]
+    rows += [{"question": [{"image": "room.png"}, {"text": "What is seen?"}], **said}]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     values = {"out": str(tmp_path / "run"), "init": str(start), "data": str(tmp_path / "rows.jsonl"), "seed": 1}
     values |= {"optimiser": {"steps": 3, "batch": 2, "learning_rate": 0.01}, "record": {"log_every": 1}}

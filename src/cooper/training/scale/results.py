@@ -9,7 +9,8 @@ from torch import Tensor
 
 from cooper.evaluation.runs.processes import Share
 from cooper.training.bundles import Bundle, save_bundle, save_companions
-from cooper.training.scale.adapters import LoraSettings, add_adapters, plain_state, save_adapter
+from cooper.training.scale.adapters import add_adapters, plain_state, save_adapter
+from cooper.training.scale.recipe import ScaledRecipe
 
 ADAPTER_FOLDER = "adapter"  # beside the model into which it was merged
 
@@ -38,8 +39,8 @@ class Result:
                 save_bundle(self.bundle, folder, state)
 
 
-def adapted(bundle: Bundle, lora: LoraSettings | None, init: Path, seed: int) -> Result:
-    """A network that is trained whole, or by adapters, which are added. CooperError as `lora_config`."""
-    if lora is None:
+def adapted(bundle: Bundle, recipe: ScaledRecipe, init: Path | None) -> Result:
+    """A network, loaded from `init`, that is trained whole, or by adapters, which are added. CooperError as `lora_config`."""
+    if recipe.lora is None or init is None:
         return Result(bundle)
-    return Result(bundle, add_adapters(bundle.model, lora, init, seed), lora.merged)
+    return Result(bundle, add_adapters(bundle.model, recipe.lora, init, recipe.seed), recipe.lora.merged)

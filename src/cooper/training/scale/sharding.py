@@ -21,7 +21,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.runs.processes import Share
 from cooper.files.values import Count
 from cooper.model.cooper import CooperModel
-from cooper.model.mot import MotLayer
+from cooper.model.mot import MotLayer, PerExpert
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def shard(objective: nn.Module, settings: ShardingSettings, device: torch.device
     CooperError: replicas that do not divide the processes.
     """
     for module in objective.modules():
-        if hasattr(module, "complete"):
-            module.complete = True  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(module, CooperModel | PerExpert):
+            module.complete = True
     count = distributed.get_world_size() if distributed.is_initialized() else 1
     if count % settings.replicas:
         raise CooperError(f"recipe: sharding.replicas is {settings.replicas}, which does not divide {count} processes")
@@ -73,7 +73,7 @@ def part(tensor: Tensor) -> Tensor:
 
 def whole(tensor: Tensor) -> Tensor:
     """A tensor, whole on every process; each must call it for every one that is sharded."""
-    return tensor.detach().full_tensor() if isinstance(tensor, DTensor) else tensor.detach()
+    return tensor.full_tensor().detach() if isinstance(tensor, DTensor) else tensor.detach()
 
 
 def whole_on_first(tensor: Tensor) -> Tensor | None:

@@ -48,17 +48,14 @@ class AmgRecipe(RowRecipe):
 
 def train_maps(recipe: AmgRecipe) -> Path:
     """Stage 1 as its recipe says; the folder of the model."""
-    bundle = _new_bundle(recipe) if recipe.init is None else load_bundle(recipe.init, recipe.base)
-    if recipe.vision is not None:
-        seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
-        bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
-    settings = bundle.model.config.modalities = changed_settings(bundle.model.config.modalities, recipe.modalities)
+    bundle = first_bundle(recipe)
+    settings = bundle.model.config.modalities
     targets = map_targets(recipe.data, recipe.val, settings, recipe.maps, (recipe.scenes, recipe.eval_scenes))
     if scenes_in(targets.train) is None:
         bundle.model.config.trained_on = None  # what it says of the pictures that the checkpoint knows is over
     warn_of_size(bundle, scenes_in(targets.train))
     rows = map_rows(bundle, targets.train.items, targets.modalities, recipe)
-    result = adapted(bundle, recipe.lora, recipe.init, recipe.seed)
+    result = adapted(bundle, recipe, recipe.init)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen, recipe.checkpointing)
     exam = MapExam(targets.held_out.items, targets.held_out.conventions, targets.modalities, recipe.maps)
 
@@ -66,6 +63,16 @@ def train_maps(recipe: AmgRecipe) -> Path:
         return exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
 
     return run_stage("amg", recipe, objective, MapBatches(rows, recipe), figures, result.write)
+
+
+def first_bundle(recipe: AmgRecipe) -> Bundle:
+    """What the run begins with."""
+    bundle = _new_bundle(recipe) if recipe.init is None else load_bundle(recipe.init, recipe.base)
+    if recipe.vision is not None:
+        seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
+        bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
+    bundle.model.config.modalities = changed_settings(bundle.model.config.modalities, recipe.modalities)
+    return bundle
 
 
 def _new_bundle(recipe: AmgRecipe) -> Bundle:

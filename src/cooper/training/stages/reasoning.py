@@ -254,7 +254,7 @@ def train_reasoning(recipe: SftRecipe) -> Path:
         batches = TraceBatches(rows, replace(recipe, mixture=asked, questions=dict.fromkeys(asked, 1)))
     else:
         batches = TraceBatches(rows, recipe)
-    result = adapted(bundle, recipe.lora, recipe.init, recipe.seed)
+    result = adapted(bundle, recipe, recipe.init)
     objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen, recipe.checkpointing)
     exam = None if recipe.val is None else _exam(recipe.val, batches.recipe, bundle)
 
