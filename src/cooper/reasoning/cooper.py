@@ -88,12 +88,22 @@ class Cooper:
             dtype=dtype or (torch.float32 if on_cpu else "auto"),
             device_map=device_map,
         ).eval()
-        tokenizer = Places(directory, base_directory).find("tokenizer.json")
+        return cls.around(model, directory, base_directory, prompts, str(name_or_path))
+
+    @classmethod
+    def around(
+        cls,
+        model: CooperModel,
+        directory: Path,
+        base: Path | None = None,
+        prompts: Prompts | str | Path | None = None,
+        name: str = "",
+    ) -> "Cooper":
+        """Put a model in memory together with tokenizer and prompts of its checkpoint. CooperError: there is no tokenizer."""
+        tokenizer = Places(directory, base).find("tokenizer.json")
         if tokenizer is None:
             raise CooperError(f"{directory} holds no tokenizer.json" + ("" if base else "; name the base directory that does"))
-        return cls.of(
-            model, model.config.processor(tokenizer.parent), _prompts(prompts, directory, base_directory), str(name_or_path)
-        )
+        return cls.of(model, model.config.processor(tokenizer.parent), _prompts(prompts, directory, base), name)
 
     @classmethod
     def of(cls, model: CooperModel, processor: Processor, prompts: Prompts, name: str = "") -> "Cooper":

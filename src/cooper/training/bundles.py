@@ -51,6 +51,7 @@ class Bundle:
     model: CooperModel
     processor: Processor
     prompts: Prompts
+    stored: Mapping[str, Tensor] | None = None  # memory-mapped weights, where those of the model are others or not there yet
 
 
 def check_memory(build: Callable[[], nn.Module], name: str) -> None:
@@ -129,6 +130,7 @@ def save_bundle(bundle: Bundle, folder: Path, state: Mapping[str, Tensor] | None
         state = model.state_dict()
     else:  # whatever the model is wrapped in
         config: Any = deepcopy(model.config)
+        vars(config).pop("quantization_config", None)
         with torch.device("meta"):
             model = CooperModel(config)
         nn.Module.to(model, state["embed_tokens.weight"].dtype)

@@ -1,6 +1,6 @@
 """Plain checkpoints of what a training left on its way: adapters, averaged weights, shards."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -19,10 +19,9 @@ from cooper.training.loop.averaging import Average
 from cooper.training.loop.folder import RECIPE_FILE
 from cooper.training.loop.sealing import STATE_FILE, fault_of, step_of
 from cooper.training.scale.adapters import plain_state
-from cooper.training.scale.results import adapted
 from cooper.training.scale.shards import FOLDER, load_weights
 from cooper.training.stages.maps import AmgRecipe, first_bundle
-from cooper.training.stages.objective import PackedObjective
+from cooper.training.stages.objective import trainee
 from cooper.training.stages.reasoning import SftRecipe
 
 
@@ -61,9 +60,9 @@ def _with_adapter(source: Path, base: Path | None) -> Bundle:
 
 def _write_averaged(source: Path, out: Path) -> None:
     recipe = _recipe_of(source)
+    recipe = replace(recipe, sharding=None, quantise=None)  # here the network is whole
     bundle = first_bundle(recipe) if isinstance(recipe, AmgRecipe) else load_bundle(recipe.init, recipe.base)
-    adapted(bundle, recipe, recipe.init)
-    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
+    objective, _ = trainee(bundle, recipe)
     average = Average(objective, recipe.optimiser.ema)
     if (source / FOLDER).is_dir():
         load_weights(source, objective, average.weights)

@@ -16,7 +16,7 @@ from cooper.files.values import AtLeast, Below, Positive, Size
 from cooper.model.checkpoints.loading import ADAPTER_FILE
 from cooper.model.checkpoints.names import EXPERTS
 from cooper.model.cooper import CooperModel
-from cooper.training.scale.sharding import whole, whole_on_first
+from cooper.training.scale.sharding import is_adapter, whole, whole_on_first
 
 CONNECTOR = ("connector.fc1", "connector.fc2")
 NAME = "default"  # of the one adapter, as peft calls it
@@ -85,17 +85,21 @@ def add_adapters(model: CooperModel, settings: LoraSettings, base: Path | str, s
 
     config = lora_config(settings, model, base)
     inject_adapter_in_model(config, model, NAME)
-    generator = torch.Generator().manual_seed(seed)
-    for name, weight in model.named_parameters():
-        if ".lora_A." in name:
-            drawn = nn.init.kaiming_uniform_(torch.empty(weight.shape), math.sqrt(5), generator=generator)
-            weight.data.copy_(drawn)
+    weights = dict(model.named_parameters())
+    for name, drawn in first_factors(model, seed).items():
+        weights[name].data.copy_(drawn)
     return config
 
 
-def is_adapter(name: str) -> bool:
-    """Whether the weight of such a name belongs to an adapter."""
-    return ".lora_" in name
+def first_factors(model: CooperModel, seed: int) -> dict[str, Tensor]:
+    """The factors with which adapters begin, by the names of their weights."""
+    generator, found = torch.Generator().manual_seed(seed), {}
+    for name, weight in model.named_parameters():
+        if ".lora_A." in name:
+            found[name] = nn.init.kaiming_uniform_(torch.empty(weight.shape), math.sqrt(5), generator=generator)
+        elif is_adapter(name):
+            found[name] = torch.zeros(weight.shape)
+    return found
 
 
 def plain_state(model: CooperModel, base: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

@@ -43,4 +43,5 @@ def adapted(bundle: Bundle, recipe: ScaledRecipe, init: Path | None) -> Result:
     """A network, loaded from `init`, that is trained whole, or by adapters, which are added. CooperError as `lora_config`."""
     if recipe.lora is None or init is None:
         return Result(bundle)
-    return Result(bundle, add_adapters(bundle.model, recipe.lora, init, recipe.seed), recipe.lora.merged)
+    config = add_adapters(bundle.model, recipe.lora, init, recipe.seed)
+    return Result(bundle, config, recipe.lora.merged, None if recipe.quantise is None else bundle.stored)

@@ -5,7 +5,7 @@ before and dealt out again afterwards. FSDP finds out which module is the outerm
 calls an inner one, so a pass through the outermost comes first.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from transformers.models.siglip.modeling_siglip import SiglipEncoderLayer
 from cooper.errors import CooperError
 from cooper.evaluation.runs.processes import Share
 from cooper.files.values import Count
+from cooper.model.checkpoints.tensor_files import is_finite
 from cooper.model.cooper import CooperModel
 from cooper.model.mot import MotLayer, PerExpert
 
@@ -59,6 +60,32 @@ def shard(objective: nn.Module, settings: ShardingSettings, device: torch.device
         for module in (*layers, network.embed_tokens, network.lm_head):
             fully_shard(module, mesh=mesh, mp_policy=policy)
     fully_shard(objective, mesh=mesh, mp_policy=policy, ignored_params=kept)
+    stored = getattr(objective, "stored", None)
+    if stored is not None:
+        objective.to_empty(device=device)
+        for network in networks:
+            _fill(network, stored)
+        objective.stored = None  # pyright: ignore[reportAttributeAccessIssue,reportArgumentType]
+
+
+@torch.no_grad()
+def _fill(network: CooperModel, stored: Mapping[str, Tensor]) -> None:
+    """Read into every tensor the part that lies here, of memory-mapped weights. CooperError: one that is not finite."""
+    for name, tensor in network.state_dict().items():
+        value, here = stored[name if is_adapter(name) else name.replace(".base_layer.", ".")], part(tensor)
+        if isinstance(tensor, DTensor):
+            mesh = tensor.device_mesh
+            rank, count = mesh.get_local_rank("shard"), mesh.size(-1)
+            begin = min(rank * -(-len(value) // count), len(value))
+            value = value[begin : begin + len(here)]
+        here.copy_(value)
+        if not is_finite(here):
+            raise CooperError(f"tensor {name} holds numbers that are not finite, so nothing can be computed with it")
+
+
+def is_adapter(name: str) -> bool:
+    """Whether the weight of such a name belongs to an adapter."""
+    return ".lora_" in name
 
 
 def is_sharded(model: nn.Module) -> bool:

@@ -10,12 +10,12 @@ from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Count
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
-from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_tokenizer
+from cooper.training.bundles import Bundle, load_autoencoder, load_vision, save_tokenizer
 from cooper.training.data import Data, open_data, scenes_in
 from cooper.training.loop.trainer import run_stage
-from cooper.training.scale.results import adapted
+from cooper.training.scale.loading import load_scaled
 from cooper.training.stages.exam import MapExam
-from cooper.training.stages.objective import PackedObjective
+from cooper.training.stages.objective import trainee
 from cooper.training.stages.rows import MapBatches, RowRecipe, map_rows, warn_of_size
 from cooper.training.start.corpus import corpus
 from cooper.training.start.network import NetworkShape, new_model, with_vision
@@ -55,8 +55,7 @@ def train_maps(recipe: AmgRecipe) -> Path:
         bundle.model.config.trained_on = None  # what it says of the pictures that the checkpoint knows is over
     warn_of_size(bundle, scenes_in(targets.train))
     rows = map_rows(bundle, targets.train.items, targets.modalities, recipe)
-    result = adapted(bundle, recipe, recipe.init)
-    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen, recipe.checkpointing)
+    objective, result = trainee(bundle, recipe)
     exam = MapExam(targets.held_out.items, targets.held_out.conventions, targets.modalities, recipe.maps)
 
     def figures(step: int) -> Mapping[str, float]:
@@ -67,7 +66,7 @@ def train_maps(recipe: AmgRecipe) -> Path:
 
 def first_bundle(recipe: AmgRecipe) -> Bundle:
     """What the run begins with."""
-    bundle = _new_bundle(recipe) if recipe.init is None else load_bundle(recipe.init, recipe.base)
+    bundle = _new_bundle(recipe) if recipe.init is None else load_scaled(recipe, recipe.init, recipe.base)
     if recipe.vision is not None:
         seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
         bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)

@@ -35,13 +35,13 @@ from cooper.sequence.segments import Segment
 from cooper.trace.modes import MODES, AnswerMode
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
-from cooper.training.bundles import Bundle, load_bundle
+from cooper.training.bundles import Bundle
 from cooper.training.data import Data, is_rows, place_of, scene_folder
 from cooper.training.loop.trainer import run_stage
 from cooper.training.recipe import check_mixture
-from cooper.training.scale.results import adapted
+from cooper.training.scale.loading import load_scaled
 from cooper.training.stages.exam import AnswerExam, MapExam, ReasoningExam, exam_of
-from cooper.training.stages.objective import PackedObjective
+from cooper.training.stages.objective import trainee
 from cooper.training.stages.rows import MapBatches, MapRows, RowRecipe, map_rows, to_pixels, warn_of_size
 from cooper.training.targets import modalities_of
 from cooper.training.traces import taker_of, trace_file
@@ -54,10 +54,9 @@ Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
 
 @dataclass(frozen=True, kw_only=True)
 class SftRecipe(RowRecipe):
-    """`init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`.
-    `mixture`: weights of the modes, of lessons, and of `replay` (rows of stage 1). Lessons: `grounding` (looking), `finding`
-    (the same without metres), `reading` (reading maps). `questions`: how many share a row, by mode or lesson. `drawn`: the
-    share of maps in traces that are flow targets too.
+    """`init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`. `mixture`: weights of the modes,
+    of lessons, and of `replay` (rows of stage 1). Lessons: `grounding` (looking), `finding` (the same without metres),
+    `reading` (reading maps). `questions`: how many share a row, by mode or lesson. `drawn`: the share of maps that are drawn.
     `data` may be a JSON Lines file of traces: the published rows, your own, or conversations (see `DataSource`). Then a row of
     training shows one trace, each equally often, or as often as `mixture` gives the modes in the file; the file says what is
     learned and drawn, and the keys of lessons and scenes (`questions`, `traces`, `drawn`, `explore`, `drawings`) do not apply.
@@ -243,7 +242,7 @@ class TraceBatches:
 
 def train_reasoning(recipe: SftRecipe) -> Path:
     """Stage 2 as its recipe says; the folder of the model."""
-    bundle = load_bundle(recipe.init, recipe.base)
+    bundle = load_scaled(recipe, recipe.init, recipe.base)
     rows = _rows_of_file(recipe, bundle) if is_rows(recipe.data) else _rows_of_scenes(recipe, bundle)
     if isinstance(rows.source, TraceFile):
         known = dict(rows.source.modes)
@@ -254,8 +253,7 @@ def train_reasoning(recipe: SftRecipe) -> Path:
         batches = TraceBatches(rows, replace(recipe, mixture=asked, questions=dict.fromkeys(asked, 1)))
     else:
         batches = TraceBatches(rows, recipe)
-    result = adapted(bundle, recipe, recipe.init)
-    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen, recipe.checkpointing)
+    objective, result = trainee(bundle, recipe)
     exam = None if recipe.val is None else _exam(recipe.val, batches.recipe, bundle)
 
     def figures(step: int) -> Mapping[str, float]:
