@@ -42,6 +42,7 @@ from cooper.training.rl.tasks import FileTasks, Tasks, order_of, source_of
 from cooper.training.rl.trainer import InterleavedGRPOTrainer, Reinforcing
 from cooper.training.scale.adapters import LoraSettings, lora_config
 from cooper.training.scale.results import Result
+from cooper.training.scale.sharding import run_every_part
 from cooper.training.stages.exam import AnswerExam, exam_of
 from cooper.training.stages.objective import freeze
 from cooper.training.targets import modalities_of
@@ -55,6 +56,8 @@ def reinforce(recipe: GrpoRecipe) -> Path:
     """
     bundle = load_bundle(recipe.init, recipe.base)
     args = arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
+    if _is_sharded(args):
+        run_every_part(bundle.model)
     recipe.out.mkdir(parents=True, exist_ok=True)
     watching = watchers("grpo", recipe.out, recipe.record, plain(recipe))
     callbacks = [Stopping(recipe.iterations), Finite(), Sealing(), *watching]
@@ -190,15 +193,17 @@ def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     return args
 
 
+def _is_sharded(args: GRPOConfig) -> bool:
+    """Whether the recipe or accelerate's own file asks for FSDP."""
+    return bool(args.fsdp) or os.environ.get("ACCELERATE_USE_FSDP") == "true"
+
+
 def _check_sharding(args: GRPOConfig, lora: LoraSettings | None) -> None:
     """CooperError: the first version of FSDP, which keeps no single weights, or adapters on sharded weights."""
-    config: Any = args.fsdp_config or {}  # read from its file by now
-    if args.fsdp:
-        version = config.get("version", 2)
-    elif os.environ.get("ACCELERATE_USE_FSDP") == "true":
-        version = os.environ.get("FSDP_VERSION", "1")
-    else:
+    if not _is_sharded(args):
         return
+    config: Any = args.fsdp_config or {}  # read from its file by now
+    version = config.get("version", 2) if args.fsdp else os.environ.get("FSDP_VERSION", "1")
     if str(version) != "2":
         raise CooperError("weights can be sharded by FSDP2 only: set version 2 in trl.fsdp_config or in accelerate's own file")
     if lora is not None:

@@ -13,7 +13,7 @@ from cooper.model.checkpoints.loading import ADAPTER_CONFIG, is_quantised
 from cooper.model.checkpoints.names import VAE_PREFIX
 from cooper.model.checkpoints.opening import Checkpoint, open_checkpoint
 from cooper.model.cooper import CooperModel
-from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.cooper import companions_of
 from cooper.training.bundles import Bundle, load_bundle
 from cooper.training.scale.recipe import ScaledRecipe
 
@@ -32,8 +32,7 @@ def load_scaled(recipe: ScaledRecipe, init: Path, base: Path | None) -> Bundle:
             raise CooperError(f"init {init} is {what}; quantise and sharding need a plain checkpoint (see `cooper merge`)")
     checkpoint = open_checkpoint(directory, other)
     model = _empty(checkpoint) if recipe.quantise is None else _quantised(recipe, directory, other)
-    parts = Cooper.around(model, directory, other).engine.parts
-    return Bundle(parts.model, parts.layout.processor, parts.prompts, checkpoint.state)
+    return Bundle(model, *companions_of(checkpoint.config, directory, other), checkpoint.state)
 
 
 def _empty(checkpoint: Checkpoint) -> CooperModel:

@@ -40,9 +40,7 @@ def shard(objective: nn.Module, settings: ShardingSettings, device: torch.device
 
     CooperError: replicas that do not divide the processes.
     """
-    for module in objective.modules():
-        if isinstance(module, CooperModel | PerExpert):
-            module.complete = True
+    run_every_part(objective)
     count = distributed.get_world_size() if distributed.is_initialized() else 1
     if count % settings.replicas:
         raise CooperError(f"recipe: sharding.replicas is {settings.replicas}, which does not divide {count} processes")
@@ -66,6 +64,13 @@ def shard(objective: nn.Module, settings: ShardingSettings, device: torch.device
         for network in networks:
             _fill(network, stored)
         objective.stored = None  # pyright: ignore[reportAttributeAccessIssue,reportArgumentType]
+
+
+def run_every_part(model: nn.Module) -> None:
+    """Have a network run every part at every step, whatever the batch holds: ranks gather weights and sum gradients jointly."""
+    for module in model.modules():
+        if isinstance(module, CooperModel | PerExpert):
+            module.complete = True
 
 
 @torch.no_grad()
