@@ -16,7 +16,7 @@ from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
 from cooper.model.checkpoints.opening import is_published_layout
 from cooper.model.checkpoints.published import Places
-from cooper.model.config import CooperConfig, DrawingDefaults
+from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.devices import Device, renamed
 from cooper.perception.modality import Modality, Reading, build_modalities
@@ -88,7 +88,7 @@ class Cooper:
             dtype=dtype or (torch.float32 if on_cpu else "auto"),
             device_map=device_map,
         ).eval()
-        return cls.of(model, *companions_of(model.config, directory, base_directory, prompts), str(name_or_path))
+        return cls.of(model, *companions_of(model, directory, base_directory, prompts), str(name_or_path))
 
     @classmethod
     def of(cls, model: CooperModel, processor: Processor, prompts: Prompts, name: str = "") -> "Cooper":
@@ -275,13 +275,13 @@ class Cooper:
 
 
 def companions_of(
-    config: CooperConfig, directory: Path, base: Path | None, prompts: Prompts | str | Path | None = None
+    model: CooperModel, directory: Path, base: Path | None, prompts: Prompts | str | Path | None = None
 ) -> tuple[Processor, Prompts]:
     """Processor and prompts of a checkpoint; `prompts` replaces its own. CooperError: there is no tokenizer."""
     tokenizer = Places(directory, base).find("tokenizer.json")
     if tokenizer is None:
         raise CooperError(f"{directory} holds no tokenizer.json" + ("" if base else "; name the base directory that does"))
-    return config.processor(tokenizer.parent), _prompts(prompts, directory, base)
+    return model.config.processor(tokenizer.parent), _prompts(prompts, directory, base)
 
 
 def _prompts(given: Prompts | str | Path | None, directory: Path, base: Path | None) -> Prompts:

@@ -83,6 +83,10 @@ def test_adapters_are_trained_and_merged(recipe):
     assert weights(run.init).keys() == weights(folder).keys()
     moved = changed(run.init, folder)
     assert moved and all(".attention." in name for name in moved)
+    adapter, merged = (Cooper.from_pretrained(recipe.out / name).engine.parts.model for name in ("adapter", "model"))
+    layers = [each.layers[0].attention.q.und for each in (adapter, merged)]
+    given = torch.randn(3, 32)
+    torch.testing.assert_close(layers[0](given), layers[1](given), atol=1e-5, rtol=1e-5)
 
 
 def test_a_judge_rewards_what_it_decides_and_nothing_else(recipe, monkeypatch):

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from cooper.reasoning.cooper import Cooper
 from cooper.training.loop.sealing import last_whole
+from tests.cli.test_full_disk import cooper, told
 from tests.networks import picture
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -123,6 +124,12 @@ def test_ranks_without_pictures_or_maps_wait_for_nobody(start, tmp_path):
     one = train("sft", recipe, f"out={tmp_path / 'one'}", "optimiser.accumulation=2", SHARDED)
     two = train("sft", recipe, f"out={tmp_path / 'two'}", SHARDED, processes=2)
     same(one, two)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_said_in_one_sentence(recipes):
+    said = told(cooper("train", "sft", "--config", recipes("sft"), SHARDED, most=400 << 10))
+    assert "File too large" in said and said.endswith("the same command goes on from the last whole checkpoint"), said
 
 
 def test_what_cannot_be_sharded_is_refused(run, recipes):

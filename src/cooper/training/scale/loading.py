@@ -32,7 +32,7 @@ def load_scaled(recipe: ScaledRecipe, init: Path, base: Path | None) -> Bundle:
             raise CooperError(f"init {init} is {what}; quantise and sharding need a plain checkpoint (see `cooper merge`)")
     checkpoint = open_checkpoint(directory, other)
     model = _empty(checkpoint) if recipe.quantise is None else _quantised(recipe, directory, other)
-    return Bundle(model, *companions_of(checkpoint.config, directory, other), checkpoint.state)
+    return Bundle(model, *companions_of(model, directory, other), checkpoint.state)
 
 
 def _empty(checkpoint: Checkpoint) -> CooperModel:

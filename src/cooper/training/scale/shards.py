@@ -1,14 +1,15 @@
 """Checkpoints of sharded runs: every process writes its part, and any number of processes reads them."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed.checkpoint as shards
 from torch import Tensor, nn
-from torch.distributed.checkpoint import FileSystemReader
+from torch.distributed.checkpoint import CheckpointException, FileSystemReader
 from torch.optim import Optimizer
 from transformers import Trainer
 
@@ -68,7 +69,7 @@ def save_shards(checkpoint: Path, module: nn.Module, average: Mapping[str, Tenso
         AVERAGE: dict(average),
         OPTIMISER: {name: dict(optimiser.state[weight]) for name, weight in named.items() if optimiser.state[weight]},
     }
-    with _quiet():
+    with _plainly():
         shards.save(state, checkpoint_id=checkpoint / FOLDER)
 
 
@@ -79,7 +80,7 @@ def load_weights(checkpoint: Path, module: nn.Module, average: Mapping[str, Tens
     if stored != set(named):
         odd = sorted(stored ^ set(named))[0]
         raise CooperError(f"{checkpoint} belongs to another model: {odd} is not in both")
-    with _quiet():
+    with _plainly():
         shards.load({WEIGHTS: named, AVERAGE: dict(average)}, checkpoint_id=checkpoint / FOLDER)
 
 
@@ -92,7 +93,7 @@ def load_optimiser(checkpoint: Path, module: nn.Module, optimiser: Optimizer) ->
             kept = weight.detach()
             state[name] = {"step": torch.tensor(0.0), "exp_avg": kept.clone(), "exp_avg_sq": kept.clone()}
     if state:
-        with _quiet():
+        with _plainly():
             shards.load({OPTIMISER: state}, checkpoint_id=checkpoint / FOLDER)
     named = trained_weights(module)
     for name, numbers in state.items():
@@ -107,6 +108,11 @@ def stored_names(checkpoint: Path, group: str) -> set[str]:
     return {key.removeprefix(f"{group}.") for key in keys if key.startswith(f"{group}.")}
 
 
-def _quiet() -> warnings.catch_warnings:
-    """torch warns where one process is by itself, and of its own deprecated calls."""
-    return warnings.catch_warnings(action="ignore")
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """What went wrong on a rank as it was raised there, such as a full disk; no warnings where one process is by itself."""
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            yield
+        except CheckpointException as error:
+            raise next(iter(error.failures.values()))[0] from None
