@@ -110,6 +110,15 @@ def test_adapters_replicas_and_bfloat16_are_sharded_too(recipes, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_published_layout_is_read_part_by_part(run, recipes, start, tmp_path):
+    assert run("export", start, tmp_path / "published").code == 0
+    small = "optimiser={steps: 1, batch: 2, learning_rate: 0.01}"
+    ours = train("amg", recipes("amg"), f"out={tmp_path / 'ours'}", small)
+    recipe = recipes("amg", init=str(tmp_path / "published"))
+    same(ours, train("amg", recipe, f"out={tmp_path / 'published-run'}", small, SHARDED, processes=2))
+
+
+@pytest.mark.slow
 def test_ranks_without_pictures_or_maps_wait_for_nobody(start, tmp_path):
     """One rank has a row of words alone, the other a row with a picture: both must gather and sum the same weights."""
     picture(1).save(tmp_path / "room.png")
@@ -127,9 +136,10 @@ def test_ranks_without_pictures_or_maps_wait_for_nobody(start, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_said_in_one_sentence(recipes):
+def test_a_full_disk_is_said_in_one_sentence(recipes, tmp_path):
     said = told(cooper("train", "sft", "--config", recipes("sft"), SHARDED, most=400 << 10))
     assert "File too large" in said and said.endswith("the same command goes on from the last whole checkpoint"), said
+    assert (tmp_path / "run" / "checkpoint-1" / "shards").is_dir(), "it was to be the shards that found no room"
 
 
 def test_what_cannot_be_sharded_is_refused(run, recipes):
