@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 import cooper.training.rl.run as reinforcing
+import cooper.training.scale.results as results
 from cooper.training.bundles import load_bundle
 from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.rl.sampler import Clock
-from cooper.training.rl.sharding import gathered
 from cooper.training.rl.trainer import InterleavedGRPOTrainer
+from cooper.training.scale.sharding import gathered
 
 
 class Lengths:
@@ -37,7 +38,7 @@ class Killing:
             "sampling": (Clock, "lap"),
             "scoring": (InterleavedGRPOTrainer, "_compute_loss"),
             "writing": (InterleavedGRPOTrainer, "_save_optimizer_and_scheduler"),
-            "saving": (reinforcing, "save_bundle"),
+            "saving": (results, "save_bundle"),
         }
         owner, name = doors[moment]
         self._before(InterleavedGRPOTrainer, "sample", self.generation)

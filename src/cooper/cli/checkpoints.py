@@ -1,4 +1,4 @@
-"""`cooper inspect` and `cooper export`: what a checkpoint holds, and writing it in the published layout."""
+"""`cooper inspect`, `export` and `merge`: what a checkpoint holds, and writing it in the published layout or as a plain one."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cooper.cli.faults import quiet_libraries
 from cooper.files.arguments import visible
 from cooper.files.folders import output_folder
 from cooper.files.hub import resolve
@@ -59,6 +60,24 @@ def export(
         typer.echo(visible(f"note: {note}"), err=True)
     if notes:
         typer.echo("note: the published code holds these as constants and does not read them from the files.", err=True)
+
+
+def merge(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Adapter in the form of peft, or checkpoint-N in the folder of a training.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New or empty directory to write to.")],
+    base: BaseOption = None,
+) -> None:
+    """Write a plain model: an adapter merged into its network, or a checkpoint of stage amg or sft, with its averaged weights.
+
+    The checkpoint may lie in shards; an adapter that it trained is merged.
+    """
+    target = output_folder(out)
+    from cooper.training.merging import merge as write
+
+    quiet_libraries()
+    typer.echo(f"Model: {write(source, target, base)}")
 
 
 def report_text(report: "Inspection") -> str:

@@ -17,7 +17,7 @@ from cooper.model.config import CooperConfig
 from cooper.model.latents import PositionTable, TimeEmbedder, Waves
 from cooper.model.mot import MotLayer, PerExpert, RMSNorm, Rotation, rotation
 from cooper.model.vae import Autoencoder
-from cooper.model.vit import Connector, Vit
+from cooper.model.vit import PICTURE_CHANNELS, Connector, Vit
 from cooper.sequence.packed import PackedSequence
 
 
@@ -58,6 +58,7 @@ class CooperModel(ReadsBothLayouts):
         self.vae = Autoencoder(config.vae_geometry)
         self.attention_backend: Backend = "sdpa"
         self.gradient_checkpointing = False
+        self.complete = False  # with gradients, run every part, as `PerExpert` does
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -71,11 +72,16 @@ class CooperModel(ReadsBothLayouts):
         text, vit, latents = packed.text, packed.vit, packed.latents
         words = self.embed_tokens(text.ids_T)
         und_UH = words.new_zeros(packed.und, words.shape[-1]).index_copy(0, text.index_T, words)
+        complete = self.complete and torch.is_grad_enabled()
         if vit.lengths:
             seen = self.connector(self.vit(vit.patches_PC.to(words.dtype), vit.position_P, vit.lengths))
             seen = seen + self.vit_pos(vit.position_P).to(seen)
             und_UH = und_UH.index_copy(0, vit.index_P, seen.to(und_UH))
-        if not len(latents.t_N):
+        elif complete:
+            blank = words.new_zeros(1, PICTURE_CHANNELS * self.config.vit_geometry.patch_size**2)
+            seen = self.connector(self.vit(blank, vit.position_P.new_zeros(1), (1,)))
+            und_UH = und_UH + 0 * seen.sum()
+        if not len(latents.t_N) and not complete:
             return und_UH
         gen_NH = self.latent_in(latents.tokens_ND.to(words.dtype))
         gen_NH = gen_NH + self.time_embedder(latents.t_N).to(gen_NH.device)

@@ -85,19 +85,24 @@ class MotLayer(nn.Module):
 
 
 class PerExpert(nn.Module):
-    """A module that exists twice: `und` for understanding tokens, `gen` for latent tokens."""
+    """A module that exists twice: `und` for understanding tokens, `gen` for latent tokens.
+
+    `complete`: with gradients, run a twin that has no rows, too: where weights are sharded, all ranks need the same gradients.
+    """
 
     def __init__(self, build: Callable[[], nn.Module]) -> None:
         super().__init__()
+        self.complete = False
         self.und = build()
         self.gen = build()
 
     def forward(self, x_LD: Tensor, und: int) -> Tensor:
         """Send the first `und` rows through one twin and the rest through the other."""
-        if und == len(x_LD):
-            return self.und(x_LD)
-        if und == 0:
-            return self.gen(x_LD)
+        if not (self.complete and torch.is_grad_enabled()):
+            if und == len(x_LD):
+                return self.und(x_LD)
+            if und == 0:
+                return self.gen(x_LD)
         return torch.cat([self.und(x_LD[:und]), self.gen(x_LD[und:])])
 
 

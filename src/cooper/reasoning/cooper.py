@@ -88,12 +88,7 @@ class Cooper:
             dtype=dtype or (torch.float32 if on_cpu else "auto"),
             device_map=device_map,
         ).eval()
-        tokenizer = Places(directory, base_directory).find("tokenizer.json")
-        if tokenizer is None:
-            raise CooperError(f"{directory} holds no tokenizer.json" + ("" if base else "; name the base directory that does"))
-        return cls.of(
-            model, model.config.processor(tokenizer.parent), _prompts(prompts, directory, base_directory), str(name_or_path)
-        )
+        return cls.of(model, *companions_of(model, directory, base_directory, prompts), str(name_or_path))
 
     @classmethod
     def of(cls, model: CooperModel, processor: Processor, prompts: Prompts, name: str = "") -> "Cooper":
@@ -277,6 +272,16 @@ class Cooper:
             return DrawnMap(step.reading, step.image, canvas, trace, source.width / source.height)
         shown_large = step.image.resize(source.size, Image.Resampling.BILINEAR)
         return DrawnMap(step.reading.resized(*source.size), shown_large, source, trace, source.width / source.height)
+
+
+def companions_of(
+    model: CooperModel, directory: Path, base: Path | None, prompts: Prompts | str | Path | None = None
+) -> tuple[Processor, Prompts]:
+    """Processor and prompts of a checkpoint; `prompts` replaces its own. CooperError: there is no tokenizer."""
+    tokenizer = Places(directory, base).find("tokenizer.json")
+    if tokenizer is None:
+        raise CooperError(f"{directory} holds no tokenizer.json" + ("" if base else "; name the base directory that does"))
+    return model.config.processor(tokenizer.parent), _prompts(prompts, directory, base)
 
 
 def _prompts(given: Prompts | str | Path | None, directory: Path, base: Path | None) -> Prompts:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Bundle:
     model: CooperModel
     processor: Processor
     prompts: Prompts
+    stored: Mapping[str, Tensor] | None = None  # memory-mapped weights, where those of the model are others or not there yet
 
 
 def check_memory(build: Callable[[], nn.Module], name: str) -> None:
@@ -95,15 +97,15 @@ def load_vision(folder: Path) -> TrainedVision:
 
 def _save_part(part: nn.Module, said: Mapping[str, Any], folder: Path, stage: str) -> None:
     """STAGE.safetensors with the weights and STAGE.json with what rebuilds the module."""
-    _check_finite(part)
+    _check_finite(part.state_dict())
     folder.mkdir(parents=True, exist_ok=True)
     save_file(part.state_dict(), folder / f"{stage}.safetensors")
     (folder / f"{stage}.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 
-def _check_finite(module: nn.Module) -> None:
+def _check_finite(state: Mapping[str, Tensor]) -> None:
     """CooperError names the first tensor with numbers that are not finite: such a model answers nothing."""
-    for name, tensor in module.state_dict().items():
+    for name, tensor in state.items():
         if not is_finite(tensor):
             raise CooperError(f"the trained tensor {name} holds numbers that are not finite; lower the learning rate")
 
@@ -120,11 +122,26 @@ def _load_part(folder: Path, stage: str, noun: str) -> tuple[dict[str, Any], dic
     return json.loads(config.read_text(encoding="utf-8")), load_file(weights)
 
 
-def save_bundle(bundle: Bundle, folder: Path) -> None:
-    """config.json, model.safetensors (autoencoder included), tokenizer files and prompts.json."""
-    _check_finite(bundle.model)
+def save_bundle(bundle: Bundle, folder: Path, state: Mapping[str, Tensor] | None = None) -> None:
+    """config.json, model.safetensors (autoencoder included), tokenizer files and prompts.json. `state`: the tensors that are
+    written, by their plain names; those of the model by default."""
+    model = bundle.model
+    if state is None:
+        state = model.state_dict()
+    else:  # whatever the model is wrapped in
+        config: Any = deepcopy(model.config)
+        vars(config).pop("quantization_config", None)
+        with torch.device("meta"):
+            model = CooperModel(config)
+        nn.Module.to(model, state["embed_tokens.weight"].dtype)
+    _check_finite(state)
     folder.mkdir(parents=True, exist_ok=True)
-    bundle.model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=dict(state))
+    save_companions(bundle, folder)
+
+
+def save_companions(bundle: Bundle, folder: Path) -> None:
+    """Tokenizer files and prompts.json."""
     save_tokenizer(bundle.processor.tokenizer, folder)
     bundle.prompts.to_json(folder / PROMPTS_FILE)
 

@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 import torch
 
 from cooper.errors import CooperError
+from cooper.evaluation.runs.processes import Share as Processes
 from cooper.files.hub import NANO, resolve
 from cooper.files.plain import read_plain
 from cooper.files.values import build, checked, read_values, shown
@@ -25,6 +26,7 @@ from cooper.scenes.store import SceneSet
 from cooper.training.data import by_name, is_rows, one_source, open_data, place_of, scene_folder
 from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.rl.tasks import source_of
+from cooper.training.scale.adapters import lora_config
 from cooper.training.stages.autoencoder import AutoencoderRecipe
 from cooper.training.stages.exam import exam_of
 from cooper.training.stages.maps import AmgRecipe
@@ -168,10 +170,12 @@ def _check(phase: Phase, network: CooperModel) -> None:
     if getattr(recipe, "frozen", ()):
         freeze(network, ("vae", *recipe.frozen))
         network.requires_grad_(True)
+    if getattr(recipe, "lora", None) is not None:
+        lora_config(recipe.lora, network)
     if isinstance(recipe, GrpoRecipe):
-        from cooper.training.rl.run import check_settings
+        from cooper.training.rl.run import arguments
 
-        check_settings(recipe, network)
+        arguments(recipe, Processes.here().count)
 
 
 def _checked_data(stage: str, recipe: Any) -> int:

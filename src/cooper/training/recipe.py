@@ -14,6 +14,7 @@ from cooper.training.data import Sources
 MOST_CLASSES = 256  # that colours can be told apart for
 Batch = Annotated[int, AtLeast(1), AtMost(2**16)]  # samples that are in memory together
 
+Decay = Annotated[float, AtLeast(0), Below(1)]
 Precision = Literal["float32", "bf16", "auto"]
 Schedule = Literal["cosine", "constant"]
 OptimiserKind = Literal["adamw", "muon"]
@@ -23,8 +24,9 @@ OptimiserKind = Literal["adamw", "muon"]
 class Optimiser:
     """How weights move: `steps` updates on `batch` samples each, in `accumulation` parts per process.
 
-    `kind`: AdamW with betas (0.9, 0.95), or Muon for the matrices of layers with AdamW for the rest; `warmup` updates of
-    linear rise, then `schedule`. `ema` is the decay of the averaged weights, `clip` the largest gradient norm.
+    `kind`: AdamW with `betas` and `eps`, or Muon for the matrices of layers with AdamW for the rest; `warmup` updates of linear
+    rise, then `schedule`. `ema` is the decay of the averaged weights (with `ema_warmup` smaller during the first updates, so
+    that random weights fade), `clip` the largest gradient norm.
     `precision` is that of matrix products; weights are float32. `auto`: bf16 where the device has instructions for it.
     """
 
@@ -37,8 +39,11 @@ class Optimiser:
     schedule: Schedule = "cosine"
     weight_decay: Weight = 0.0
     clip: Positive = 1.0
-    ema: Annotated[float, AtLeast(0), Below(1)] = 0.995
+    ema: Decay = 0.995
     precision: Precision = "float32"
+    betas: tuple[Decay, Decay] = (0.9, 0.95)
+    eps: Positive = 1e-8
+    ema_warmup: bool = True
 
 
 @dataclass(frozen=True)

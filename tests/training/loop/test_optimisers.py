@@ -9,9 +9,11 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Muon
 
+from cooper.training.loop.averaging import Average
 from cooper.training.loop.optimisers import Float32Muon, Together, build_optimiser, orthogonalised
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.trainer import PackedTrainer
+from cooper.training.recipe import Optimiser
 from tests.networks import tiny_model
 from tests.training.toy import ToyObjective, lines, make_batch, toy_plan, trained
 
@@ -113,3 +115,18 @@ def test_bfloat16_is_taken_where_the_device_has_it(tmp_path: Path, monkeypatch, 
         trainer = PackedTrainer(replace(plan, optimiser=replace(plan.optimiser, precision=precision)))
     assert trainer.bf16 == (native or precision == "bf16")
     assert sum("many times more slowly" in str(each.message) for each in said) == slow
+
+
+def test_the_published_settings_of_adamw_are_taken():
+    settings = Optimiser(1, 1, 5e-6, betas=(0.9, 0.99), eps=1e-15, weight_decay=0.01, schedule="constant", warmup=500)
+    (group,) = build_optimiser(nn.Linear(2, 2), settings).param_groups
+    assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (5e-6, (0.9, 0.99), 1e-15, 0.01)
+
+
+def test_an_average_without_warmup_has_its_decay_from_the_start():
+    module = nn.Linear(2, 2)
+    average, before = Average(module, 0.9, warmup=False), module.weight.detach().clone()
+    with torch.no_grad():
+        module.weight.add_(1)
+    average.update(module)
+    torch.testing.assert_close(average.weights["weight"], before + 0.1)

@@ -14,9 +14,9 @@ from cooper.errors import CooperError
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.trainer import PackedTrainer
 from cooper.training.loop.watching import Watching, read_metrics
-from cooper.training.rl.recipe import LoraSettings
 from cooper.training.rl.run import arguments, reinforce
 from cooper.training.rl.samples import fault_folder
+from cooper.training.scale.adapters import LoraSettings
 from tests.training.toy import ToyObjective, toy_plan
 
 
@@ -59,7 +59,7 @@ def test_only_what_can_be_written_at_the_end_is_sharded(recipe, monkeypatch):
     with pytest.raises(CooperError, match="sharded by FSDP2 only"):
         arguments(replace(recipe, trl={"fsdp": True, "fsdp_config": {"version": 1}}), 1)
     with pytest.raises(CooperError, match="lora and FSDP do not go together"):
-        arguments(replace(recipe, trl={"fsdp": True}, lora=LoraSettings(2, 4, ("q_proj",))), 1)
+        arguments(replace(recipe, trl={"fsdp": True}, lora=LoraSettings(2, 4)), 1)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")  # as accelerate launch --use_fsdp says it
     with pytest.raises(CooperError, match="sharded by FSDP2 only"):
         arguments(recipe, 1)

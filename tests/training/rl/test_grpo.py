@@ -14,9 +14,10 @@ from cooper.training.bundles import load_bundle
 from cooper.training.loop.sealing import last_whole
 from cooper.training.loop.stopping import Interrupted
 from cooper.training.recipe import RecordSettings
-from cooper.training.rl.recipe import LoraSettings, RewardSettings
+from cooper.training.rl.recipe import RewardSettings
 from cooper.training.rl.run import arguments, assemble, reinforce
 from cooper.training.rl.trainer import InterleavedGRPOTrainer
+from cooper.training.scale.adapters import LoraSettings
 from tests.judge_server import Play, completion, serving, settings_of
 from tests.training.grpo_runs import changed, lines, script, weights
 
@@ -82,6 +83,10 @@ def test_adapters_are_trained_and_merged(recipe):
     assert weights(run.init).keys() == weights(folder).keys()
     moved = changed(run.init, folder)
     assert moved and all(".attention." in name for name in moved)
+    adapter, merged = (Cooper.from_pretrained(recipe.out / name).engine.parts.model for name in ("adapter", "model"))
+    layers = [each.layers[0].attention.q.und for each in (adapter, merged)]
+    given = torch.randn(3, 32)
+    torch.testing.assert_close(layers[0](given), layers[1](given), atol=1e-5, rtol=1e-5)
 
 
 def test_a_judge_rewards_what_it_decides_and_nothing_else(recipe, monkeypatch):

@@ -41,7 +41,7 @@ def export(
     for entry in (*network_entries(config), *vae_entries(config)):
         if not is_finite(state[entry.ours]):
             raise CooperError(f"tensor {entry.ours} holds numbers that are not finite, so the model is not exported")
-    _make_empty(out_dir)
+    make_empty(out_dir)
     written: tuple[Path, ...] = ()
     for stem, entries in (
         ("ema", network_entries(config)),
@@ -80,13 +80,14 @@ def _checkpoint(source: Checkpoint | PreTrainedModel | Path) -> Checkpoint:
     return open_checkpoint(source) if isinstance(source, Path) else checkpoint_of(source)
 
 
-def _make_empty(directory: Path) -> None:
+def make_empty(directory: Path) -> None:
+    """A new folder, or one that holds nothing. CooperError: it holds something or cannot be made."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CooperError(f"{directory} cannot be made: {error}") from None
     if any(directory.iterdir()):
-        raise CooperError(f"{directory} is not empty; name a new directory to export into")
+        raise CooperError(f"{directory} is not empty; name a new directory to write into")
 
 
 def _llm_config(checkpoint: Checkpoint) -> dict[str, Any]:

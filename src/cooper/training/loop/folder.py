@@ -30,6 +30,7 @@ FREE = (  # keys that cannot change what a run learns: where it lies, what it pr
     "latents",
     "workers",
     "at_once",
+    "checkpointing",
     *(f"judge.{name}" for name in ("key", "concurrency", "timeout", "retries", "backoff", "cache")),
 )
 MOST_SHOWN = 5  # differences in one message

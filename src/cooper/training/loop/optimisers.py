@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +12,6 @@ from torch.optim import AdamW, Muon, Optimizer
 from cooper.model.devices import computes_bf16
 from cooper.training.recipe import Optimiser
 
-BETAS = (0.9, 0.95)
 IN_A_LAYER = re.compile(r"(^|\.)layers\.\d+\.")
 
 
@@ -79,8 +79,9 @@ def build_optimiser(module: nn.Module, settings: Optimiser) -> Optimizer:
     """
     named = [(name, weight) for name, weight in module.named_parameters() if weight.requires_grad]
     rate, decay = settings.learning_rate, settings.weight_decay
+    adamw = partial(AdamW, lr=rate, betas=settings.betas, eps=settings.eps, weight_decay=decay)
     if settings.kind == "adamw":
-        return AdamW([weight for _, weight in named], lr=rate, betas=BETAS, weight_decay=decay)
+        return adamw([weight for _, weight in named])
     matrices = [weight for name, weight in named if is_hidden_matrix(name, weight)]
     others = [weight for name, weight in named if not is_hidden_matrix(name, weight)]
     parts: list[Optimizer] = []
@@ -88,7 +89,7 @@ def build_optimiser(module: nn.Module, settings: Optimiser) -> Optimizer:
         kind = Muon if all(computes_bf16(weight.device) for weight in matrices) else Float32Muon
         parts.append(kind(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     if others:
-        parts.append(AdamW(others, lr=rate, betas=BETAS, weight_decay=decay))
+        parts.append(adamw(others))
     return Together(parts)
 
 

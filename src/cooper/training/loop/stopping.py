@@ -12,6 +12,7 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cooper.errors import CooperError
+from cooper.training.scale.sharding import whole
 
 _signals: list[int] = []  # those that came while `noticing` lasts
 
@@ -54,7 +55,7 @@ class Finite(TrainerCallback):
     ) -> None:
         if args.fp16:  # its gradients are scaled until they overflow, and such steps are skipped
             return
-        norm = nn.utils.get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
+        norm = whole(nn.utils.get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None]))
         if not torch.isfinite(norm):
             raise CooperError(
                 f"the gradients are not numbers at step {state.global_step + 1}; lower the learning rate and resume from the "

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import SaveStrategy
 
 from cooper.data.batches import Batches, BatchPart
 from cooper.errors import CooperError
+from cooper.evaluation.runs.processes import PATIENCE
 from cooper.model.devices import computes_bf16
 from cooper.training.feed.feeding import Keeping, RowFeed
 from cooper.training.loop.averaging import Average
@@ -29,6 +30,8 @@ from cooper.training.loop.sealing import STATE_FILE, Sealing, resume_point
 from cooper.training.loop.stopping import Finite, Interrupted, Stopping
 from cooper.training.loop.watching import METRICS_FILE, Evaluating, read_metrics, watchers
 from cooper.training.recipe import Optimiser, RecordSettings
+from cooper.training.scale.sharding import ShardingSettings, agreed, gathered, is_sharded, shard, whole
+from cooper.training.scale.shards import WithShards, load_weights, trained_weights
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -62,24 +65,31 @@ class TrainingPlan:
     record: RecordSettings
     folder: Path
     seed: int
+    sharding: ShardingSettings | None = None
 
 
-class PackedTrainer(Trainer):
+class PackedTrainer(WithShards):
     """Trains an `Objective`. Batches come from our own stateless loader, so nothing is sharded or skipped behind our back."""
 
     loss_is_scaled_for_ga = True
 
     def __init__(self, plan: TrainingPlan, callbacks: Sequence[TrainerCallback] = ()) -> None:
-        self.plan = plan
+        self.plan, args = plan, _arguments(plan)  # which also opens the group of processes
+        bf16 = _uses_bf16(plan.optimiser, args.device)
+        self.in_shards = plan.sharding is not None and plan.sharding.fsdp
+        if plan.sharding is not None and self.in_shards:
+            shard(plan.objective, plan.sharding, args.device, bf16)
         super().__init__(
             model=plan.objective,
-            args=_arguments(plan),
+            args=args,
             callbacks=[_Averaging(self), Stopping(), Finite(), *_kept(plan.make_batch), Sealing(), *callbacks],
         )
         for default in (PrinterCallback, ProgressCallback):
             self.remove_callback(default)
-        self.average = Average(plan.objective, plan.optimiser.ema)
-        self.bf16 = _uses_bf16(plan.optimiser, self.args.device)
+        self.average = Average(plan.objective, plan.optimiser.ema, plan.optimiser.ema_warmup)
+        self.bf16 = bf16 and not is_sharded(plan.objective)  # FSDP computes in bfloat16 by itself
+        if is_sharded(plan.objective):
+            self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)  # no DDP around it
         self._terms = torch.zeros(len(plan.objective.terms))
 
     def get_train_dataloader(self) -> Iterable[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -123,6 +133,12 @@ class PackedTrainer(Trainer):
             self.optimizer = build_optimiser(self.plan.objective, self.plan.optimiser)
         return self.optimizer
 
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
+        weights = [weight for weight in model.parameters() if weight.grad is not None]
+        norm = whole(nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None]))
+        nn.utils.clip_grads_with_norm_(weights, self.plan.optimiser.clip, norm)
+        return norm
+
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: batches are no mappings of tensors."""
         return 0
@@ -147,27 +163,35 @@ class PackedTrainer(Trainer):
     _last_logged = 0
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        if self.in_shards or not self.args.should_save:
+            return  # shards are written with the optimiser's
         folder = Path(output_dir) if output_dir else self.plan.folder
         folder.mkdir(parents=True, exist_ok=True)
-        trained = {name: weight for name, weight in self.plan.objective.named_parameters() if weight.requires_grad}
+        trained = trained_weights(self.plan.objective)
         save_file({name: weight.detach().contiguous() for name, weight in trained.items()}, folder / WEIGHTS_FILE)
         self.average.save(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         folder = Path(resume_from_checkpoint)
+        state = TrainerState.load_from_json(str(folder / STATE_FILE))
+        self._last_logged = state.global_step
+        if isinstance(self.plan.make_batch, RowFeed):
+            self.plan.make_batch.load(folder)
+        if self.in_shards:
+            load_weights(folder, self.plan.objective, self.average.weights)
+            self.average.updates = state.global_step
+            return
+        if not (folder / WEIGHTS_FILE).is_file():
+            raise CooperError(f"{folder} was written with sharding, and can only be gone on from with it (`sharding: {{}}`)")
         stored = load_file(folder / WEIGHTS_FILE)
-        trained = {name: weight for name, weight in self.plan.objective.named_parameters() if weight.requires_grad}
+        trained = trained_weights(self.plan.objective)
         if stored.keys() != trained.keys():
             odd = sorted(stored.keys() ^ trained.keys())[0]
             raise CooperError(f"{folder} belongs to another model: {odd} is not in both")
         with torch.no_grad():
             for name, weight in trained.items():
                 weight.copy_(stored[name])
-        if isinstance(self.plan.make_batch, RowFeed):
-            self.plan.make_batch.load(folder)
-        state = TrainerState.load_from_json(str(folder / STATE_FILE))
         self.average.load(folder, state.global_step, self.args.device)
-        self._last_logged = state.global_step
 
     def run(self) -> None:
         """Train from the last complete checkpoint of the run folder, or from the start. Raises Interrupted on a signal."""
@@ -200,6 +224,7 @@ def _arguments(plan: TrainingPlan) -> TrainingArguments:
         report_to=[],
         seed=plan.seed,
         use_cpu=not torch.cuda.is_available(),
+        ddp_timeout=int(PATIENCE),  # the others wait while the first process examines
     )
 
 
@@ -244,24 +269,29 @@ def run_stage(
 ) -> Path:
     """Train an objective as a recipe says, with all that is watched, then write curves and the model of averaged weights.
 
-    `figures`: what is measured at intervals, by the number of the step; `export` writes the model into a folder.
+    `figures`: what is measured at intervals on the first process, by the number of the step; `export` writes the model into a
+    folder, and is called on every process where weights are sharded.
     """
-    plan = TrainingPlan(objective, make_batch, recipe.optimiser, recipe.record, recipe.out, recipe.seed)
+    sharding = getattr(recipe, "sharding", None)
+    plan = TrainingPlan(objective, make_batch, recipe.optimiser, recipe.record, recipe.out, recipe.seed, sharding)
     trainer = PackedTrainer(plan, watchers(stage, recipe.out, recipe.record, plain(recipe)))
-    model = plan.folder / MODEL_FOLDER
+    model, first = plan.folder / MODEL_FOLDER, trainer.is_world_process_zero()
+    exports = first or is_sharded(objective)
 
     def measure(step: int) -> Mapping[str, float]:
         with trainer.average.applied(objective):
-            measured = figures(step)
-            if not plan.record.best or _is_best(plan.record.best, measured, plan.folder, step):
+            with gathered(objective):
+                measured = figures(step) if first else {}
+            best = not plan.record.best or agreed(first and _is_best(plan.record.best, measured, plan.folder, step))
+            if best and exports:
                 export(model)
         return measured
 
     trainer.add_callback(Evaluating(plan.record.eval_every, measure, trainer.log))
     trainer.run()
-    if trainer.is_world_process_zero():
-        if not plan.record.best:
-            with trainer.average.applied(objective):
-                export(model)
+    if not plan.record.best and exports:
+        with trainer.average.applied(objective):
+            export(model)
+    if first:
         draw_curves(plan.folder / METRICS_FILE, plan.folder / "curves.svg")
     return model

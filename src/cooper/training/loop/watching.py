@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -77,28 +76,24 @@ class Watching(TrainerCallback):
 
 
 class Evaluating(TrainerCallback):
-    """Runs `measure(step)` on the first rank every so many steps and at the end, and hands its figures to `report`.
-
-    `around`: what every rank enters meanwhile.
-    """
+    """Runs `measure(step)` on every rank every so many steps and at the end, and hands the figures of the first to `report`."""
 
     def __init__(
         self,
         every: int,
         measure: Callable[[int], Mapping[str, float]],
         report: Callable[[dict[str, float]], None],
-        around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._every, self._measure, self._report, self._around = every, measure, report, around
+        self._every, self._measure, self._report = every, measure, report
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self._every and state.global_step < args.max_steps:
             return
-        with self._around():
-            if state.is_world_process_zero:
-                due = control.should_log  # reporting counts as logging, which must not swallow the line of the losses
-                self._report({f"eval_{name}": value for name, value in self._measure(state.global_step).items()})
-                control.should_log = due
+        measured = self._measure(state.global_step)
+        if state.is_world_process_zero:
+            due = control.should_log  # reporting counts as logging, which must not swallow the line of the losses
+            self._report({f"eval_{name}": value for name, value in measured.items()})
+            control.should_log = due
 
 
 class Tracking(TrainerCallback):

@@ -28,6 +28,7 @@ from cooper.reasoning.options import Turns
 from cooper.training.data import Data
 from cooper.training.recipe import Batch, RecordSettings
 from cooper.training.rl.rewards.reward import OWN, REWARDS
+from cooper.training.scale.adapters import LoraSettings
 
 MOST_ROWS = 10**7  # questions that a run asks in all; TRL holds a row of each
 
@@ -112,15 +113,6 @@ class SamplingSettings(Sampling):
 
 
 @dataclass(frozen=True)
-class LoraSettings:
-    """Low-rank adapters (Hu et al. 2021) in place of training all weights; `targets` are endings of module names."""
-
-    rank: Size = 16
-    alpha: Size = 32
-    targets: tuple[str, ...] = ("q.und", "k.und", "v.und", "o.und")
-
-
-@dataclass(frozen=True)
 class GrpoRecipe:
     """Reinforcement learning from a finished stage 2.
 
@@ -178,6 +170,8 @@ class GrpoRecipe:
             if name in OWNED:
                 raise CooperError(f"trl.{name} follows from {OWNED[name]}; set that instead")
         _check_sharding(self.trl.get("fsdp_config"))
+        if self.lora is not None and self.lora.dropout:
+            raise CooperError("lora.dropout must be 0: with dropout, what is scored is not what was sampled")
         if float(self.trl.get("beta", 0)) > 0 and self.lora is None:
             raise CooperError("trl.beta is above 0, which needs a reference model; it is available with lora only")
         for name, steps in (("steps", self.steps), ("record.save_every", self.record.save_every)):

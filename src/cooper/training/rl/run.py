@@ -18,19 +18,18 @@ from cooper.curation.flags import Questions, check_flags, read_flags
 from cooper.errors import CooperError
 from cooper.evaluation.judge.judge import Judge
 from cooper.files.values import checked
-from cooper.model.cooper import CooperModel
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.options import Options
 from cooper.scenes.examples import CONVENTIONS
 from cooper.scenes.problems import SceneTasks
-from cooper.training.bundles import Bundle, load_bundle, save_bundle
+from cooper.training.bundles import Bundle, load_bundle
 from cooper.training.data import place_of
 from cooper.training.loop.folder import MODEL_FOLDER, plain
 from cooper.training.loop.sealing import Sealing, resume_point
 from cooper.training.loop.stopping import Finite, Interrupted, Stopping
 from cooper.training.loop.watching import Evaluating, watchers
 from cooper.training.rl.policy import Policy, Words
-from cooper.training.rl.recipe import GrpoRecipe, LoraSettings
+from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.rl.rewards.answer import AnswerReward, JudgedAnswerReward
 from cooper.training.rl.rewards.exploration import ExplorationReward
 from cooper.training.rl.rewards.format import FormatReward
@@ -39,9 +38,11 @@ from cooper.training.rl.rewards.reward import REWARDS, Reward
 from cooper.training.rl.sampler import Sampler
 from cooper.training.rl.samples import Showing, draw_run
 from cooper.training.rl.scoring import Scorer
-from cooper.training.rl.sharding import is_sharded, whole_weights
 from cooper.training.rl.tasks import FileTasks, Tasks, order_of, source_of
 from cooper.training.rl.trainer import InterleavedGRPOTrainer, Reinforcing
+from cooper.training.scale.adapters import LoraSettings, lora_config
+from cooper.training.scale.results import Result
+from cooper.training.scale.sharding import run_every_part
 from cooper.training.stages.exam import AnswerExam, exam_of
 from cooper.training.stages.objective import freeze
 from cooper.training.targets import modalities_of
@@ -55,10 +56,13 @@ def reinforce(recipe: GrpoRecipe) -> Path:
     """
     bundle = load_bundle(recipe.init, recipe.base)
     args = arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
+    if _is_sharded(args):
+        run_every_part(bundle.model)
     recipe.out.mkdir(parents=True, exist_ok=True)
     watching = watchers("grpo", recipe.out, recipe.record, plain(recipe))
     callbacks = [Stopping(recipe.iterations), Finite(), Sealing(), *watching]
-    trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, callbacks, _adapters(recipe.lora, bundle.model))
+    adapter = None if recipe.lora is None else lora_config(recipe.lora, bundle.model, recipe.init)
+    trainer = InterleavedGRPOTrainer(assemble(recipe, bundle), args, callbacks, adapter)
     for default in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(default)
     tracked, every = recipe.record.tracker == "trackio", recipe.record.eval_every
@@ -67,30 +71,20 @@ def reinforce(recipe: GrpoRecipe) -> Path:
         exam = AnswerExam(exam_of(recipe.val, recipe.eval_questions), (recipe.mode,))
         # by transformers' own log: TRL's would empty what it has gathered for the line of the step into that of the exam
         report = partial(Trainer.log, trainer)
-        trainer.add_callback(Evaluating(every, lambda step: exam.figures(bundle), report, trainer.whole))
+
+        def measure(step: int) -> Mapping[str, float]:
+            with trainer.whole():
+                return exam.figures(bundle) if trainer.is_world_process_zero() else {}
+
+        trainer.add_callback(Evaluating(every, measure, report))
     last = resume_point(recipe.out)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.state.global_step < recipe.steps:
         raise Interrupted(trainer.state.global_step, recipe.out / f"checkpoint-{trainer.state.global_step}")
-    trained = _trained(recipe, bundle, trainer)
+    Result(bundle, adapter, recipe.lora is None or recipe.lora.merged).write(recipe.out / MODEL_FOLDER)
     if trainer.is_world_process_zero():
-        save_bundle(trained, recipe.out / MODEL_FOLDER)
         draw_run(recipe.out)
     return recipe.out / MODEL_FOLDER
-
-
-def _trained(recipe: GrpoRecipe, bundle: Bundle, trainer: InterleavedGRPOTrainer) -> Bundle:
-    """The checkpoint with the weights of the run, whole on the first rank. Every rank must call it."""
-    if recipe.lora is not None:
-        trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-    wrapped: Any = trainer.model_wrapped
-    if not is_sharded(wrapped):
-        return bundle
-    weights, whole = whole_weights(wrapped), bundle
-    if weights:
-        whole = load_bundle(recipe.init, recipe.base)
-        Policy(whole.model).load_state_dict(weights)
-    return whole
 
 
 def assemble(recipe: GrpoRecipe, bundle: Bundle) -> Reinforcing:
@@ -160,28 +154,6 @@ def rewards_of(recipe: GrpoRecipe, door: Cooper, flags: Mapping[str, Flag], sour
     return [known[name] if name in known else REWARDS[name]() for name in settings.terms]
 
 
-def check_settings(recipe: GrpoRecipe, network: CooperModel) -> None:
-    """CooperError: what a run would refuse as it begins, beside such a network and TRL."""
-    arguments(recipe, int(os.environ.get("WORLD_SIZE", "1")))
-    _adapters(recipe.lora, network)
-
-
-def _adapters(lora: LoraSettings | None, network: CooperModel) -> Any:
-    """CooperError: a target that no module's name ends with."""
-    if lora is None:
-        return None
-    from peft import LoraConfig
-
-    if not lora.targets:
-        raise CooperError("recipe: lora.targets must name at least one module")
-    names = [f".{name}" for name, _ in network.named_modules()]
-    for target in lora.targets:
-        if not any(name.endswith(f".{target}") for name in names):
-            raise CooperError(f"recipe: lora.targets names {target!r}, and no module of the network ends so")
-
-    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets))
-
-
 def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     """The recipe as TRL's configuration. CooperError names a key under `trl` that TRL does not know or refuses."""
     known = get_type_hints(GRPOConfig)
@@ -221,15 +193,17 @@ def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     return args
 
 
+def _is_sharded(args: GRPOConfig) -> bool:
+    """Whether the recipe or accelerate's own file asks for FSDP."""
+    return bool(args.fsdp) or os.environ.get("ACCELERATE_USE_FSDP") == "true"
+
+
 def _check_sharding(args: GRPOConfig, lora: LoraSettings | None) -> None:
     """CooperError: the first version of FSDP, which keeps no single weights, or adapters on sharded weights."""
-    config: Any = args.fsdp_config or {}  # read from its file by now
-    if args.fsdp:
-        version = config.get("version", 2)
-    elif os.environ.get("ACCELERATE_USE_FSDP") == "true":
-        version = os.environ.get("FSDP_VERSION", "1")
-    else:
+    if not _is_sharded(args):
         return
+    config: Any = args.fsdp_config or {}  # read from its file by now
+    version = config.get("version", 2) if args.fsdp else os.environ.get("FSDP_VERSION", "1")
     if str(version) != "2":
         raise CooperError("weights can be sharded by FSDP2 only: set version 2 in trl.fsdp_config or in accelerate's own file")
     if lora is not None:

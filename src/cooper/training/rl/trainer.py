@@ -27,8 +27,8 @@ from cooper.training.rl.rollouts import Rollout
 from cooper.training.rl.sampler import Sampler
 from cooper.training.rl.samples import Sampled, fault_folder, keep
 from cooper.training.rl.scoring import Scorer
-from cooper.training.rl.sharding import gathered
 from cooper.training.rl.tasks import Tasks
+from cooper.training.scale.sharding import gathered
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,14 +10,15 @@ from cooper.errors import CooperError
 from cooper.files.values import AtLeast, AtMost, Count
 from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
-from cooper.training.bundles import Bundle, load_autoencoder, load_bundle, load_vision, save_bundle, save_tokenizer
+from cooper.training.bundles import Bundle, load_autoencoder, load_vision, save_tokenizer
 from cooper.training.data import Data, by_name, open_data, scenes_in
 from cooper.training.feed.aside import GoodRows, SetAside
 from cooper.training.feed.feeding import RowFeed
 from cooper.training.feed.rows import RowMaker, mixed
 from cooper.training.loop.trainer import run_stage
+from cooper.training.scale.loading import load_scaled
 from cooper.training.stages.exam import MapExam
-from cooper.training.stages.objective import PackedObjective
+from cooper.training.stages.objective import trainee
 from cooper.training.stages.rows import MapBatches, RowRecipe, latents_of, map_rows, warn_of_size
 from cooper.training.start.corpus import corpus
 from cooper.training.start.network import NetworkShape, new_model, with_vision
@@ -50,16 +51,12 @@ class AmgRecipe(RowRecipe):
 
 def train_maps(recipe: AmgRecipe) -> Path:
     """Stage 1 as its recipe says; the folder of the model."""
-    bundle = _new_bundle(recipe) if recipe.init is None else load_bundle(recipe.init, recipe.base)
-    if recipe.vision is not None:
-        seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
-        bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
-    settings = bundle.model.config.modalities = changed_settings(bundle.model.config.modalities, recipe.modalities)
-    aside = SetAside(recipe.out)
+    bundle = first_bundle(recipe)
+    settings, aside = bundle.model.config.modalities, SetAside(recipe.out)
     targets = map_targets(recipe.data, recipe.val, settings, recipe.maps, (recipe.scenes, recipe.eval_scenes), aside)
     if not targets.are_scenes:
         bundle.model.config.trained_on = None  # what it says of the pictures that the checkpoint knows is over
-    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
+    objective, result = trainee(bundle, recipe)
     held_out = targets.held_out
     exam = MapExam(held_out.found.items, held_out.found.conventions, held_out.modalities, recipe.maps)
 
@@ -67,7 +64,7 @@ def train_maps(recipe: AmgRecipe) -> Path:
         return exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
 
     feed = RowFeed(GoodRows(_rows(bundle, targets.train, recipe), aside), recipe.packing, recipe.workers)
-    return run_stage("amg", recipe, objective, feed, figures, lambda folder: save_bundle(bundle, folder))
+    return run_stage("amg", recipe, objective, feed, figures, result.write)
 
 
 def _rows(bundle: Bundle, sources: Mapping[str, MapSource], recipe: AmgRecipe) -> RowMaker[Any]:
@@ -78,6 +75,16 @@ def _rows(bundle: Bundle, sources: Mapping[str, MapSource], recipe: AmgRecipe) -
         rows = map_rows(bundle, source.found.items, source.modalities, recipe, latents, name or source.place)
         makers[name] = MapBatches(rows, recipe)
     return mixed(makers, recipe.data, recipe.seed)
+
+
+def first_bundle(recipe: AmgRecipe) -> Bundle:
+    """What the run begins with."""
+    bundle = _new_bundle(recipe) if recipe.init is None else load_scaled(recipe, recipe.init, recipe.base)
+    if recipe.vision is not None:
+        seeing = with_vision(bundle.model, load_vision(recipe.vision), recipe.seed)
+        bundle = Bundle(seeing, seeing.config.processor_with(bundle.processor.tokenizer_json), bundle.prompts)
+    bundle.model.config.modalities = changed_settings(bundle.model.config.modalities, recipe.modalities)
+    return bundle
 
 
 def _new_bundle(recipe: AmgRecipe) -> Bundle:

@@ -23,7 +23,7 @@ from cooper.scenes.lessons import LESSONS, SceneLessons, fixed_questions
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Geometry, Row
 from cooper.trace.modes import MODES, AnswerMode
-from cooper.training.bundles import Bundle, load_bundle, save_bundle
+from cooper.training.bundles import Bundle
 from cooper.training.data import Data, MixedSource, is_rows, one_source, place_of, places_of, scene_folder
 from cooper.training.feed.aside import GoodRows, SetAside
 from cooper.training.feed.dropouts import with_dropouts
@@ -32,8 +32,9 @@ from cooper.training.feed.latents import LatentStore
 from cooper.training.feed.rows import Pick, RowMaker, mixed, packed
 from cooper.training.loop.trainer import run_stage
 from cooper.training.recipe import check_mixture
+from cooper.training.scale.loading import load_scaled
 from cooper.training.stages.exam import AnswerExam, MapExam, ReasoningExam, exam_of
-from cooper.training.stages.objective import PackedObjective
+from cooper.training.stages.objective import trainee
 from cooper.training.stages.rows import MapBatches, RowRecipe, ShownExample, latents_of, map_rows, warn_of_size
 from cooper.training.stages.trace_rows import TraceRows
 from cooper.training.targets import modalities_of
@@ -47,10 +48,9 @@ Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
 
 @dataclass(frozen=True, kw_only=True)
 class SftRecipe(RowRecipe):
-    """`init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`.
-    `mixture`: weights of the modes, of lessons, and of `replay` (rows of stage 1). Lessons: `grounding` (looking), `finding`
-    (the same without metres), `reading` (reading maps). `questions`: how many share a row, by mode or lesson. `drawn`: the
-    share of maps in traces that are flow targets too.
+    """`init`: a checkpoint of our layout or the published one, a folder, a hub id or `nano`. `mixture`: weights of the modes,
+    of lessons, and of `replay` (rows of stage 1). Lessons: `grounding` (looking), `finding` (the same without metres),
+    `reading` (reading maps). `questions`: how many share a row, by mode or lesson. `drawn`: the share of maps that are drawn.
     `data` may be a JSON Lines file of traces: the published rows, your own, or conversations (see `DataSource`). Then a row of
     training shows one trace, each equally often, or as often as `mixture` gives the modes in the file; the file says what is
     learned and drawn, and the keys of lessons and scenes (`questions`, `traces`, `drawn`, `explore`, `drawings`) do not apply.
@@ -182,21 +182,21 @@ class FileRows(TraceBatches):
 
 def train_reasoning(recipe: SftRecipe) -> Path:
     """Stage 2 as its recipe says; the folder of the model."""
-    bundle = load_bundle(recipe.init, recipe.base)
+    bundle = load_scaled(recipe, recipe.init, recipe.base)
     aside = SetAside(recipe.out)
     if isinstance(recipe.data, Mapping):
         rows, modes = _rows_of_files(recipe, bundle, recipe.data, aside)
     else:
         rows = _rows_of_file(recipe, bundle, aside) if is_rows(recipe.data) else _rows_of_scenes(recipe, bundle)
         modes = rows.recipe.modes
-    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen)
+    objective, result = trainee(bundle, recipe)
     exam = None if recipe.val is None else _exam(recipe.val, modes, recipe, bundle)
 
     def figures(step: int) -> Mapping[str, float]:
         return {} if exam is None else exam.figures(bundle, recipe.out / f"maps-{step:06d}.png")
 
     feed = RowFeed(GoodRows(rows, aside), recipe.packing, recipe.workers)
-    return run_stage("sft", recipe, objective, feed, figures, lambda folder: save_bundle(bundle, folder))
+    return run_stage("sft", recipe, objective, feed, figures, result.write)
 
 
 def _exam(val: Data, modes: tuple[AnswerMode, ...], recipe: SftRecipe, bundle: Bundle) -> ReasoningExam:

@@ -33,7 +33,8 @@ from cooper.training.feed.dropouts import Dropouts, with_dropouts
 from cooper.training.feed.latents import LatentStore
 from cooper.training.feed.packs import Packing
 from cooper.training.feed.rows import Pick, packed
-from cooper.training.recipe import StageRecipe, check_map_names
+from cooper.training.recipe import check_map_names
+from cooper.training.scale.recipe import ScaledRecipe
 from cooper.training.stages.objective import Draws, LossWeights
 
 LEARNT = 0.5  # of a latent token's pixels must be known
@@ -72,7 +73,7 @@ class PictureKey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowRecipe(StageRecipe):
+class RowRecipe(ScaledRecipe):
     """What stages 1 and 2 share. `base`: the checkpoint that has configuration, tokenizer and autoencoder, if `init` holds only
     weights. `latents`: the folder of an earlier run's latents, to be used again. `frozen`: parts of the network that are not
     trained. `draws`: noised copies of each target per row. `mirror`: show half of the rows with left and right exchanged.
@@ -96,6 +97,7 @@ class RowRecipe(StageRecipe):
     workers: Annotated[int, AtLeast(0), AtMost(256)] = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_map_names(self.maps)
 
 
