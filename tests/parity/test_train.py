@@ -108,7 +108,9 @@ def test_hidden_states(golden, packed, model, backend, monkeypatch):
     torch.testing.assert_close(hidden[in_sequence(packed)], golden["last_hidden_state"], atol=TOLERANCE, rtol=0)
 
 
-def test_losses_and_gradients(golden, plan, packed, model):
+@pytest.mark.parametrize("backend", ["sdpa", "fused"])
+def test_losses_and_gradients(golden, plan, packed, model, backend, monkeypatch):
+    monkeypatch.setattr(model, "attention_backend", backend)
     model.zero_grad()
     losses = model.losses(packed)
     torch.testing.assert_close(losses.ce_sum / losses.ce_count, torch.tensor(plan["ce_mean"]), atol=TOLERANCE, rtol=0)

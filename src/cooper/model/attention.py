@@ -22,7 +22,7 @@ from cooper.model.cache import Cache
 from cooper.sequence.packed import PackedSequence, Tiles
 from cooper.sequence.tiles import tiles_of
 
-Backend = Literal["sdpa", "flex"]
+Backend = Literal["sdpa", "flex", "fused"]  # fused: sdpa as accelerators compute it, on any device
 FEW_QUERIES = 4  # up to this many new tokens, a shared beginning is multiplied once instead of copied per row
 
 
@@ -116,7 +116,7 @@ def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, lay
     if plan.backend == "flex" and plan.cache is None:
         return _flex(q_Lnd, k_LKd, v_LKd, plan)
     if plan.cache is None:
-        return _tiled(q_Lnd, k_LKd, v_LKd, plan.tiles)
+        return _tiled(q_Lnd, k_LKd, v_LKd, plan.tiles, plan.backend)
     splits = plan.packed.splits
     q, k, v = (rearrange(x[splits.slot_BQ], "b q h d -> b h q d") for x in (q_Lnd, k_LKd, v_LKd))
     k, v = plan.cache.write(layer, k, v)
@@ -137,10 +137,10 @@ def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, lay
     return rearrange(out, "b n q d -> (b q) (n d)")[splits.place_L]
 
 
-def _tiled(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, tiles: Tiles) -> Tensor:
+def _tiled(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, tiles: Tiles, backend: Backend = "sdpa") -> Tensor:
     places = (tiles.query_GT, tiles.key_GS, tiles.key_GS)
     q, k, v = (rearrange(x[place], "g t h d -> g h t d") for x, place in zip((q_Lnd, k_LKd, v_LKd), places, strict=True))
-    return rearrange(_sdpa(q, k, v, tiles.mask_G1TS), "g n t d -> (g t) (n d)")[tiles.place_L]
+    return rearrange(_sdpa(q, k, v, tiles.mask_G1TS, backend), "g n t d -> (g t) (n d)")[tiles.place_L]
 
 
 def _spread(shared_GKSd: Tensor, group_B: Tensor) -> Tensor:
@@ -150,8 +150,11 @@ def _spread(shared_GKSd: Tensor, group_B: Tensor) -> Tensor:
     return shared_GKSd[group_B]
 
 
-def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad:
+def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, backend: Backend = "sdpa") -> Tensor:
+    if q.requires_grad and (backend == "fused" or q.device.type != "cpu"):
+        # with a mask, the kernels that keep no scores take as many key heads as query heads
+        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
+    elif q.dtype == torch.bfloat16 and q.requires_grad:
         return _written_out(q, k, v, mask)
     return scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
 
