@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from cooper.data.sources.reasoning.row import TraceRow
-from cooper.data.sources.reasoning.trace_file import OF_TRACES, RowTaker, TraceFile, TraceReading
+from cooper.data.sources.reasoning.trace_file import OF_TRACES, RowTaker, TraceFile, TraceReading, picture_folder
 from cooper.errors import CooperError
 from cooper.model.config import CooperConfig
 from cooper.sequence.images import ImageTransform
@@ -84,7 +84,7 @@ def trace_file(data: Data, taker: RowTaker, seed: int, most: int, longest: int |
         raise CooperError(f"{source.path} holds {source.kind}, from which sft learns nothing; it takes {', '.join(OF_TRACES)}")
     reading = TraceReading(
         kind=source.kind,
-        folder=source.image_root or source.path.parent,
+        folder=source.image_root or picture_folder(source.path),
         mode=source.mode,
         most=most if source.limit is None else min(most, source.limit),
         longest=longest,
