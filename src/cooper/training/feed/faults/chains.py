@@ -55,7 +55,7 @@ def _prompts_learned(row: TraceRow, learned: list[TextStep], tags: tuple[str, ..
 def _maps(row: TraceRow, prompts: Prompts) -> Iterator[tuple[str, str]]:
     aspects = [width / height for width, height in map(_size, row.question_pictures) if width and height]
     before: TextStep | ShownMap | None = None
-    for step, following in zip(row.steps, (*row.steps[1:], None), strict=True):
+    for step, following in zip(row.steps, (*row.steps, None)[1:], strict=True):
         asked = asked_map(step, prompts)
         if asked and not isinstance(following, ShownMap):
             yield "request", f"a turn asks for a map of {asked}, and no picture follows it"

@@ -44,7 +44,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType({"hypersim": INDOORS, "nyu": INDO
 DENSE = ("hypersim", "nyu", "vkitti")  # sets whose depth is known nearly everywhere
 
 
-def depth_seen(stored: np.ndarray, metres_per_count: float, none: float) -> tuple[DepthSeen | None, list[tuple[str, str]]]:
+def depth_seen(stored: np.ndarray, metres_per_count: float, none: float, file: str) -> tuple[DepthSeen | None, list[tuple[str, str]]]:
     """Figures of a depth file [H, W] of whole numbers, None where no pixel has a depth; and the kinds of faults that it shows
     alone, with what is wrong. The number `none` is a depth that cannot be measured, such as the sky, and is not missed."""
     counts = np.bincount(stored.ravel().astype(np.int64).clip(0, 65535), minlength=65536)
@@ -58,21 +58,21 @@ def depth_seen(stored: np.ndarray, metres_per_count: float, none: float) -> tupl
     numbers = np.flatnonzero(known)
     found: list[tuple[str, str]] = []
     if len(numbers) >= STEPS and any(not np.any(numbers % step) for step in STRETCH):
-        found.append(("bits", f"its {len(numbers)} different numbers are 8 bits that were stretched to 16"))
+        found.append(("bits", f"holds {len(numbers)} different numbers, which are 8 bits that were stretched to 16"))
     if len(numbers) == 1:
-        found.append(("flat", f"all known pixels have the depth {numbers[0] * metres_per_count:g} m"))
+        found.append(("flat", f"has the depth {numbers[0] * metres_per_count:g} m at all known pixels"))
     places = np.searchsorted(np.cumsum(known), np.array([0.05, 0.5, 0.95]) * known.sum())
     near, middle, far = (float(place) * metres_per_count for place in places)
-    return DepthSeen(near, middle, far, unknown, metres_per_count), found
+    return DepthSeen(near, middle, far, unknown, metres_per_count, file), found
 
 
-def depth_of_metres(depth: np.ndarray) -> DepthSeen | None:
+def depth_of_metres(depth: np.ndarray, file: str = "") -> DepthSeen | None:
     """The figures of depth in metres [H, W], 0 where it is not known."""
     known = depth[np.isfinite(depth) & (depth > 0)]
     if not known.size:
         return None
     near, middle, far = (float(value) for value in np.percentile(known, (5, 50, 95)))
-    return DepthSeen(near, middle, far, 1 - known.size / depth.size)
+    return DepthSeen(near, middle, far, 1 - known.size / depth.size, file=file)
 
 
 def set_faults(seen: Sequence[Seen], kind: str, filtered: bool) -> list[Seen]:
@@ -90,7 +90,7 @@ def set_faults(seen: Sequence[Seen], kind: str, filtered: bool) -> list[Seen]:
         if each.depth is None:
             return each
         found = [*_unit(each.depth, scale, middle, typical, tight), *_unknown(each.depth, kind, filtered, unknown)]
-        return replace(each, faults=(*each.faults, *(Fault(place=each.place, kind=name, said=said) for name, said in found)))
+        return replace(each, faults=(*each.faults, *(Fault(place=each.place, kind=name, said=f"{each.depth.file} {said}".strip()) for name, said in found)))
 
     return [judged(each) for each in seen]
 
@@ -105,8 +105,8 @@ def _unit(depth: DepthSeen, scale: Scale, middle: float, typical: int, tight: bo
     tenfold = tight and any(times / NEAR_TENFOLD <= ratio <= times * NEAR_TENFOLD for times in TENFOLD)
     if not (strange and (typical == strange or ratio >= APART)) and not tenfold:
         return []
-    said = f"most of its depth lies between {depth.near:.3g} and {depth.far:.3g} m"
-    said += f", that of the middle file at {middle:.3g} m" if ratio >= APART else ""
+    said = f"has depth between {depth.near:.3g} and {depth.far:.3g} m for the most part"
+    said += f", the middle file at {middle:.3g} m" if ratio >= APART else ""
     if not depth.scale:
         return [("unit", f"{said}; is its unit right?")]
     count = depth.middle / depth.scale
@@ -128,5 +128,5 @@ def _unknown(depth: DepthSeen, kind: str, filtered: bool, usual: float) -> list[
     too_much = too_much or depth.unknown >= SPARSE or (depth.unknown >= HALF and depth.unknown > usual + MORE)
     if too_much:
         limit = f"; a filtered list has at most {FILTERED:.0%}" if filtered else ""
-        found.append(("invalid", f"{depth.unknown:.1%} of its pixels have no depth{limit}"))
+        found.append(("invalid", f"has no depth at {depth.unknown:.1%} of its pixels{limit}"))
     return found

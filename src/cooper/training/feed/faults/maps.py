@@ -102,6 +102,10 @@ class _Looking:
         place = self.files.at(path)
         self.faults.append(Fault(place=place, kind=kind, said=said if place == str(path) else f"{path} {said}"))
 
+    def _named(self, path: Path) -> str:
+        """The path of a file where another place is said."""
+        return "" if self.files.place == str(path) else str(path)
+
     def _told(self, path: Path, error: CooperError) -> None:
         self.faults.append(told(self.files.at(path), error))
 
@@ -168,7 +172,7 @@ class _Looking:
     def _depth(self, path: Path, stored: np.ndarray) -> None:
         encoding, settings = self.check.encoding, self.check.settings
         scale = 1 / encoding.divisor if encoding else settings.metres_per_count
-        self.depth, faults = depth_seen(stored, scale, self.check.sky)
+        self.depth, faults = depth_seen(stored, scale, self.check.sky, self._named(path))
         for kind, said in faults:
             self._fault(path, kind, said)
         known = stored[stored > 0]
@@ -192,7 +196,7 @@ class _Looking:
                 "size",
                 f"has {metres.shape[1]} x {metres.shape[0]} px, its picture {self.image.width} x {self.image.height} px",
             )
-        self.depth = depth_of_metres(metres)
+        self.depth = depth_of_metres(metres, self._named(path))
         if self.depth is None:
             self._fault(path, "invalid", "no pixel has a depth")
         if self.check.thumbs:

@@ -11,13 +11,14 @@ from cooper.training.feed.faults.fault import Fault
 @dataclass(frozen=True)
 class DepthSeen:
     """Depth of one file in metres: of the known pixels the 5th, 50th and 95th percentile. `unknown`: the share of pixels without
-    depth. `scale`: metres of one count, 0 where the file holds none."""
+    depth. `scale`: metres of one count, 0 where the file holds none. `file`: its path, where the place is another."""
 
     near: float
     middle: float
     far: float
     unknown: float
     scale: float = 0.0
+    file: str = ""
 
 
 @dataclass(frozen=True)
