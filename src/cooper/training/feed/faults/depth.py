@@ -44,7 +44,9 @@ SCALES: Mapping[str, Scale] = MappingProxyType({"hypersim": INDOORS, "nyu": INDO
 DENSE = ("hypersim", "nyu", "vkitti")  # sets whose depth is known nearly everywhere
 
 
-def depth_seen(stored: np.ndarray, metres_per_count: float, none: float, file: str) -> tuple[DepthSeen | None, list[tuple[str, str]]]:
+def depth_seen(
+    stored: np.ndarray, metres_per_count: float, none: float, file: str
+) -> tuple[DepthSeen | None, list[tuple[str, str]]]:
     """Figures of a depth file [H, W] of whole numbers, None where no pixel has a depth; and the kinds of faults that it shows
     alone, with what is wrong. The number `none` is a depth that cannot be measured, such as the sky, and is not missed."""
     counts = np.bincount(stored.ravel().astype(np.int64).clip(0, 65535), minlength=65536)
@@ -90,7 +92,13 @@ def set_faults(seen: Sequence[Seen], kind: str, filtered: bool) -> list[Seen]:
         if each.depth is None:
             return each
         found = [*_unit(each.depth, scale, middle, typical, tight), *_unknown(each.depth, kind, filtered, unknown)]
-        return replace(each, faults=(*each.faults, *(Fault(place=each.place, kind=name, said=f"{each.depth.file} {said}".strip()) for name, said in found)))
+        return replace(
+            each,
+            faults=(
+                *each.faults,
+                *(Fault(place=each.place, kind=name, said=f"{each.depth.file} {said}".strip()) for name, said in found),
+            ),
+        )
 
     return [judged(each) for each in seen]
 

@@ -62,7 +62,7 @@ SAYING = (  # what readers say, by kind; the first that is found counts
     ("bits", r"16-bit|8-bit|16 bits|8 bits|one channel|pixels of the kind"),
     ("size", r"\d px.*(its picture|less than the|at least|longer side|more than)"),
     ("no_picture", r"not a picture|no PNG|cannot identify|cannot read|animated|floating-point"),
-    ("field", r"field|unknown type|type is|needs \d|the truth|marks <image>"),
+    ("field", r"field|unknown type|type is|needs \d|the truth|marks <image>|must be|unknown key"),
 )
 
 

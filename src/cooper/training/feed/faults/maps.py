@@ -153,12 +153,10 @@ class _Looking:
             said = "is a JPEG file, in which " + ("depth has 8 bits" if name == DEPTH else "ids do not survive")
             self._fault(path, "bits" if name == DEPTH else "blended", said)
             return None
-        colours = name == LABELS and self.check.labels == FULL
-        wanted = ("RGB",) if colours else DEPTH_MODES if name == DEPTH else ID_MODES
-        if mode not in wanted:
-            need = {DEPTH: "16 bits in one channel", LABELS: "ids in one channel", INSTANCES: "ids in one channel"}[name]
-            bits = "8 bits in one channel" if mode in ("L", "P") else f"pixels of the kind {mode}"
-            self._fault(path, "bits", f"has {bits}; it must have {'three channels of 8 bits' if colours else need}")
+        modes, need = self._wanted(name)
+        if mode not in modes:
+            bits = {"L": "8 bits in one channel", "P": "8 bits in one channel", "I;16": "16 bits in one channel"}
+            self._fault(path, "bits", f"has {bits.get(mode, f'pixels of the kind {mode}')}; it must have {need}")
             return None
         try:
             return stored_pixels(path, name)
@@ -168,6 +166,16 @@ class _Looking:
                 path, "torn_picture" if kind == "no_picture" else kind, f"cannot be read: {error.args[0].rpartition(': ')[2]}"
             )
             return None
+
+    def _wanted(self, name: str) -> tuple[tuple[str, ...], str]:
+        """The kinds of pixels that a map may have, as Pillow calls them, and in words."""
+        if name == DEPTH:
+            return DEPTH_MODES, "16 bits in one channel"
+        if name == LABELS and self.check.labels == FULL:
+            return ("RGB",), "three channels of 8 bits"
+        if name == LABELS and self.check.labels == PARSING:
+            return ("L", "P"), "8 bits in one channel"
+        return ID_MODES, "ids of 8 or 16 bits in one channel"
 
     def _depth(self, path: Path, stored: np.ndarray) -> None:
         encoding, settings = self.check.encoding, self.check.settings
