@@ -1,4 +1,5 @@
-"""`cooper data check` on rows of reasoning and of questions: every kind of fault is named with its line, good files have none."""
+"""`cooper data check` on rows of reasoning and of questions: every kind of fault is named with its line, good files have
+none."""
 
 import base64
 import io
@@ -356,7 +357,7 @@ def test_a_fault_of_a_question_of_your_own_is_found(run, tmp_path, changes, kind
         (["gone"], "gone: not found"),
         (["empty"], "holds no data that training reads"),
         (["other"], "cooper data import"),
-        (["rows.jsonl", "--longest", "0"], "longest must be at least 1"),
+        (["rows.jsonl", "--longest", "0"], "longest is too small, got 0"),
         (["rows.jsonl", "--model", "empty"], "empty"),
         (["rows.jsonl", "--out", "rows.jsonl"], "is a file"),
     ],

@@ -345,7 +345,7 @@ OWN = {
     "no picture": (lambda folder: (folder / "images" / "hall" / "1.png").unlink(), "picture or map alone"),
     "a picture alone": (lambda folder: picture(9).save(folder / "images" / "new.png"), "picture or map alone"),
     "name twice": (lambda folder: picture(9).save(folder / "images" / "hall" / "1.bmp"), "same id"),
-    "settings": (lambda folder: (folder / "data.yaml").write_text("near: 5\nfar: 1\n"), "form"),
+    "settings": (lambda folder: (folder / "data.yaml").write_text("near: 5\nfar: 1\n"), "field"),
     "labels as JPEG": (
         lambda folder: (folder / "labels" / "hall" / "1.png").rename(folder / "labels" / "hall" / "1.jpg"),
         "labels compressed or blended",

@@ -1,6 +1,7 @@
-"""`cooper data`: flags, which questions maps help with; draw, maps of a scene set for stage 2 to read; check, what is wrong with
-some data; import, other layouts as rows that stage 2 reads."""
+"""`cooper data`: flags, which questions maps help with; draw, maps of a scene set for stage 2 to read; check, what is wrong
+with some data; import, other layouts as rows that stage 2 reads."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -98,55 +99,44 @@ def draw(
 
 @app.command(cls=OnceCommand)
 def check(
-    source: Annotated[
-        Path, typer.Argument(help="Folder or file in any form that training reads; a folder of several data sets checks all.")
-    ],
+    source: Annotated[Path, typer.Argument(help="Folder or file in any form that training reads, or a folder of several.")],
     kind: Annotated[
-        str | None,
-        typer.Option(
-            help="Kind of the data where names and rows do not tell it: pictures, scenes, nyu, kitti, hypersim, vkitti, ade20k, "
-            "reasoning, traces, llava, messages or questions."
-        ),
+        str | None, typer.Option(help="Kind of the data, as in a recipe, where names and rows do not tell it.")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures that rows or lists name.")] = None,
     longest: Annotated[int, typer.Option(help="Number of tokens above which a row is left out.")] = 10_240,
     model: Annotated[
         str | None,
         typer.Option(
-            help="Checkpoint in whose tokens rows are counted: nano, a directory, or a hub id; no weights are read. Default: pictures "
-            "as the published training reads them, words estimated."
+            help="Count tokens as this checkpoint does: nano, a directory, or a hub id. By default pictures count as in the "
+            "published training, and words are estimated."
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Number of rows or pictures of each set, from the first on.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for check.html (a contact sheet), check.json (figures) and faults.jsonl.")
+        Path | None, typer.Option(help="Folder for check.html with a contact sheet, check.json, faults.jsonl.")
     ] = None,
-    show: Annotated[int, typer.Option(help="Number of faults of each kind that are printed for each set.")] = 20,
-    workers: Annotated[int | None, typer.Option(help="Number of threads that read; one for each processor by default.")] = None,
+    show: Annotated[int, typer.Option(help="Number of faults of each kind and set that are printed.")] = 20,
+    workers: Annotated[int | None, typer.Option(help="Number of threads that read; by default one for each processor.")] = None,
 ) -> None:
     """Read all of some training data, and print what is there and every fault with file and row.
 
-    Exit code 0: no faults; 1: faults, warnings too. An error cannot be trained on, a warning should be looked at.
+    Exit code 0: no fault. Exit code 1: faults; an error cannot be trained on, a warning should be looked at.
     """
-    import os
-
-    from cooper.evaluation.runs.progress import progress
-    from cooper.training.feed.check import check_set
+    from cooper.training.feed.check import check_data
     from cooper.training.feed.lengths import checkpoint_lengths, published_lengths
     from cooper.training.feed.report import lines, write_report
-    from cooper.training.feed.sources import CheckOptions, sets_of
+    from cooper.training.feed.units import CheckOptions
 
-    for name, value in (("longest", longest), ("limit", limit), ("workers", workers), ("show", show)):
-        if value is not None and value < (0 if name == "show" else 1):
-            raise CooperError(f"{name} must be at least {0 if name == 'show' else 1}, got {value}")
+    threads = os.cpu_count() or 1 if workers is None else workers
+    for name, value in (("longest", longest), ("limit", limit or 1), ("workers", threads), ("show", show + 1)):
+        if value < 1:
+            raise CooperError(f"{name} is too small, got {value - (name == 'show')}")
     folder = None if out is None else run_folder(out)
     lengths = checkpoint_lengths(model) if model else published_lengths()
     options = CheckOptions(lengths=lengths, longest=longest, kind=kind, images=images, limit=limit, thumbs=out is not None)
-    reports = []
-    with told_when_interrupted(lambda: "the check is not whole, and nothing is written"):
-        sets = sets_of(source, options)
-        with progress(sum(len(each.units) for each in sets), "rows", False) as advance:
-            reports += [check_set(each, workers or os.cpu_count() or 1, advance) for each in sets]
+    with told_when_interrupted(lambda: "the check is not whole, and nothing was written"):
+        reports = check_data(source, options, threads)
     for line in lines(reports, longest, show):
         typer.echo(visible(line))
     if folder is not None:

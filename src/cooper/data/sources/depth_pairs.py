@@ -104,8 +104,9 @@ def read_text(path: Path) -> str:
 
 
 def listed_pairs(place: Path) -> list[tuple[Path, Path]]:
-    """Pairs of a list: the file `place` itself, or a `*.txt` in that folder. In a text picture and depth begin each line, and one
-    without depth is left out; in JSON Lines they are `rgb_image` and `depth_image`. CooperError: a list that is neither."""
+    """Pairs of a list: the file `place` itself, or a `*.txt` in that folder. In a text picture and depth begin each line, and
+    one without depth is left out; in JSON Lines they are `rgb_image` and `depth_image`. CooperError: a list that is
+    neither."""
     if place.is_file():
         found = pairs_of_rows(place, "depth_image") if place.suffix == ".jsonl" else _pairs_of_lines(place)
         if not found:

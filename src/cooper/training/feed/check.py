@@ -9,10 +9,12 @@ from pathlib import Path
 from statistics import median
 
 from cooper.errors import CooperError
+from cooper.evaluation.runs.progress import progress
 from cooper.training.feed.faults.depth import set_faults
 from cooper.training.feed.faults.fault import Fault, told
 from cooper.training.feed.faults.seen import Seen, Thumb
-from cooper.training.feed.sources import Checked
+from cooper.training.feed.sources import sets_of
+from cooper.training.feed.units import Checked, CheckOptions
 
 AHEAD = 4  # rows for each thread that are read before their turn
 SHEET, FAULTY = 24, 12  # rows of a set whose pictures are shown, evenly spread, and of those at fault
@@ -30,9 +32,9 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class SetReport:
-    """What is in a data set and what is wrong with it. `sizes`: pictures by width and height. `counts`: maps, modes, flags and types.
-    `tokens`: the length of each row that has one. `depth_m`: nearest and farthest (5th and 95th percentiles), None without depth.
-    `dropped`: rows that are left out, by reason."""
+    """What is in a data set and what is wrong with it. `sizes`: pictures by width and height. `counts`: maps, modes, flags
+    and types. `tokens`: the length of each row that has one. `depth_m`: nearest and farthest (5th and 95th percentiles), None
+    without depth. `dropped`: rows that are left out, by reason."""
 
     place: Path
     kind: str
@@ -50,6 +52,13 @@ class SetReport:
         """Of the lengths: least, middle, that of which 5 % are longer, and most. Zeros where no row has one."""
         ordered = sorted(self.tokens) or [0]
         return ordered[0], int(median(ordered)), ordered[math.ceil(0.95 * len(ordered)) - 1], ordered[-1]
+
+
+def check_data(place: Path, options: CheckOptions, workers: int) -> list[SetReport]:
+    """Check the data sets in a folder or file, with a progress bar. CooperError: it is not there, or nothing in it is known."""
+    sets = sets_of(place, options)
+    with progress(sum(len(each.units) for each in sets), "rows", False) as advance:
+        return [check_set(each, workers, advance) for each in sets]
 
 
 def check_set(checked: Checked, workers: int, advance: Advance) -> SetReport:

@@ -25,8 +25,8 @@ def published_lengths() -> RowLengths:
 
 
 def checkpoint_lengths(model: str, base: Path | None = None) -> RowLengths:
-    """Of a checkpoint of either layout: `nano`, a folder or a hub id; `base` as for `Cooper.from_pretrained`. CooperError names the
-    file that is missing or at fault."""
+    """Of a checkpoint of either layout: `nano`, a folder or a hub id; `base` as for `Cooper.from_pretrained`. CooperError
+    names the file that is missing or at fault."""
     folder = resolve(model)
     published = is_published_layout(folder, base)
     config = read_published_config(folder, base) if published else CooperConfig.from_pretrained(folder)

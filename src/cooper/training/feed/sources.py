@@ -12,7 +12,7 @@ from cooper.data.sources.reasoning.trace_file import COLUMNS
 from cooper.errors import CooperError
 from cooper.files.rows import Line
 from cooper.perception.depth import DEPTH_ENCODINGS
-from cooper.training.data import ADE20K, PICTURES, SCENES, DataSource, open_data
+from cooper.training.data import ADE20K, PICTURES, SCENES, DataSource, map_kinds, open_data
 from cooper.training.feed import listing
 from cooper.training.feed.faults.fault import Fault, told
 from cooper.training.feed.faults.maps import LABELS, MapFiles
@@ -32,6 +32,9 @@ def sets_of(place: Path, options: CheckOptions) -> list[Checked]:
     """The data sets in a folder or file. CooperError: it is not there, or nothing in it is data that training reads."""
     if not place.exists():
         raise CooperError(f"{place}: not found")
+    kinds = {*COLUMNS, *map_kinds()} if options.kind else set()
+    if options.kind and options.kind not in kinds:
+        raise CooperError(f"unknown kind of data {options.kind!r}; known: {', '.join(sorted(kinds))}")
     found = list(_of_file(place, options) if place.is_file() else _of_folder(place, options, DEEPEST))
     if not found and place.is_dir():
         found = list(_by_names(place, options))

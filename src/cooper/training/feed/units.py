@@ -35,8 +35,8 @@ PROBED = 32  # lines that tell the kind of a file
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """How data are checked. `kind`, `split`, `mode`, `images` and `limit` as in a recipe (`DataSource`). `longest`: tokens of a row.
-    `thumbs`: whether small pictures are made."""
+    """How data are checked. `kind`, `split`, `mode`, `images` and `limit` as in a recipe (`DataSource`). `longest`: tokens of
+    a row. `thumbs`: whether small pictures are made."""
 
     lengths: RowLengths
     longest: int = LONGEST

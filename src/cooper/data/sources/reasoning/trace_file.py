@@ -40,7 +40,8 @@ def kind_of_rows(path: Path) -> str | None:
 
 
 def picture_folder(path: Path) -> Path:
-    """Where the pictures lie that rows of traces name: the folder of the file, or `images` beside it, if they are there alone."""
+    """Where the pictures lie that rows of traces name: the folder of the file, or `images` beside it, if they are there
+    alone."""
     beside = path.parent / IMAGES
     for line in read_lines(path, last_is_whole=True, longest=LARGEST_FILE) if beside.is_dir() else ():
         names = line.values.get("image", ())

@@ -78,8 +78,8 @@ def depth_of_metres(depth: np.ndarray, file: str = "") -> DepthSeen | None:
 
 
 def set_faults(seen: Sequence[Seen], kind: str, filtered: bool) -> list[Seen]:
-    """The same with the faults that only the whole set tells: units, and files that know too little. `filtered`: whether the list
-    promises that 97 % of each file are known."""
+    """The same with the faults that only the whole set tells: units, and files that know too little. `filtered`: whether the
+    list promises that 97 % of each file are known."""
     depths = [each.depth for each in seen if each.depth is not None]
     if not depths:
         return list(seen)

@@ -34,8 +34,8 @@ PARSING, FULL = "scene parsing", "full release"  # of ADE20K
 
 @dataclass(frozen=True, kw_only=True)
 class MapFiles:
-    """A picture and the files of what is known of it, by `depth`, `labels`, `instances`. `place`: where the picture is named, or
-    its own path. `faults`: those that showed before a file was opened."""
+    """A picture and the files of what is known of it, by `depth`, `labels`, `instances`. `place`: where the picture is named,
+    or its own path. `faults`: those that showed before a file was opened."""
 
     place: str
     picture: Path | None = None
@@ -50,8 +50,8 @@ class MapFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class MapCheck:
-    """How pictures with maps are checked. `encoding` and `sky`: how a published set stores depth, and the number that no depth can
-    be measured with; `settings`: of pictures of your own; `labels`: which ADE20K it is, "" for your own."""
+    """How pictures with maps are checked. `encoding` and `sky`: how a published set stores depth, and the number that no
+    depth can be measured with; `settings`: of pictures of your own; `labels`: which ADE20K it is, "" for your own."""
 
     lengths: RowLengths
     longest: int

@@ -10,8 +10,8 @@ from cooper.training.feed.faults.fault import Fault
 
 @dataclass(frozen=True)
 class DepthSeen:
-    """Depth of one file in metres: of the known pixels the 5th, 50th and 95th percentile. `unknown`: the share of pixels without
-    depth. `scale`: metres of one count, 0 where the file holds none. `file`: its path, where the place is another."""
+    """Depth of one file in metres: of the known pixels the 5th, 50th and 95th percentile. `unknown`: the share of pixels
+    without depth. `scale`: metres of one count, 0 where the file holds none. `file`: its path, where the place is another."""
 
     near: float
     middle: float
@@ -32,9 +32,9 @@ class Thumb:
 @dataclass(frozen=True, kw_only=True)
 class Seen:
     """One row or picture. `place`: where it is. `sizes`: width and height of its pictures. `counts`: what is counted, such as
-    `map depth` or `flag positive`. `tokens`: its length, 0 where it could not be had. `id`: its own, "" for none. `digest`: of its
-    content. `asked`: of a question and its picture. `answered`: whether words that are learned end in an answer, None where there
-    are none."""
+    `map depth` or `flag positive`. `tokens`: its length, 0 where it could not be had. `id`: its own, "" for none. `digest`:
+    of its content. `asked`: of a question and its picture. `answered`: whether words that are learned end in an answer, None
+    where there are none."""
 
     place: str
     faults: tuple[Fault, ...] = ()
