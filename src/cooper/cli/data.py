@@ -10,7 +10,7 @@ import typer
 from cooper.cli.commands import OnceCommand, goes_on, told_when_interrupted
 from cooper.curation.counts import By
 from cooper.errors import CooperError
-from cooper.files.arguments import visible
+from cooper.files.arguments import visible, whole
 from cooper.files.folders import run_folder
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
@@ -128,15 +128,14 @@ def check(
     from cooper.training.feed.report import lines, write_report
     from cooper.training.feed.units import CheckOptions
 
-    threads = os.cpu_count() or 1 if workers is None else workers
-    for name, value in (("longest", longest), ("limit", limit or 1), ("workers", threads), ("show", show + 1)):
-        if value < 1:
-            raise CooperError(f"{name} is too small, got {value - (name == 'show')}")
+    for name, value, low in (("longest", longest, 1), ("limit", limit, 1), ("show", show, 0), ("workers", workers, 1)):
+        if value is not None:
+            whole(value, name, low)
     folder = None if out is None else run_folder(out)
     lengths = checkpoint_lengths(model) if model else published_lengths()
     options = CheckOptions(lengths=lengths, longest=longest, kind=kind, images=images, limit=limit, thumbs=out is not None)
     with told_when_interrupted(lambda: "the check is not whole, and nothing was written"):
-        reports = check_data(source, options, threads)
+        reports = check_data(source, options, workers or os.cpu_count() or 1)
     for line in lines(reports, longest, show):
         typer.echo(visible(line))
     if folder is not None:
@@ -144,4 +143,49 @@ def check(
         write_report(reports, longest, folder)
         typer.echo(f"Report: {folder / 'check.html'}")
     if any(report.faults for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command("import", cls=OnceCommand)
+def import_data(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="Layout: bagel-t2i, bagel-editing, thinkmorph (parquet), bagel-vlm, messages or clear (JSON Lines)."
+        ),
+    ],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="File of rows, or a folder of such files.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="DST", help="Folder for traces.jsonl and its pictures; a run that was stopped there continues."),
+    ],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the pictures that rows name; by default the file's, or images beside it."),
+    ] = None,
+    clean: Annotated[
+        Path | None, typer.Option(help="Of clear: folder of the clean pictures; by default clean beside the file.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of threads; by default one for each processor.")] = None,
+) -> None:
+    """Make rows that `cooper train sft` reads from another layout, with their pictures beside them.
+
+    Rows that cannot be read are left out and listed in faults.jsonl; the exit code is then 1.
+    """
+    from cooper.data.sources.imports.importing import ImportSettings, import_rows, source_tables
+    from cooper.evaluation.runs.progress import progress
+
+    threads = os.cpu_count() or 1 if workers is None else whole(workers, "workers", 1)
+    settings = ImportSettings(kind=kind, source=source, out=run_folder(out), images=images, clean=clean, workers=threads)
+    tables, count = source_tables(settings)
+    with told_when_interrupted(lambda: goes_on(out)), progress(count, "rows", False) as advance:
+        made = import_rows(settings, tables, advance)
+    typer.echo(f"{out / 'traces.jsonl'}: {made.traces:,} traces from {made.rows - made.faults:,} of {made.rows:,} rows")
+    if made.faults:
+        typer.echo(
+            visible(
+                f"{made.faults:,} rows could not be read and are listed in {out / 'faults.jsonl'}; the first: {made.first}"
+            ),
+            err=True,
+        )
         raise typer.Exit(1)

@@ -11,9 +11,10 @@ from cooper.files.rows import write_whole
 from cooper.training.feed.check import SetReport
 from cooper.training.feed.faults.fault import Fault
 from cooper.training.feed.faults.seen import Thumb
+from cooper.training.feed.sources import FAULTS
 
 SIZES = 6  # sizes of pictures that are listed
-PAGE, FIGURES, FAULTS = "check.html", "check.json", "faults.jsonl"
+PAGE, FIGURES = "check.html", "check.json"
 
 
 def figures(report: SetReport, longest: int) -> dict[str, str]:

@@ -25,6 +25,7 @@ TELLING = (  # the set that a listed depth file belongs to, by its path
     ("kitti", ("groundtruth", "image_02")),
     ("nyu", ("nyu", "/depth_0", "sync_depth")),
 )
+FAULTS = "faults.jsonl"  # what checks and imports write
 LISTS = "list"  # the kind of a published list whose set nothing tells yet
 
 
@@ -106,7 +107,12 @@ def _of_folder(folder: Path, options: CheckOptions, deeper: int) -> Iterator[Che
     lists = sorted(
         (*folder.glob("*.jsonl"), *folder.glob("*.txt")), key=lambda path: (path.suffix, "filtered" not in path.name, path)
     )
-    found = [each for path in lists if path.name[0] != "." and path.name != LIST for each in _of_file(path, options, done)]
+    found = [
+        each
+        for path in lists
+        if path.name[0] != "." and path.name not in (LIST, FAULTS)
+        for each in _of_file(path, options, done)
+    ]
     if kind is None and (folder / "annotations").is_dir() and (folder / IMAGES).is_dir():
         found += _of_kind(folder, ADE20K, options)
     elif kind is None and (

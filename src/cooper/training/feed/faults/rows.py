@@ -70,6 +70,7 @@ class _Seeing:
         self.thumbs: list[Thumb] = []
         self.counts: list[str] = []
         self.said: dict[str, Any] = {}
+        self.whole = True  # every picture could be read
 
     def fault(self, error: Exception | str) -> None:
         self.faults.append(told(self.line.place, error))
@@ -87,7 +88,7 @@ class _Seeing:
         usual: AnswerMode = "direct" if self.check.kind in (LLAVA, MESSAGES) else reasoned
         mode = row.mode or self.check.mode or usual
         self.counts.append(f"mode {mode}")
-        if len(self.sizes) == len(row.pictures):
+        if self.whole:
             self.measure(self.check.lengths(row, mode))
 
     def _row(self) -> TraceRow | None:
@@ -123,7 +124,7 @@ class _Seeing:
                 name = step.modality or asked_map(before, self.check.lengths.prompts) or PICTURE
                 self.counts.append(f"map {name}")
                 found.append((name, step.picture))
-                if step.drawn is not None:
+                if step.drawn is not None and step.drawn.source != step.picture.source:
                     found.append((f"{name} to draw", step.drawn))
             before = step
         return found
@@ -133,6 +134,7 @@ class _Seeing:
         for name, picture in pictures:
             image, faults = opened_or_told(picture, self.line.place)
             self.faults += faults
+            self.whole = self.whole and image is not None
             if image is not None:
                 self.sizes.append(image.size)
                 if self.check.thumbs:
@@ -157,7 +159,7 @@ class _Seeing:
             self.faults.append(Fault(place=self.line.place, kind="not_offered", said=said))
         pictures = [part for part in item.question.parts if isinstance(part, LazyPicture)]
         self.look([("picture", picture) for picture in pictures])
-        if len(self.sizes) == len(pictures):
+        if self.whole:
             self._measure_question(item)
             self.said["asked"] = _digest([item.question.text], pictures)
 
