@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from PIL import Image
 
@@ -33,7 +34,7 @@ class RowLengths:
     @classmethod
     def of(cls, bundle: Bundle) -> "RowLengths":
         """In a checkpoint."""
-        return cls.in_words(bundle.model.config, bundle.prompts, bundle.processor)
+        return cls.in_words(cast(CooperConfig, bundle.model.config), bundle.prompts, bundle.processor)
 
     @classmethod
     def in_words(cls, config: CooperConfig, prompts: Prompts, processor: Processor) -> "RowLengths":

@@ -22,7 +22,7 @@ Advance = Callable[[int], None]  # rows just done
 
 
 @dataclass(frozen=True)
-class Shown:
+class SheetRow:
     """The pictures of a row for the page; `said`: its faults, "" for none."""
 
     place: str
@@ -45,7 +45,7 @@ class SetReport:
     tokens: tuple[int, ...] = ()
     depth_m: tuple[float, float] | None = None
     dropped: Counter[str] = field(default_factory=Counter)
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[SheetRow, ...] = ()
 
     @property
     def quantiles(self) -> tuple[int, int, int, int]:
@@ -70,7 +70,7 @@ def check_set(checked: Checked, workers: int, advance: Advance) -> SetReport:
         here = number % step == 0 and number // step < SHEET
         faulty += bool(each.faults)
         if each.thumbs and (here or (each.faults and faulty <= FAULTY)):
-            shown.append(Shown(each.place, "; ".join(fault.name for fault in each.faults), each.thumbs))
+            shown.append(SheetRow(each.place, "; ".join(fault.name for fault in each.faults), each.thumbs))
         seen.append(replace(each, thumbs=()))
         advance(1)
     seen = [*_answered(_twice(set_faults(seen, checked.kind, checked.filtered)))]

@@ -6,17 +6,14 @@ from cooper.files.hub import resolve
 from cooper.model.checkpoints.opening import is_published_layout
 from cooper.model.checkpoints.published import read_published_config
 from cooper.model.config import CooperConfig
+from cooper.sequence.layout import View
 from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
 from cooper.training.traces import RowLengths
 
 LONGEST = 10_240  # tokens of a row in the published training
 BYTES = 4  # of English text in a token, about
-EVERY_VIEW = {
-    "input": ("vae", "vit"),
-    "input_text_mode": ("vae", "vit"),
-    "input_direct_mode": ("vae", "vit"),
-    "map": ("vae", "vit"),
-}
+BOTH: tuple[View, ...] = ("vae", "vit")
+EVERY_VIEW = {name: BOTH for name in ("input", "input_text_mode", "input_direct_mode", "map")}
 
 
 def published_lengths() -> RowLengths:

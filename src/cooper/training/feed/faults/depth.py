@@ -28,7 +28,7 @@ LEAST_RANGE = 0.5  # metres between nearest and farthest that a filtered list ke
 
 
 @dataclass(frozen=True)
-class Scale:
+class Surroundings:
     """What a set usually shows, in metres. `far`: what lies farther than 95 % of a picture is farther than this. `most`: the
     middle of a picture is nearer than this. `inside`: where the middle of a picture lies, for guessing its unit."""
 
@@ -37,10 +37,12 @@ class Scale:
     inside: tuple[float, float]
 
 
-ANY = Scale(far=1.0, most=300.0, inside=(0.6, 80.0))
-INDOORS = Scale(far=1.0, most=40.0, inside=(0.7, 20.0))
-STREETS = Scale(far=8.0, most=120.0, inside=(3.0, 80.0))
-SCALES: Mapping[str, Scale] = MappingProxyType({"hypersim": INDOORS, "nyu": INDOORS, "vkitti": STREETS, "kitti": STREETS})
+ANY = Surroundings(far=1.0, most=300.0, inside=(0.6, 80.0))
+INDOORS = Surroundings(far=1.0, most=40.0, inside=(0.7, 20.0))
+STREETS = Surroundings(far=8.0, most=120.0, inside=(3.0, 80.0))
+SCALES: Mapping[str, Surroundings] = MappingProxyType(
+    {"hypersim": INDOORS, "nyu": INDOORS, "vkitti": STREETS, "kitti": STREETS}
+)
 DENSE = ("hypersim", "nyu", "vkitti")  # sets whose depth is known nearly everywhere
 
 
@@ -103,12 +105,12 @@ def set_faults(seen: Sequence[Seen], kind: str, filtered: bool) -> list[Seen]:
     return [judged(each) for each in seen]
 
 
-def _strange(depth: DepthSeen, scale: Scale) -> int:
+def _strange(depth: DepthSeen, scale: Surroundings) -> int:
     """-1: too near to be right, 1: too far, 0: neither."""
     return -1 if depth.far < scale.far else int(depth.middle > scale.most)
 
 
-def _unit(depth: DepthSeen, scale: Scale, middle: float, typical: int, tight: bool) -> list[tuple[str, str]]:
+def _unit(depth: DepthSeen, scale: Surroundings, middle: float, typical: int, tight: bool) -> list[tuple[str, str]]:
     strange, ratio = _strange(depth, scale), max(depth.middle / middle, middle / depth.middle)
     tenfold = tight and any(times / NEAR_TENFOLD <= ratio <= times * NEAR_TENFOLD for times in TENFOLD)
     if not (strange and (typical == strange or ratio >= APART)) and not tenfold:
