@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from cooper.trace.prompts import DEFAULT
+from cooper.training.feed.faults.rows import RowCheck
 from tests.reasoning_files import (
     QUESTIONS,
     coded,
@@ -140,6 +141,10 @@ ROWS = {
     "map without request": (part(GOOD, 2, value="<think>A map.</think>"), "map without request"),
     "two maps for one request": (
         {"interleaved_reason": [*GOOD["interleaved_reason"][:4], shown(7), *GOOD["interleaved_reason"][4:]]},
+        "map without request",
+    ),
+    "map behind the question": (
+        {"interleaved_reason": [*GOOD["interleaved_reason"][:2], shown(7), GOOD["interleaved_reason"][-1]]},
         "map without request",
     ),
     "map is the picture": (part(GOOD, 3, value=GOOD["interleaved_reason"][0]["value"]), "map is the picture"),
@@ -357,7 +362,7 @@ def test_a_fault_of_a_question_of_your_own_is_found(run, tmp_path, changes, kind
         (["gone"], "gone: not found"),
         (["empty"], "holds no data that training reads"),
         (["other"], "cooper data import"),
-        (["rows.jsonl", "--longest", "0"], "longest is too small, got 0"),
+        (["rows.jsonl", "--longest", "0"], "longest is 0; it must be at least 1"),
         (["rows.jsonl", "--model", "empty"], "empty"),
         (["rows.jsonl", "--out", "rows.jsonl"], "is a file"),
     ],
@@ -370,3 +375,22 @@ def test_what_cannot_be_checked_is_one_sentence(run, tmp_path, monkeypatch, argu
     interleaved_file(tmp_path / "rows.jsonl", 1)
     ran = run("data", "check", *arguments)
     assert ran.code == 1 and said in " ".join(ran.err.split()) and "Traceback" not in ran.err, ran.err
+
+
+def test_a_picture_behind_the_question_is_no_map(run, tmp_path):
+    """As long as none stands before it."""
+    first, question, *rest = interleaved_row(1, ("depth",))["interleaved_reason"]
+    path = write_rows(tmp_path / "rows.jsonl", [{"interleaved_reason": [question, first, *rest]}])
+    assert run("data", "check", path).code == 0
+
+
+def test_an_interruption_is_told(run, tmp_path, monkeypatch):
+    path = interleaved_file(tmp_path / "rows.jsonl", 3)
+
+    def stopped(check, place, start):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RowCheck, "__call__", stopped)  # in place of Ctrl-C, which no test can time
+    ran = run("data", "check", path, "--out", tmp_path / "out")
+    assert ran.code == 130 and "interrupted: the check is not whole, and nothing was written" in " ".join(ran.err.split())
+    assert not (tmp_path / "out").exists()

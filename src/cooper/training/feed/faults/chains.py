@@ -24,6 +24,8 @@ def chain_faults(row: TraceRow, prompts: Prompts, parts: bool) -> list[Fault]:
         found.append(("no_loss", "no part of the row is learned, so it teaches nothing"))
     found += _prompts_learned(row, learned, tags, parts)
     found += _maps(row, prompts)
+    if parts and learned and has_tag(learned[0].text, tags):
+        found += _late_picture(row)
     found += _same_pictures(row)
     for step in learned:
         found += _broken(step.text, tags)
@@ -50,6 +52,15 @@ def _prompts_learned(row: TraceRow, learned: list[TextStep], tags: tuple[str, ..
         for step in learned:
             if not has_tag(step.text, tags):
                 yield "prompt_loss", f"words carry a loss that are no thought, request or answer: {shown(step.text)}"
+
+
+def _late_picture(row: TraceRow) -> Iterator[tuple[str, str]]:
+    """The question ends in a picture of the size of one before its words, as if a map stood there that nobody asked for."""
+    kinds = [isinstance(part, str) for part in row.question]
+    if len(kinds) > 2 and not kinds[-1] and kinds[-2] and False in kinds[:-2]:
+        *earlier, last = row.question_pictures
+        if _size(last) in map(_size, earlier):
+            yield "late_picture", "a picture stands behind the question, of the size of one before it: is it a map?"
 
 
 def _maps(row: TraceRow, prompts: Prompts) -> Iterator[tuple[str, str]]:

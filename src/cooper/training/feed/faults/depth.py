@@ -58,7 +58,7 @@ def depth_seen(
     if 0 < none < len(known):
         known[int(none)] = 0
     if not known.any():
-        return None, [("invalid", "no pixel has a depth")]
+        return None, [("invalid", "has a depth at no pixel")]
     numbers = np.flatnonzero(known)
     found: list[tuple[str, str]] = []
     if len(numbers) >= STEPS and any(not np.any(numbers % step) for step in STRETCH):

@@ -28,6 +28,7 @@ KINDS: Mapping[str, tuple[Level, str]] = MappingProxyType(
         "void": ("warning", "nothing labelled"),
         "request": ("error", "request without map"),
         "map": ("error", "map without request"),
+        "late_picture": ("warning", "map without request"),
         "same_map": ("warning", "map is the picture"),
         "prompt_loss": ("error", "prompt with loss"),
         "no_loss": ("error", "row without loss"),

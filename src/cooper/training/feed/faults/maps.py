@@ -206,7 +206,7 @@ class _Looking:
             )
         self.depth = depth_of_metres(metres, self._named(path))
         if self.depth is None:
-            self._fault(path, "invalid", "no pixel has a depth")
+            self._fault(path, "invalid", "has a depth at no pixel")
         if self.check.thumbs:
             self.thumbs.append(thumb("depth", depth_picture(metres)))
         return None
@@ -226,7 +226,7 @@ class _Looking:
         if not self.check.labels and names and known.size and known.max() >= len(names):
             self._fault(path, "class", f"holds class {known.max()}, and {len(names)} classes have names, 0 to {len(names) - 1}")
         if not known.size:
-            self._fault(path, "void", "every pixel is void")
+            self._fault(path, "void", "has void at every pixel")
         blended = is_blended(labels)
         if blended:
             self._fault(path, "blended", blended)
