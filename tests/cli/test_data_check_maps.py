@@ -176,6 +176,16 @@ def test_depth_outside_its_range_is_found(run, tmp_path):
     assert "wrong unit" in kinds(run("data", "check", tmp_path))
 
 
+def test_the_sheet_shows_faults_that_only_the_whole_set_tells(run, tmp_path):
+    """Of the last of many files, which is not among those that are shown anyway."""
+    path = hypersim(tmp_path / "in", 60)
+    depth = tmp_path / "in" / "ai_001_001" / "depth_plane_cam_00_fr0059.png"
+    save(depth, stored(depth) / 10, np.uint16)
+    ran = run("data", "check", path, "--out", tmp_path / "out")
+    page = (tmp_path / "out" / "check.html").read_text()
+    assert kinds(ran) == {"wrong unit"} and "line 60: wrong unit" in page and page.count("<figure") == 25
+
+
 # -------------------- pictures, lists and folders
 
 LISTS = {

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,17 +63,16 @@ def check_data(place: Path, options: CheckOptions, workers: int) -> list[SetRepo
 
 def check_set(checked: Checked, workers: int, advance: Advance) -> SetReport:
     """Read all of a set. A row that cannot be read is a fault, and never ends the check."""
-    seen, shown = [], []
+    seen: list[Seen] = []
+    kept: dict[int, tuple[Thumb, ...]] = {}
     step = max(1, len(checked.units) // SHEET)
-    faulty = 0
     for number, each in enumerate(_read(checked, workers)):
-        here = number % step == 0 and number // step < SHEET
-        faulty += bool(each.faults)
-        if each.thumbs and (here or (each.faults and faulty <= FAULTY)):
-            shown.append(SheetRow(each.place, "; ".join(fault.name for fault in each.faults), each.thumbs))
+        if number % step == 0 and number // step < SHEET:
+            kept[number] = each.thumbs
         seen.append(replace(each, thumbs=()))
         advance(1)
     seen = [*_answered(_twice(set_faults(seen, checked.kind, checked.filtered)))]
+    faulty = [number for number, each in enumerate(seen) if each.faults][:FAULTY]
     depths = [each.depth for each in seen if each.depth is not None]
     return SetReport(
         place=checked.place,
@@ -85,24 +84,28 @@ def check_set(checked: Checked, workers: int, advance: Advance) -> SetReport:
         tokens=tuple(each.tokens for each in seen if each.tokens),
         depth_m=(min(each.near for each in depths), max(each.far for each in depths)) if depths else None,
         dropped=Counter(_reason(each) for each in seen if any(fault.level == "error" for fault in each.faults)),
-        shown=tuple(shown),
+        shown=tuple(_sheet(checked, seen, kept, faulty)) if any(kept.values()) else (),
     )
+
+
+def _sheet(
+    checked: Checked, seen: Sequence[Seen], kept: Mapping[int, tuple[Thumb, ...]], faulty: Sequence[int]
+) -> Iterator[SheetRow]:
+    """The rows of the page in their order: those that were kept, and some at fault, which are read again."""
+    for number in sorted({*kept, *faulty}):
+        each = seen[number]
+        thumbs = kept[number] if number in kept else _look(*checked.units[number]).thumbs
+        if thumbs:
+            yield SheetRow(each.place, ", ".join(dict.fromkeys(fault.name for fault in each.faults)), thumbs)
 
 
 def _read(checked: Checked, workers: int) -> Iterator[Seen]:
     """What is seen of all units, in their order. Ctrl-C ends it at once."""
-
-    def look(place: str, unit: Callable[[], Seen]) -> Seen:
-        try:
-            return unit()
-        except (CooperError, OSError, MemoryError) as error:
-            return Seen(place=place, faults=(told(place, error),))
-
     pool = ThreadPoolExecutor(1 if checked.alone else workers)
     waiting: deque[Future[Seen]] = deque()
     try:
         for place, unit in checked.units:
-            waiting.append(pool.submit(look, place, unit))
+            waiting.append(pool.submit(_look, place, unit))
             if len(waiting) > AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -111,17 +114,25 @@ def _read(checked: Checked, workers: int) -> Iterator[Seen]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _look(place: str, unit: Callable[[], Seen]) -> Seen:
+    """What is seen of a unit; what cannot be read is a fault."""
+    try:
+        return unit()
+    except (CooperError, OSError, MemoryError) as error:
+        return Seen(place=place, faults=(told(place, error),))
+
+
 def _twice(seen: Sequence[Seen]) -> Iterator[Seen]:
     """The same with rows that stand there twice, or ids, or questions about one picture."""
     places: dict[tuple[str, str | bytes], str] = {}
     for each in seen:
         faults = []
-        for kind, key, said in (
-            ("twice", each.digest, "is the same as"),
-            ("same_id", each.id, f"has the id {each.id!r} of"),
-            ("twice", each.asked, "asks the same of the same picture as"),
+        for what, kind, key, said in (
+            ("content", "twice", each.digest, "is the same as"),
+            ("id", "same_id", each.id, f"has the id {each.id!r} of"),
+            ("question", "twice", each.asked, "asks the same of the same picture as"),
         ):
-            first = places.setdefault((said[:4], key), each.place) if key else each.place
+            first = places.setdefault((what, key), each.place) if key else each.place
             if first != each.place and kind not in [fault.kind for fault in faults]:
                 faults.append(Fault(place=each.place, kind=kind, said=f"{said} {first}"))
         yield replace(each, faults=(*each.faults, *faults)) if faults else each

@@ -13,7 +13,7 @@ from cooper.training.traces import RowLengths
 LONGEST = 10_240  # tokens of a row in the published training
 BYTES = 4  # of English text in a token, about
 BOTH: tuple[View, ...] = ("vae", "vit")
-EVERY_VIEW = {name: BOTH for name in ("input", "input_text_mode", "input_direct_mode", "map")}
+EVERY_VIEW = dict.fromkeys(("input", "input_text_mode", "input_direct_mode", "map"), BOTH)
 
 
 def published_lengths() -> RowLengths:

@@ -83,7 +83,7 @@ def _page(reports: Sequence[SetReport], longest: int) -> str:
             "faults": report.faults,
             "shown": [
                 {
-                    "place": each.place.removeprefix(f"{report.place}, "),
+                    "place": each.place.removeprefix(str(report.place)).lstrip("/, "),
                     "said": each.said,
                     "pictures": [_picture(thumb) for thumb in each.thumbs],
                 }
