@@ -173,7 +173,7 @@ LINES = {
     "latin-1": (lambda line: line.replace(b"How many", "Wie viele Stühle".encode("latin-1")), "not UTF-8"),
     "key twice": (lambda line: b'{"interleaved_reason": 1, ' + line[1:], "not JSON"),
     "NaN": (lambda line: b'{"x": NaN, ' + line[1:], "not JSON"),
-    "half a character": (lambda line: line.replace(b"How many", rb"\ud800 many"), "form"),
+    "half a character": (lambda line: line.replace(b"How many", rb"\ud800 many"), "cannot be read"),
     "two objects": (lambda line: line + line, "not JSON"),
 }
 
@@ -362,6 +362,8 @@ def test_a_fault_of_a_question_of_your_own_is_found(run, tmp_path, changes, kind
         (["gone"], "gone: not found"),
         (["empty"], "holds no data that training reads"),
         (["other"], "cooper data import"),
+        (["rows.md"], "holds no data that training reads"),
+        (["rows.jsonl", "--kind", "rows"], "unknown kind of data 'rows'"),
         (["rows.jsonl", "--longest", "0"], "longest is 0; it must be at least 1"),
         (["rows.jsonl", "--model", "empty"], "empty"),
         (["rows.jsonl", "--out", "rows.jsonl"], "is a file"),
@@ -372,6 +374,7 @@ def test_what_cannot_be_checked_is_one_sentence(run, tmp_path, monkeypatch, argu
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "0.parquet").write_bytes(b"PAR1")
+    (tmp_path / "rows.md").write_text("{}")
     interleaved_file(tmp_path / "rows.jsonl", 1)
     ran = run("data", "check", *arguments)
     assert ran.code == 1 and said in " ".join(ran.err.split()) and "Traceback" not in ran.err, ran.err

@@ -32,7 +32,7 @@ def figures(report: SetReport, longest: int) -> dict[str, str]:
         told["depth"] = f"{report.depth_m[0]:.3g} to {report.depth_m[1]:.3g} m"
     if report.tokens:
         least, middle, high, most = report.quantiles
-        told["tokens a row"] = f"{least:,} to {most:,}, middle {middle:,}, 5 % above {high:,}"
+        told["tokens a row"] = f"{least:,} to {most:,}, middle {middle:,}, 5 % above {high:,}" if least < most else f"{least:,}"
         told[f"rows above {longest:,} tokens"] = f"{sum(tokens > longest for tokens in report.tokens):,}"
     if report.dropped:
         told["rows that cannot be trained on"] = ", ".join(f"{why} {count:,}" for why, count in report.dropped.most_common())
@@ -109,9 +109,8 @@ def _picture(thumb: Thumb) -> dict[str, object]:
 
 
 def _unit(report: SetReport) -> str:
-    return (
-        "pictures" if report.counts and not any(name.startswith(("mode", "type", "flag")) for name in report.counts) else "rows"
-    )
+    rows = not report.counts or any(name.startswith(("mode", "type", "flag")) for name in report.counts)
+    return ("row" if rows else "picture") + "s" * (report.rows != 1)
 
 
 def _ends(report: SetReport) -> tuple[tuple[int, int], tuple[int, int]]:

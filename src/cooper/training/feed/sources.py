@@ -50,7 +50,9 @@ def sets_of(place: Path, options: CheckOptions) -> list[Checked]:
 
 def _of_file(path: Path, options: CheckOptions, done: set[tuple[Path, ...]] | None = None) -> Iterator[Checked]:
     """The file as rows or as a list of pictures; nothing if it is neither. `done`: pictures of other lists, to be left out."""
-    if path.suffix == ".txt":
+    if path.suffix != ".jsonl" and options.kind not in COLUMNS:
+        if path.suffix != ".txt":
+            return
         kind = options.kind or _told_by(path, path.read_bytes()[:4096].decode("utf-8", "replace"))
         if kind in DEPTH_ENCODINGS:
             yield from map_sets(path, kind, listing.text_list(path, options.images or path.parent), options, done)

@@ -41,10 +41,11 @@ KINDS: Mapping[str, tuple[Level, str]] = MappingProxyType(
         "flag": ("error", "unknown flag"),
         "not_offered": ("warning", "answer not offered"),
         "alone": ("error", "picture or map alone"),
-        "form": ("error", "form"),
+        "form": ("error", "cannot be read"),
     }
 )
 SAYING = (  # what readers say, by kind; the first that is found counts
+    ("form", r"parquet"),
     ("not_utf8", r"not UTF-8"),
     ("torn_line", r"not JSON|not a JSON object"),
     ("base64", r"no base64"),
