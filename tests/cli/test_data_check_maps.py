@@ -395,5 +395,21 @@ def test_a_list_that_does_not_tell_its_unit_asks_for_it(run, tmp_path):
         depth.rename(depth.with_name(depth.name.replace("depth_plane", "range")))
     path.write_text(path.read_text().replace("depth_plane", "range"))
     ran = run("data", "check", path)
-    assert ran.code == 1 and "say --kind" in ran.err
+    assert ran.code == 1 and "say --kind" in ran.out
     assert run("data", "check", path, "--kind", "hypersim").code == 0
+
+
+def test_data_that_cannot_be_opened_do_not_keep_others_from_being_checked(run, tmp_path):
+    hypersim(tmp_path / "a")
+    make_pictures(tmp_path / "b")
+    (tmp_path / "a" / "hypersim.txt").write_bytes(b"depth_plane \xff")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "dataset.json").write_text("{")
+    ran = run("data", "check", tmp_path)
+    assert ran.code == 1 and "8 rows" in ran.out, ran.out
+    assert all_found(ran) == {("not UTF-8", "hypersim.txt"), ("not JSON", "c")}
+
+
+def test_a_list_whose_rows_name_nothing_has_faults_where_its_kind_is_said(run, tmp_path):
+    path = listed(tmp_path, [{"a": "b"}])
+    assert kinds(run("data", "check", path, "--kind", "nyu")) == {"field"}

@@ -1,5 +1,6 @@
 """How many tokens data have: in a checkpoint, of which no weights are read, or about as many as in the published 7B network."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cooper.files.hub import resolve
@@ -13,7 +14,7 @@ from cooper.training.traces import RowLengths
 LONGEST = 10_240  # tokens of a row in the published training
 BYTES = 4  # of English text in a token, about
 BOTH: tuple[View, ...] = ("vae", "vit")
-EVERY_VIEW = dict.fromkeys(("input", "input_text_mode", "input_direct_mode", "map"), BOTH)
+EVERY_VIEW: Mapping[str, Sequence[View]] = dict.fromkeys(("input", "input_text_mode", "input_direct_mode", "map"), BOTH)
 
 
 def published_lengths() -> RowLengths:

@@ -1,10 +1,12 @@
 """What is to be checked: the data sets in a folder or file, each with its kind, and the check of each of its rows."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 from cooper.data.sources.ade20k import TRAINING, class_names
 from cooper.data.sources.pictures import IMAGES, LIST, MAPS
@@ -26,6 +28,7 @@ TELLING = (  # the set that a listed depth file belongs to, by its path
     ("nyu", ("nyu", "/depth_0", "sync_depth")),
 )
 FAULTS = "faults.jsonl"  # what checks and imports write
+P = ParamSpec("P")
 LISTS = "list"  # the kind of a published list whose set nothing tells yet
 
 
@@ -48,6 +51,20 @@ def sets_of(place: Path, options: CheckOptions) -> list[Checked]:
     return found
 
 
+def _kept_going(find: Callable[Concatenate[Path, P], Iterator[Checked]]) -> Callable[Concatenate[Path, P], Iterator[Checked]]:
+    """The same, where data that cannot be opened at all are a set with that fault."""
+
+    @wraps(find)
+    def finding(place: Path, *args: P.args, **kwargs: P.kwargs) -> Iterator[Checked]:
+        try:
+            yield from find(place, *args, **kwargs)
+        except CooperError as error:
+            yield Checked(place=place, kind="unknown", units=(), faults=(told(str(place), error),))
+
+    return finding
+
+
+@_kept_going
 def _of_file(path: Path, options: CheckOptions, done: set[tuple[Path, ...]] | None = None) -> Iterator[Checked]:
     """The file as rows or as a list of pictures; nothing if it is neither. `done`: pictures of other lists, to be left out."""
     if path.suffix != ".jsonl" and options.kind not in COLUMNS:
@@ -57,7 +74,8 @@ def _of_file(path: Path, options: CheckOptions, done: set[tuple[Path, ...]] | No
         if kind in DEPTH_ENCODINGS:
             yield from map_sets(path, kind, listing.text_list(path, options.images or path.parent), options, done)
         return
-    kind = options.kind if options.kind in COLUMNS else _kind_of_file(path)
+    named = LISTS if options.kind in (*DEPTH_ENCODINGS, ADE20K) else options.kind
+    kind = named or _kind_of_file(path)
     if kind in COLUMNS:
         yield rows_set(path, kind, options)
     elif kind == PICTURES:
@@ -65,7 +83,7 @@ def _of_file(path: Path, options: CheckOptions, done: set[tuple[Path, ...]] | No
     elif kind == LISTS:
         files = listing.published_list(path, options.images or path.parent)
         yield from map_sets(path, options.kind or _set_of_list(path, files), files, options, done)
-    elif kind == "" and not options.kind:
+    elif kind == "":
         yield Checked(place=path, kind="unknown", units=(), faults=(nothing_in(path),))
 
 
@@ -148,6 +166,7 @@ def _by_names(folder: Path, options: CheckOptions) -> Iterator[Checked]:
             return
 
 
+@_kept_going
 def _of_kind(folder: Path, kind: str, options: CheckOptions) -> Iterator[Checked]:
     if kind == PICTURES:
         table = folder / LIST
