@@ -5,6 +5,8 @@ import base64
 import io
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -25,6 +27,7 @@ from tests.reasoning_files import (
     write_rows,
 )
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "checkpoint"
 FAULT = re.compile(r"^  (error|warning): ([^:]+): (.+), line (\d+): ", re.MULTILINE)
 
 
@@ -210,6 +213,17 @@ def test_a_limit_of_its_own_counts_and_tokens_are_those_of_a_checkpoint(run, tmp
     assert shorter.code == 0, shorter.out
     ran = run("data", "check", path, "--longest", "3000")
     assert all_found(ran) == {(2, "too long")} and "rows above 3,000 tokens" in ran.out
+
+
+def test_a_published_checkpoint_counts_tokens_without_a_look_at_its_weights(run, tmp_path):
+    """Its small pictures are some 100 tokens, where those of the published network are more than 2,000."""
+    path, checkpoint = interleaved_file(tmp_path / "rows.jsonl", 2), tmp_path / "checkpoint"
+    shutil.copytree(GOLDEN, checkpoint)
+    weights = (checkpoint / "ema.safetensors").read_bytes()
+    head = 8 + int.from_bytes(weights[:8], "little")
+    (checkpoint / "ema.safetensors").write_bytes(weights[:head] + bytes(len(weights) - head))
+    assert run("data", "check", path, "--model", checkpoint, "--longest", "1000").code == 0
+    assert all_found(run("data", "check", path, "--model", checkpoint, "--longest", "50")) == {(1, "too long"), (2, "too long")}
 
 
 def test_an_empty_file_is_a_fault(run, tmp_path):

@@ -128,10 +128,18 @@ MESSAGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["jsonl", "json"])
+@pytest.mark.parametrize("form", ["jsonl", "json", "parquet"])
 def test_messages_are_imported_with_their_system_text(run, tmp_path, form):
     text = json.dumps({"messages": MESSAGES})
-    (tmp_path / f"rows.{form}").write_text(text + "\n" if form == "jsonl" else f"[{text}]")
+    if form == "parquet":  # in which a field has one type: words are a list of parts, too
+        words = [
+            [{"type": "text", "text": each["content"]}] if isinstance(each["content"], str) else each["content"]
+            for each in MESSAGES
+        ]
+        rows = [{"role": each["role"], "content": content} for each, content in zip(MESSAGES, words, strict=True)]
+        parquet(tmp_path / "rows.parquet", messages=[rows])
+    else:
+        (tmp_path / f"rows.{form}").write_text(text + "\n" if form == "jsonl" else f"[{text}]")
     assert run("data", "import", "messages", tmp_path / f"rows.{form}", tmp_path / "out").code == 0
     assert rows_of(tmp_path / "out") == [([pixels(5), "Which?"], [("model", "B")], "direct")]
     assert json.loads((tmp_path / "out" / "traces.jsonl").read_text())["system"] == "Be brief."
@@ -227,6 +235,7 @@ def test_a_clean_picture_that_is_missing_is_named(run, tmp_path):
         (["messages", "gone", "out"], "gone: not found"),
         (["messages", "empty", "out"], "holds no files of rows"),
         (["messages", "rows.txt", "out"], "is no file of rows"),
+        (["messages", "none.jsonl", "out"], "none.jsonl holds no row"),
         (["bagel-t2i", "torn.parquet", "out"], "truncated or no parquet file"),
         (["messages", "rows.jsonl", "rows.jsonl"], "is a file"),
         (["messages", "rows.jsonl", "out", "--clean", "empty"], "clean pictures are those of clear"),
@@ -237,6 +246,7 @@ def test_what_cannot_be_imported_is_one_sentence(run, tmp_path, monkeypatch, arg
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "rows.txt").write_text("x")
+    (tmp_path / "none.jsonl").write_text("\n")
     (tmp_path / "torn.parquet").write_bytes(b"PAR1 and no more")
     write_rows(tmp_path / "rows.jsonl", [{"messages": MESSAGES}])
     ran = run("data", "import", *arguments)
@@ -271,16 +281,16 @@ def test_a_stopped_import_goes_on_where_it_was(run, tmp_path, monkeypatch):
     def stopped(settings, state, piece):
         state = written(settings, state, piece)
         pieces.append(piece[0][0])
-        if len(pieces) in (2, 4):
+        if len(pieces) in (1, 3, 5):
             raise KeyboardInterrupt
         return state
 
     monkeypatch.setattr(importing, "_written", stopped)
-    for _ in range(2):
+    for _ in range(3):
         ran = run("data", "import", "bagel-t2i", tmp_path / "in", tmp_path / "out")
         assert ran.code == 130 and "the same command goes on from there" in " ".join(ran.err.split())
     ran = run("data", "import", "bagel-t2i", tmp_path / "in", tmp_path / "out")
-    assert ran.code == 1 and "8 traces from 8 of 9 rows" in ran.out and pieces == [0, 2, 2, 4, 4, 6, 8]
+    assert ran.code == 1 and "8 traces from 8 of 9 rows" in ran.out and pieces == [0, 0, 2, 2, 4, 4, 6, 8]
     for name in ("traces.jsonl", "faults.jsonl"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

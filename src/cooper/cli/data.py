@@ -112,6 +112,9 @@ def check(
             "published training, and words are estimated."
         ),
     ] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="BAGEL directory with configuration and tokenizer, if MODEL holds only weights.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Number of rows or pictures of each set, from the first on.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for check.html with a contact sheet, check.json, faults.jsonl.")
@@ -132,7 +135,7 @@ def check(
         if value is not None:
             whole(value, name, low)
     folder = None if out is None else run_folder(out)
-    lengths = checkpoint_lengths(model) if model else published_lengths()
+    lengths = checkpoint_lengths(model, base) if model else published_lengths()
     options = CheckOptions(lengths=lengths, longest=longest, kind=kind, images=images, limit=limit, thumbs=out is not None)
     with told_when_interrupted(lambda: "the check is not whole, and nothing was written"):
         reports = check_data(source, options, workers or os.cpu_count() or 1)

@@ -95,19 +95,22 @@ def import_rows(settings: ImportSettings, tables: Sequence[Path], progress: Prog
     """Import what is missing. CooperError: `out` holds another import, or a file of the source cannot be read at all."""
     with held(settings.out, "cooper data import"):
         state = _begun(settings)
+        write_whole(settings.out / STATE, _json(settings, state))
         progress(state.rows)
         for lines in _pieces(_all_rows(tables, state.rows)):
             state = _written(settings, state, lines)
             write_whole(settings.out / STATE, _json(settings, state))
             progress(len(lines))
-        write_whole(settings.out / STATE, _json(settings, state))
     return Imported(state.rows, state.traces, state.faults, state.first)
 
 
 def source_tables(settings: ImportSettings) -> tuple[list[Path], int]:
     """The files of a source and how many rows they have. CooperError: there are none, or one cannot be read."""
     tables = tables_in(settings.source)
-    return tables, sum(map(count_of, tables))
+    count = sum(map(count_of, tables))
+    if not count:
+        raise CooperError(f"{settings.source} holds no row")
+    return tables, count
 
 
 def _begun(settings: ImportSettings) -> _State:
