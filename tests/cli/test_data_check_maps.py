@@ -63,6 +63,30 @@ def test_good_folders_without_a_list_have_no_faults(run, tmp_path, make):
     assert ran.code == 0, ran.out + ran.err
 
 
+def nyu(folder):
+    for number in range(3):
+        (folder / "kitchen").mkdir(parents=True, exist_ok=True)
+        picture(number, (640, 480)).save(folder / "kitchen" / f"rgb_000{number}.png")
+        save(folder / "kitchen" / f"depth_000{number}.png", room(number, (640, 480)) * 1000, np.uint16)
+
+
+def kitti(folder):
+    """Depth of a laser scanner: one pixel of twenty is known, and none in the sky."""
+    drive, rng = folder / "2011_09_26_drive_0002_sync", np.random.default_rng(0)
+    for number in range(3):
+        (drive / "image_02" / "data").mkdir(parents=True, exist_ok=True)
+        picture(number, (1242, 376)).resize((1242, 375)).save(drive / "image_02" / "data" / f"{number}.png")
+        depth = room(number, (1242, 375), 4, 75) * (rng.random((375, 1242)) < 0.05) * (np.arange(375)[:, None] > 100)
+        save(drive / "proj_depth" / "groundtruth" / "image_02" / f"{number}.png", depth * 256, np.uint16)
+
+
+@pytest.mark.parametrize("make", [nyu, kitti])
+def test_good_sets_for_evaluation_have_no_faults(run, tmp_path, make):
+    make(tmp_path)
+    ran = run("data", "check", tmp_path)
+    assert ran.code == 0 and f": {make.__name__}, 3 pictures" in ran.out, ran.out
+
+
 def test_a_folder_of_several_sets_is_checked_whole(run, tmp_path):
     hypersim(tmp_path / "a")
     make_pictures(tmp_path / "b")

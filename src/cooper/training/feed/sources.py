@@ -22,9 +22,9 @@ from cooper.training.feed.units import PROBED, Checked, CheckOptions, example_se
 
 DEEPEST = 3  # folders below the one that is named, in which data sets are looked for
 TELLING = (  # the set that a listed depth file belongs to, by its path
-    ("hypersim", ("depth_plane",)),
+    ("hypersim", ("hypersim", "depth_plane")),
     ("vkitti", ("/frames/depth/", "vkitti")),
-    ("kitti", ("groundtruth", "image_02")),
+    ("kitti", ("kitti", "groundtruth", "image_02")),
     ("nyu", ("nyu", "/depth_0", "sync_depth")),
 )
 FAULTS = "faults.jsonl"  # what checks and imports write
