@@ -339,6 +339,12 @@ def test_a_fault_of_a_question_is_found(run, tmp_path, name):
     assert all_found(ran) == {(2, kind)}, ran.out
 
 
+def test_the_name_of_a_folder_is_no_fault(run, tmp_path):
+    path = published_questions(tmp_path / "no-parquet-file" / "truncated", 3)
+    (path.parent / "images" / "1.png").unlink()
+    assert all_found(run("data", "check", path)) == {(2, "missing file")}
+
+
 def test_torn_pictures_of_questions_are_found(run, tmp_path):
     path = published_questions(tmp_path, 3)
     content = (tmp_path / "images" / "1.png").read_bytes()

@@ -45,7 +45,7 @@ KINDS: Mapping[str, tuple[Level, str]] = MappingProxyType(
     }
 )
 SAYING = (  # what readers say, by kind; the first that is found counts
-    ("form", r"parquet"),
+    ("form", r"no parquet file"),
     ("not_utf8", r"not UTF-8"),
     ("torn_line", r"not JSON|not a JSON object"),
     ("base64", r"no base64"),
@@ -93,8 +93,10 @@ class Fault:
 def told(place: str, error: Exception | str) -> Fault:
     """What a reader said of a place, by its kind. The place is not said twice."""
     sentence = " ".join(str(error).split())
-    kind = next((kind for kind, pattern in SAYING if re.search(pattern, sentence)), "form")
-    return Fault(place=place, kind=kind, said=sentence.removeprefix(place).lstrip(":, ") or sentence)
+    said = sentence.removeprefix(place).lstrip(":, ") or sentence
+    words = re.sub(r"\S*/\S*", "FILE", said)  # the name of a file says nothing of its fault
+    kind = next((kind for kind, pattern in SAYING if re.search(pattern, words)), "form")
+    return Fault(place=place, kind=kind, said=said)
 
 
 def once(faults: Iterable[Fault]) -> list[Fault]:
