@@ -260,6 +260,10 @@ FORMS = {
         own(steps=[{"text": turn("depth")}, {"map": "segmentation", "image": "2.png"}, {"text": last("3")}]),
         "map without request",
     ),
+    "own: reflection with loss": (
+        own(steps=[{"text": turn("depth")}, {"map": "depth", "image": "2.png"}, {"text": "Check."}, {"text": last("3")}]),
+        "prompt with loss",
+    ),
     "own: nothing learned": (own(steps=[{"text": "x", "author": "prompt"}]), "row without loss"),
     "own: no answer": (own(steps=[{"text": "<think>x</think>"}]), "no answer"),
     "llava: marks": (
@@ -293,6 +297,13 @@ def test_a_fault_of_another_form_is_found(run, tmp_path, name):
     path = write_rows(tmp_path / "rows.jsonl", [FIRST[name.partition(":")[0]], row])
     ran = run("data", "check", path)
     assert all_found(ran) == {(2, kind)}, ran.out
+
+
+def test_plain_words_between_thoughts_are_no_fault(run, tmp_path):
+    files(tmp_path)
+    steps = [{"text": turn("depth")}, {"map": "depth", "image": "2.png"}, {"text": "Check.", "author": "prompt"}]
+    row = own(steps=[*steps, {"text": "Let me count."}, {"text": "So?", "author": "prompt"}, {"text": last("3")}])
+    assert run("data", "check", write_rows(tmp_path / "rows.jsonl", [row])).code == 0
 
 
 @pytest.mark.parametrize("name", FIRST)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
-from cooper.data.sources.ade20k import TRAINING, class_names
+from cooper.data.sources.ade20k import class_names
 from cooper.data.sources.pictures import IMAGES, LIST, MAPS
 from cooper.data.sources.reasoning.trace_file import COLUMNS
 from cooper.errors import CooperError
@@ -193,19 +193,12 @@ def _ade20k(folder: Path, options: CheckOptions) -> Iterator[Checked]:
     if root is None:
         regions = {path.with_name(path.name.removesuffix("_seg.png")).as_posix(): path for path in folder.rglob("*_seg.png")}
         pictures = {path.with_suffix("").as_posix(): path for path in folder.rglob("*.jpg")}
-        files = [
-            each
-            for each in listing.pairs_by_name(pictures, regions)
-            if options.split is None
-            or (options.split == "training") == any(part in TRAINING for part in Path(each.place).parts)
-        ]
+        files = listing.pairs_by_name(pictures, regions)
         yield from map_sets(folder, ADE20K, files, options)
         return
     for place in sorted((root / "annotations").glob("*/")):
-        if options.split in (None, place.name):
-            regions = _stems(place, "*.png")
-            files = listing.pairs_by_name(_stems(root / IMAGES / place.name, "*.jpg"), regions)
-            yield from _with(_names_fault(root), map_sets(place, ADE20K, files, options))
+        files = listing.pairs_by_name(_stems(root / IMAGES / place.name, "*.jpg"), _stems(place, "*.png"))
+        yield from _with(_names_fault(root), map_sets(place, ADE20K, files, options))
 
 
 def _with(faults: tuple[Fault, ...], sets: Iterator[Checked]) -> Iterator[Checked]:

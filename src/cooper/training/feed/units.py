@@ -9,7 +9,6 @@ from pathlib import Path
 from PIL import Image
 
 from cooper.data.examples import ExampleSet
-from cooper.data.sources.ade20k import Split
 from cooper.data.sources.pictures import SETTINGS, PictureSettings
 from cooper.data.sources.reasoning.question_rows import ID, pictures_beside
 from cooper.data.sources.reasoning.trace_file import OF_TRACES, QUESTIONS, picture_folder
@@ -19,7 +18,6 @@ from cooper.files.plain import read_plain
 from cooper.files.rows import Line, line_places
 from cooper.files.values import build
 from cooper.perception.depth import DEPTH_ENCODINGS
-from cooper.trace.modes import AnswerMode
 from cooper.training.data import ADE20K, PICTURES
 from cooper.training.feed import listing
 from cooper.training.feed.faults.examples import ExampleCheck
@@ -35,14 +33,12 @@ PROBED = 32  # lines that tell the kind of a file
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """How data are checked. `kind`, `split`, `mode`, `images` and `limit` as in a recipe (`DataSource`). `longest`: tokens of
-    a row. `thumbs`: whether small pictures are made."""
+    """How data are checked. `kind`, `images` (`image_root`) and `limit` as in a recipe (`DataSource`). `longest`: tokens of a
+    row. `thumbs`: whether small pictures are made."""
 
     lengths: RowLengths
     longest: int = LONGEST
     kind: str | None = None
-    split: Split | None = None
-    mode: AnswerMode | None = None
     images: Path | None = None
     limit: int | None = None
     thumbs: bool = False
@@ -73,7 +69,6 @@ def rows_set(path: Path, kind: str, options: CheckOptions) -> Checked:
         lengths=options.lengths,
         longest=options.longest,
         published=published,
-        mode=options.mode,
         thumbs=options.thumbs,
     )
     faults = () if places else (nothing_in(path),)

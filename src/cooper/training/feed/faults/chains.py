@@ -49,9 +49,17 @@ def _prompts_learned(row: TraceRow, learned: list[TextStep], tags: tuple[str, ..
             f"the first words of the row carry a loss, so that nothing is its question: {shown(learned[0].text)}",
         )
     elif any(has_tag(step.text, tags) for step in learned):
-        for step in learned:
+        for step in learned if parts else _behind_maps(row):
             if not has_tag(step.text, tags):
                 yield "prompt_loss", f"words carry a loss that are no thought, request or answer: {shown(step.text)}"
+
+
+def _behind_maps(row: TraceRow) -> Iterator[TextStep]:
+    """Learned words between a map and other learned words, where the reflection stands."""
+    for before, step, behind in zip(row.steps, row.steps[1:], row.steps[2:], strict=False):
+        words = isinstance(step, TextStep) and isinstance(behind, TextStep) and step.author == behind.author == "model"
+        if words and isinstance(before, ShownMap):
+            yield step
 
 
 def _late_picture(row: TraceRow) -> Iterator[tuple[str, str]]:

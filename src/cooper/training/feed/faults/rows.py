@@ -35,7 +35,7 @@ IDS = ("id", "data_id", "data_idx")  # fields that name a row
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RowCheck:
     """How the lines of a file are checked. `folder`: of the pictures that rows name. `published`: questions as published, not
-    your own. `mode`: of rows that name none. `thumbs`: whether small pictures are made for the page."""
+    your own. `thumbs`: whether small pictures are made for the page."""
 
     path: Path
     kind: str
@@ -43,7 +43,6 @@ class RowCheck:
     lengths: RowLengths
     longest: int
     published: bool = False
-    mode: AnswerMode | None = None
     thumbs: bool = False
 
     def __call__(self, place: str, start: int) -> Seen:
@@ -86,7 +85,7 @@ class _Seeing:
             self.said |= {"answered": row.answers, "reasons": any(has_tag(step.text, tags) for step in learned)}
         reasoned: AnswerMode = "interleaved" if row.draws else "text"
         usual: AnswerMode = "direct" if self.check.kind in (LLAVA, MESSAGES) else reasoned
-        mode = row.mode or self.check.mode or usual
+        mode = row.mode or usual
         self.counts.append(f"mode {mode}")
         if self.whole:
             self.measure(self.check.lengths(row, mode))
