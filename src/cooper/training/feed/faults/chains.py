@@ -57,8 +57,9 @@ def _prompts_learned(row: TraceRow, learned: list[TextStep], tags: tuple[str, ..
 def _behind_maps(row: TraceRow) -> Iterator[TextStep]:
     """Learned words between a map and other learned words, where the reflection stands."""
     for before, step, behind in zip(row.steps, row.steps[1:], row.steps[2:], strict=False):
-        words = isinstance(step, TextStep) and isinstance(behind, TextStep) and step.author == behind.author == "model"
-        if words and isinstance(before, ShownMap):
+        if not isinstance(before, ShownMap) or not isinstance(step, TextStep) or not isinstance(behind, TextStep):
+            continue
+        if step.author == behind.author == "model":
             yield step
 
 
