@@ -217,6 +217,7 @@ def _written(parameter: inspect.Parameter) -> str:
 def formats() -> str:
     """Folders and files that commands write and read."""
     from cooper.data.sources import pictures
+    from cooper.data.sources.imports import bagel, clear, importing, thinkmorph
     from cooper.data.sources.reasoning import conversations, interleaved, own, question_rows
     from cooper.evaluation.benchmarks.question_file import read_question_file
     from cooper.evaluation.runs.answering import AnswerRow
@@ -239,6 +240,8 @@ def formats() -> str:
         own=_text(own.__doc__),
         interleaved=_text(interleaved.__doc__),
         conversations=_text(conversations.__doc__),
+        importing=_text(importing.__doc__),
+        imports="\n\n".join(_text(each.__doc__) for each in (bagel, thinkmorph, clear)),
         prompts=_text(Prompts.__doc__),
         config=", ".join(keys),
     )

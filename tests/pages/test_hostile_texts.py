@@ -99,7 +99,27 @@ def study_page(folder: Path) -> Path:
     return folder / "out" / "study.html"
 
 
-PAGES: dict[str, Callable[[Path], Path]] = {"trace": trace_page, "report": report_page, "study": study_page}
+def check_page(folder: Path) -> Path:
+    """Through the command line, of rows whose maps, ids and fields have such names."""
+    Image.new("RGB", (16, 16), "red").save(folder / "0.png")
+    step = {"map": HOSTILE, "image": "0.png"}
+    row = {"id": HOSTILE, "question": [{"image": "0.png"}], "steps": [{"text": HOSTILE}, step]}
+    append_rows(folder / "rows.jsonl", [row, {**row, "mode": HOSTILE}, {**row, HOSTILE: 1}, row])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        patched.setattr(sys, "argv", ["cooper", "data", "check", "rows.jsonl", "--out", "out"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert stop.value.code == 1
+    return folder / "out" / "check.html"
+
+
+PAGES: dict[str, Callable[[Path], Path]] = {
+    "trace": trace_page,
+    "report": report_page,
+    "study": study_page,
+    "check": check_page,
+}
 
 
 @pytest.mark.parametrize("kind", PAGES)

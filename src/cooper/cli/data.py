@@ -1,5 +1,7 @@
-"""`cooper data`: flags, which questions maps help with; draw, maps of a scene set for stage 2 to read."""
+"""`cooper data`: flags, which questions maps help with; draw, maps of a scene set for stage 2 to read; check, what is wrong
+with some data; import, other layouts as rows that stage 2 reads."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,7 @@ import typer
 from cooper.cli.commands import OnceCommand, goes_on, told_when_interrupted
 from cooper.curation.counts import By
 from cooper.errors import CooperError
+from cooper.files.arguments import visible, whole
 from cooper.files.folders import run_folder
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
@@ -92,3 +95,100 @@ def draw(
         open_drawings(settings)
         draw_scenes(Cooper.from_pretrained(model), settings)
     typer.echo(str(out))
+
+
+@app.command(cls=OnceCommand)
+def check(
+    source: Annotated[Path, typer.Argument(help="Folder or file in any form that training reads, or a folder of several.")],
+    kind: Annotated[
+        str | None, typer.Option(help="Kind of the data, as in a recipe, where names and rows do not tell it.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures that rows or lists name.")] = None,
+    longest: Annotated[int, typer.Option(help="Number of tokens above which a row is left out.")] = 10_240,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Count tokens as this checkpoint does: nano, a directory, or a hub id. By default pictures count as in the "
+            "published training, and words are estimated."
+        ),
+    ] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="BAGEL directory with configuration and tokenizer, if MODEL holds only weights.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Number of rows or pictures of each set, from the first on.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for check.html with a contact sheet, check.json, faults.jsonl.")
+    ] = None,
+    show: Annotated[int, typer.Option(help="Number of faults of each kind and set that are printed.")] = 20,
+    workers: Annotated[int | None, typer.Option(help="Number of threads that read; by default one for each processor.")] = None,
+) -> None:
+    """Read all of some training data, and print what is there and every fault with file and row.
+
+    Exit code 0: no fault. Exit code 1: faults; an error cannot be trained on, a warning should be looked at.
+    """
+    from cooper.training.feed.checking.check import check_data
+    from cooper.training.feed.checking.lengths import checkpoint_lengths, published_lengths
+    from cooper.training.feed.checking.report import lines, write_report
+    from cooper.training.feed.checking.units import CheckOptions
+
+    for name, value, low in (("longest", longest, 1), ("limit", limit, 1), ("show", show, 0), ("workers", workers, 1)):
+        if value is not None:
+            whole(value, name, low)
+    folder = None if out is None else run_folder(out)
+    lengths = checkpoint_lengths(model, base) if model else published_lengths()
+    options = CheckOptions(lengths=lengths, longest=longest, kind=kind, images=images, limit=limit, thumbs=out is not None)
+    with told_when_interrupted(lambda: "the check is not whole, and nothing was written"):
+        reports = check_data(source, options, workers or os.cpu_count() or 1)
+    for line in lines(reports, longest, show):
+        typer.echo(visible(line))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_report(reports, longest, folder)
+        typer.echo(f"Report: {folder / 'check.html'}")
+    if any(report.faults for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command("import", cls=OnceCommand)
+def import_data(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="Layout: bagel-t2i, bagel-editing, thinkmorph (parquet), bagel-vlm, messages or clear (JSON Lines)."
+        ),
+    ],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="File of rows, or a folder of such files.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="DST", help="Folder for traces.jsonl and its pictures; a run that was stopped there continues."),
+    ],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the pictures that rows name; by default the file's, or images beside it."),
+    ] = None,
+    clean: Annotated[
+        Path | None, typer.Option(help="Of clear: folder of the clean pictures; by default clean beside the file.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of threads; by default one for each processor.")] = None,
+) -> None:
+    """Make rows that `cooper train sft` reads from another layout, with their pictures beside them.
+
+    Rows that cannot be read are left out and listed in faults.jsonl; the exit code is then 1.
+    """
+    from cooper.data.sources.imports.importing import ImportSettings, import_rows, source_tables
+    from cooper.evaluation.runs.progress import progress
+
+    threads = os.cpu_count() or 1 if workers is None else whole(workers, "workers", 1)
+    settings = ImportSettings(kind=kind, source=source, out=run_folder(out), images=images, clean=clean, workers=threads)
+    tables, count = source_tables(settings)
+    with told_when_interrupted(lambda: goes_on(out)), progress(count, "rows", False) as advance:
+        made = import_rows(settings, tables, advance)
+    typer.echo(f"{out / 'traces.jsonl'}: {made.traces:,} traces from {made.rows - made.faults:,} of {made.rows:,} rows")
+    if made.faults:
+        typer.echo(
+            visible(
+                f"{made.faults:,} rows could not be read and are listed in {out / 'faults.jsonl'}; the first: {made.first}"
+            ),
+            err=True,
+        )
+        raise typer.Exit(1)

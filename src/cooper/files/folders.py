@@ -64,7 +64,7 @@ def own_folder(path: str | Path) -> Path:
 
 
 _OF_A_RUN = re.compile(
-    r"(run|dataset|study)\.json|recipe\.yaml|model|checkpoint-\d+|(rows|depth|segmentation)(-\d+)?\.jsonl|scenes|judge|kit"
+    r"(run|dataset|study|import|check)\.json|recipe\.yaml|model|checkpoint-\d+|(rows|depth|segmentation)(-\d+)?\.jsonl|scenes|judge|kit"
 )
 
 

@@ -64,6 +64,22 @@ def read_lines(path: Path, last_is_whole: bool = False, lenient: bool = False, l
         raise CooperError(f"cannot read {path}: {error.strerror}") from None
 
 
+def line_places(path: Path) -> Iterator[tuple[str, int]]:
+    """Where the rows of a JSON Lines file stand, none of them parsed: the place and start that `read_line` takes. Lines without
+    a word are passed over. CooperError: the file cannot be read, or is none."""
+    if not _exists(path):
+        raise CooperError(f"{path}: not found")
+    try:
+        with open(path, "rb") as file:
+            number, end = 0, 0
+            while line := file.readline():
+                number, start, end = number + 1, end, end + len(line)
+                if line.strip():
+                    yield f"{path}, line {number}", start
+    except OSError as error:
+        raise CooperError(f"cannot read {path}: {error.strerror}") from None
+
+
 def read_line(path: Path, place: str, start: int) -> Line:
     """One row of a file again, by the place and start that `read_lines` told. CooperError: the file has changed since."""
     try:

@@ -159,13 +159,14 @@ def _read(source: DataSource, maps: Sequence[str]) -> ExampleSet:
         raise CooperError(f"{source.path} holds {source.kind}, and no maps of pictures; it is a file for sft or grpo")
     if source.kind == ADE20K and source.split is not None:
         return read_ade20k(source.path, source.split)
-    known, readers = _known(), {**DepthSuite.READERS, **SegmentationSuite.READERS}
+    known, readers = map_kinds(), {**DepthSuite.READERS, **SegmentationSuite.READERS}
     if source.kind not in known:
         raise CooperError(f"unknown kind of data {source.kind!r}; known: {', '.join(known)}")
     return readers[source.kind](source.path)
 
 
-def _known() -> list[str]:
+def map_kinds() -> list[str]:
+    """Kinds of data with maps, those of plugins included."""
     load_plugins()
     return sorted({*DepthSuite.READERS, *SegmentationSuite.READERS})
 

@@ -1,17 +1,20 @@
 """What stage 2 learns of a JSON Lines file: its rows as the traces of a checkpoint."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import cast
 
 from PIL import Image
 
 from cooper.data.sources.reasoning.row import TraceRow
-from cooper.data.sources.reasoning.trace_file import OF_TRACES, RowTaker, TraceFile, TraceReading
+from cooper.data.sources.reasoning.trace_file import OF_TRACES, RowTaker, TraceFile, TraceReading, picture_folder
 from cooper.errors import CooperError
-from cooper.files.pictures import LazyPicture
+from cooper.model.config import CooperConfig
+from cooper.sequence.images import ImageTransform
 from cooper.sequence.layout import View
+from cooper.sequence.processor import Processor
 from cooper.trace.modes import AnswerMode
-from cooper.trace.prompts import DEFAULT
+from cooper.trace.prompts import DEFAULT, Prompts
 from cooper.trace.steps import TextStep
 from cooper.training.bundles import Bundle
 from cooper.training.data import Data, source_of_data
@@ -22,38 +25,56 @@ UNKNOWN = RowTaker(DEFAULT, Image.Image.copy, lambda row, mode: 0)  # any checkp
 
 @dataclass(frozen=True)
 class RowLengths:
-    """How many tokens rows have in a checkpoint; of pictures only their sizes are read."""
+    """How many tokens rows have in a network; of pictures only their sizes are read. `words`: the tokens of a text."""
 
-    bundle: Bundle
+    config: CooperConfig
+    prompts: Prompts
+    words: Callable[[str], int]
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> "RowLengths":
+        """In a checkpoint."""
+        return cls.in_words(cast(CooperConfig, bundle.model.config), bundle.prompts, bundle.processor)
+
+    @classmethod
+    def in_words(cls, config: CooperConfig, prompts: Prompts, processor: Processor) -> "RowLengths":
+        """In a network whose texts a processor cuts."""
+        return cls(config, prompts, lambda text: len(processor.encode(text)))
 
     def __call__(self, row: TraceRow, mode: AnswerMode) -> int:
-        views = self.bundle.model.config.view_rules
-        system = self.bundle.prompts.system[mode] if row.system is None else row.system
-        total = self._words(system) if system else 0
+        views = self.config.view_rules
+        system = self.prompts.system[mode] if row.system is None else row.system
+        total = self.text(system) if system else 0
         for part in row.question:
-            total += self._words(part) if isinstance(part, str) else self._picture(part, views.of_input(mode))
+            total += self.text(part) if isinstance(part, str) else self.picture(part.size, views.of_input(mode))
         for step in row.steps:
             if isinstance(step, TextStep):
-                total += self._words(step.text)
+                total += self.text(step.text)
             else:
-                total += self._picture(step.picture, views.map)
-                total += 0 if step.drawn is None else self._picture(step.drawn, ("vae",))
+                total += self.picture(step.picture.size, views.map)
+                total += 0 if step.drawn is None else self.picture(step.drawn.size, ("vae",))
         return total
 
-    def _words(self, text: str) -> int:
-        return len(self.bundle.processor.encode(text)) + MARKS
+    def text(self, text: str) -> int:
+        """Tokens of a text with its marks."""
+        return self.words(text) + MARKS
 
-    def _picture(self, picture: LazyPicture, views: tuple[View, ...]) -> int:
-        config, processor = self.bundle.model.config, self.bundle.processor
-        size = processor.vae.size(*picture.size)
-        side = {"vae": config.latent_patch_size * config.vae_geometry.downsampling, "vit": config.vit_geometry.patch_size}
-        seen = {"vae": size, "vit": processor.vit.size(*(size if processor.vit_after_vae else picture.size))}
+    def picture(self, size: tuple[int, int], views: tuple[View, ...]) -> int:
+        """Tokens of the views of a picture of `size` (width, height) with their marks."""
+        transforms = self.config.picture_transforms
+        vae, vit = ImageTransform(*transforms.vae), ImageTransform(*transforms.vit)
+        drawn = vae.size(*size)
+        side = {
+            "vae": self.config.latent_patch_size * self.config.vae_geometry.downsampling,
+            "vit": self.config.vit_geometry.patch_size,
+        }
+        seen = {"vae": drawn, "vit": vit.size(*(drawn if transforms.vit_after_vae else size))}
         return sum(seen[view].width // side[view] * (seen[view].height // side[view]) + MARKS for view in views)
 
 
 def taker_of(bundle: Bundle) -> RowTaker:
     """A checkpoint, for which rows are made."""
-    return RowTaker(bundle.prompts, bundle.processor.canvas, RowLengths(bundle))
+    return RowTaker(bundle.prompts, bundle.processor.canvas, RowLengths.of(bundle))
 
 
 def trace_file(
@@ -66,7 +87,7 @@ def trace_file(
         raise CooperError(f"{source.path} holds {source.kind}, from which sft learns nothing; it takes {', '.join(OF_TRACES)}")
     reading = TraceReading(
         kind=source.kind,
-        folder=source.image_root or source.path.parent,
+        folder=source.image_root or picture_folder(source.path),
         mode=source.mode,
         most=most if source.limit is None else min(most, source.limit),
         longest=longest,

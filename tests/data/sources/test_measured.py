@@ -1,5 +1,6 @@
 """Depth sets in their published layouts: pairs, units, windows, boxes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from cooper.data.sources.kitti import GARG, read_kitti
 from cooper.data.sources.nyu import read_nyu
 from cooper.data.sources.virtual_kitti import read_virtual_kitti
 from cooper.errors import CooperError
+from cooper.training.data import DataSource, open_data
+from tests.published_maps import classes, full_release, hypersim, room, virtual_kitti
 
 
 def put(path: Path, depth: np.ndarray | None = None, size: tuple[int, int] = (64, 48)) -> Path:
@@ -95,3 +98,45 @@ def test_what_is_missing_or_broken_is_named(tmp_path):
 
 def test_a_box_counts_in_fractions():
     assert Box(0.25, 0.75, 0, 1).mask((4, 2)).tolist() == [[False] * 2, [True] * 2, [True] * 2, [False] * 2]
+
+
+# -------------------- published lists
+
+
+def test_a_list_names_the_pictures_of_a_set(tmp_path):
+    """As the published trainings have it, in JSON Lines, or as a text; pictures that it does not name are left out."""
+    path = hypersim(tmp_path, 4)
+    rows = path.read_text().splitlines()[1:3]
+    path.write_text("\n".join(rows))
+    (tmp_path / "list.txt").write_text("\n".join(" ".join(json.loads(row).values()) for row in rows))
+    for place in (path, tmp_path / "list.txt"):
+        found = open_data(DataSource(kind="hypersim", path=place), 100, ["depth"])
+        assert [item.id for item in found.items] == [f"ai_001_001/rgb_cam_00_fr000{number}" for number in (1, 2)]
+        assert np.allclose(found.items[0].depth_m[5:], room(1)[5:], atol=1e-3)
+
+
+def test_a_list_of_regions_is_a_set_of_ade20k(tmp_path):
+    found = open_data(DataSource(kind="ade20k", path=full_release(tmp_path, 2), split="training"), 100, ["segmentation"])
+    assert len(found.items) == 2 and np.array_equal(found.items[1].labels, classes(1, ids=(2978, 12, 165)))
+
+
+def test_virtual_kitti_may_lie_in_two_trees(tmp_path):
+    virtual_kitti(tmp_path, 2).unlink()
+    found = read_virtual_kitti(tmp_path)
+    assert len(found.items) == 2 and np.allclose(found.items[1].depth_m[-100:], room(1, (1216, 352), 3, 70)[-100:], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"rgb_image": "a.png"}', "line 1: 'rgb_image' and 'depth_image' must be the paths of files"),
+        ('{"rgb_image": "a.png", "depth_image": 5}', "line 1: 'rgb_image' and 'depth_image' must be the paths of files"),
+        ('{"rgb_image": "a.png", "depth_image": "b.png"}', "a.png is missing"),
+        ("{", "line 1: not JSON"),
+        ("", "lists no picture with its depth"),
+    ],
+)
+def test_a_list_at_fault_is_named(tmp_path, text, said):
+    (tmp_path / "list.jsonl").write_text(text)
+    with pytest.raises(CooperError, match=said):
+        read_hypersim(tmp_path / "list.jsonl")

@@ -16,7 +16,7 @@ from cooper.trace.prompts import DEFAULT
 from cooper.trace.steps import MapStep, Question, TextStep
 from cooper.trace.trace import Trace
 from cooper.training.data import DataSource
-from cooper.training.traces import trace_file
+from cooper.training.traces import UNKNOWN, trace_file
 from tests.reasoning_files import coded, interleaved_row, last, picture, published_questions, shown, turn, words, write_rows
 
 FLAGS = ("positive", "negative", "boundary")
@@ -307,3 +307,11 @@ def test_a_published_question_at_fault_is_named(tmp_path, change, said):
     rows[3] |= change
     with pytest.raises(CooperError, match=rf"RL_data\.jsonl, line 4.*{said}"):
         read_question_rows(write_rows(path, rows), None, FLAGS)
+
+
+def test_pictures_of_conversations_may_lie_in_images_beside_the_file(tmp_path):
+    (tmp_path / "images").mkdir()
+    picture(0).save(tmp_path / "images" / "0.png")
+    talk = [{"from": "human", "value": "<image>Which?"}, {"from": "gpt", "value": "B"}]
+    path = write_rows(tmp_path / "llava.jsonl", [{"image": "0.png", "conversations": talk}])
+    assert trace_file(path, UNKNOWN, 0, 10).trace(0).question.images[0].size == picture(0).size

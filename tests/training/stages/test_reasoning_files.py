@@ -104,7 +104,7 @@ def test_two_large_pictures_are_as_long_as_the_published_reader_says(bundle, tmp
     published = CooperConfig(views={"map": ["vae", "vit"]})
     model = SimpleNamespace(config=published)  # of the published network only its sizes are asked for, not 14 billion weights
     processor = published.processor_with(bundle.processor.tokenizer_json)
-    lengths = RowLengths(replace(bundle, model=model, processor=processor))
+    lengths = RowLengths.of(replace(bundle, model=model, processor=processor))
     shown = LazyPicture("", tmp_path / "0.png")
     row = TraceRow("", (shown,), (ShownMap(shown),), system="")
     assert lengths(row, "interleaved") == 2 * (4096 + 1369 + 4)

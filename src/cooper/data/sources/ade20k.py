@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cooper.data.examples import UNITS, Conventions, Example, ExampleSet
-from cooper.data.sources.depth_pairs import read_text, stored_pixels
+from cooper.data.sources.depth_pairs import pairs_of_rows, read_text, stored_pixels
 from cooper.errors import CooperError
 from cooper.files.pictures import read_image
 from cooper.perception.components import connected
@@ -48,9 +48,12 @@ def _set(items: list[Example], regions: str, names: tuple[str, ...], split: Spli
 
 
 def read_ade20k(folder: Path, split: Split = "validation") -> ExampleSet:
-    """Scene parsing: `images/SPLIT/N.jpg` with `annotations/SPLIT/N.png`, and `objectInfo150.txt` if it is there. Full: `N.jpg`
-    with `N_seg.png` beside it, for training in folders of that name, for validation in any others. CooperError: neither, or one
-    file of a pair."""
+    """Scene parsing: `images/SPLIT/N.jpg` with `annotations/SPLIT/N.png`, and `objectInfo150.txt` if it is there. Full:
+    `N.jpg` with `N_seg.png` beside it, for training in folders of that name, for validation in any others; or the rows of a
+    list of it in JSON Lines, `rgb_image` and `seg_image`. CooperError: neither, or one file of a pair."""
+    if folder.is_file():
+        items = _items(folder.parent, pairs_of_rows(folder, "seg_image"), full_maps, split)
+        return _set(items, "objects of the full release", (), split)
     for root in (folder, *sorted(folder.glob("*/"))):
         if (root / "annotations" / split).is_dir():
             return _scene_parsing(folder, root, split)

@@ -14,6 +14,7 @@ from PIL.ExifTags import Base
 from cooper.data.examples import Box, Conventions, Example, ExampleSet
 from cooper.errors import CooperError
 from cooper.files.pictures import MAX_PIXELS, read_image
+from cooper.files.rows import read_lines
 from cooper.perception.depth import DEPTH_ENCODINGS
 from cooper.perception.modality import Reading
 
@@ -102,13 +103,35 @@ def read_text(path: Path) -> str:
         raise CooperError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
 
 
-def listed_pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """Pairs of a split list, a `*.txt` in the folder: picture and depth begin each line; one without depth is left out."""
-    for path in sorted(folder.glob("*.txt")):
-        words = [line.split() for line in read_text(path).splitlines() if line.strip()]
-        if words and all(len(line) > 1 for line in words) and (folder / words[0][0]).is_file():
-            return [(folder / line[0], folder / line[1]) for line in words if line[1] != "None"]
-    return []
+def listed_pairs(place: Path) -> list[tuple[Path, Path]]:
+    """Pairs of a list: the file `place` itself, or a `*.txt` in that folder. In a text picture and depth begin each line, and
+    one without depth is left out; in JSON Lines they are `rgb_image` and `depth_image`. CooperError: a list that is
+    neither."""
+    if place.is_file():
+        found = pairs_of_rows(place, "depth_image") if place.suffix == ".jsonl" else _pairs_of_lines(place)
+        if not found:
+            raise CooperError(f"{place} lists no picture with its depth")
+        return found
+    lists = (_pairs_of_lines(path) for path in sorted(place.glob("*.txt")))
+    return next((found for found in lists if found and found[0][0].is_file()), [])
+
+
+def _pairs_of_lines(path: Path) -> list[tuple[Path, Path]]:
+    words = [line.split() for line in read_text(path).splitlines() if line.strip()]
+    if not all(len(line) > 1 for line in words):
+        return []
+    return [(path.parent / line[0], path.parent / line[1]) for line in words if line[1] != "None"]
+
+
+def pairs_of_rows(path: Path, field: str) -> list[tuple[Path, Path]]:
+    """Pictures and the files of their maps, named by a field, of a published list in JSON Lines."""
+    found = []
+    for line in read_lines(path, last_is_whole=True):
+        names = [line.values.get(name) for name in ("rgb_image", field)]
+        if not all(isinstance(name, str) and name.strip() and "\0" not in name for name in names):
+            raise CooperError(f"{line.place}: 'rgb_image' and {field!r} must be the paths of files")
+        found.append((path.parent / str(names[0]), path.parent / str(names[1])))
+    return found
 
 
 def paired(folder: Path, pictures: str, depth_of: Callable[[Path], Path]) -> list[tuple[Path, Path]]:
@@ -120,6 +143,7 @@ def items_of(
     folder: Path, pairs: Sequence[tuple[Path, Path]], metres: Metres, window: tuple[int, int] | None = None
 ) -> list[Example]:
     """The pairs as items, named by their picture's path. CooperError: there are none, or a file is missing."""
+    folder = folder.parent if folder.is_file() else folder
     if not pairs:
         raise CooperError(f"{folder} holds no pictures with depth beside them, and no list of such pairs (*.txt)")
     for path in (path for pair in pairs for path in pair):

@@ -13,23 +13,26 @@ from cooper.data.sources.depth_pairs import depth_set, listed_pairs, paired
 from cooper.errors import CooperError
 
 FOCAL = 886.81  # px, for pictures of 1024 x 768
+PICTURES, RAW_PICTURES = "**/rgb_*.png", "**/*_final_preview/frame.*.tonemap.jpg"
 
 
 def read_hypersim(folder: Path) -> ExampleSet:
     """`rgb_cam_00_fr0000.png` with `depth_plane_cam_00_fr0000.png` beside it; the raw `scene_cam_00_final_preview/frame.0000.
     tonemap.jpg` with `scene_cam_00_geometry_hdf5/frame.0000.depth_meters.hdf5`; or the pairs of a list."""
-    found = listed_pairs(folder) or paired(folder, "**/rgb_*.png", _plane)
+    found = listed_pairs(folder) or paired(folder, PICTURES, plane_beside)
     if found:
         return depth_set("hypersim", folder, found, expected=7682)
-    raw = paired(folder, "**/*_final_preview/frame.*.tonemap.jpg", _raw)
+    raw = paired(folder, RAW_PICTURES, distance_beside)
     return depth_set("hypersim", folder, raw, metres=plane_depth, expected=7682)
 
 
-def _plane(picture: Path) -> Path:
+def plane_beside(picture: Path) -> Path:
+    """The processed depth of a picture."""
     return picture.with_name(picture.name.replace("rgb_", "depth_plane_", 1))
 
 
-def _raw(picture: Path) -> Path:
+def distance_beside(picture: Path) -> Path:
+    """The raw distances of a preview."""
     geometry = picture.parent.name.replace("_final_preview", "_geometry_hdf5")
     return picture.parents[1] / geometry / picture.name.replace(".tonemap.jpg", ".depth_meters.hdf5")
 

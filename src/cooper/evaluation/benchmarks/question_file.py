@@ -33,7 +33,7 @@ def read_question_file(path: Path) -> list[Item]:
     items: list[Item] = []
     places: dict[str, str] = {}
     for line in read_lines(path, last_is_whole=True):
-        item = _item(line, path.parent)
+        item = own_question(line, path.parent)
         if item.id in places:
             raise CooperError(f"{line.place}: the id {item.id!r} stands in {places[item.id]} already")
         places[item.id] = line.place
@@ -43,7 +43,8 @@ def read_question_file(path: Path) -> list[Item]:
     return items
 
 
-def _item(line: Line, folder: Path) -> Item:
+def own_question(line: Line, folder: Path) -> Item:
+    """The question of a row. CooperError names the field at fault."""
     kinds: dict[str, QuestionType] = {kind: kind for kind in QUESTION_TYPES}
     name = _text(line, "id")
     pictures = tuple(LazyPicture(f"{line.place}, field 'image'", folder / file) for file in _pictures(line))

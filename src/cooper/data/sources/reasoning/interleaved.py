@@ -23,7 +23,7 @@ PARTS = "interleaved_reason"
 
 def interleaved_row(line: Line) -> TraceRow:
     """A published row. CooperError names the part and the field at fault."""
-    parts = [_part(values, place) for values, place in objects_of(line, PARTS)]
+    parts = [part_of(values, place) for values, place in objects_of(line, PARTS)]
     return row_of_parts(line, parts)
 
 
@@ -36,7 +36,8 @@ def row_of_parts(line: Line, parts: list[TextStep | LazyPicture], **said: Any) -
     return TraceRow(line.place, question, steps, **said)
 
 
-def _part(values: Mapping[str, Any], place: str) -> TextStep | LazyPicture:
+def part_of(values: Mapping[str, Any], place: str) -> TextStep | LazyPicture:
+    """A part of a published row. CooperError names the field at fault."""
     value = field_of(values, place, "value", str)
     if field_of(values, place, "type", str) != "text":
         return coded_picture(value, f"{place}, field 'value'")

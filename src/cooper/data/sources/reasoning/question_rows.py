@@ -45,11 +45,11 @@ def read_question_rows(path: Path, images: Path | None, flags: tuple[str, ...]) 
     CooperError names the line and the field: missing, of another type, an id twice, a picture that is not there, an unknown
     flag, an answer that is none of the options.
     """
-    folder = images or (path.parent / IMAGES if (path.parent / IMAGES).is_dir() else path.parent)
+    folder = images or pictures_beside(path)
     items: dict[str, Item] = {}
     found: dict[str, str] = {}
     for line in read_lines(path, last_is_whole=True):
-        item = _item(line, folder)
+        item = question_item(line, folder)
         if item.id in items:
             raise CooperError(f"{line.place}: the {ID} {item.id!r} stands there twice")
         flag = line.values.get("flag", "boundary")
@@ -61,7 +61,13 @@ def read_question_rows(path: Path, images: Path | None, flags: tuple[str, ...]) 
     return QuestionRows(tuple(items.values()), found if set(found.values()) != {"boundary"} else {})
 
 
-def _item(line: Line, folder: Path) -> Item:
+def pictures_beside(path: Path) -> Path:
+    """The folder of the pictures that a file of questions names: `images` beside it, or its own."""
+    return path.parent / IMAGES if (path.parent / IMAGES).is_dir() else path.parent
+
+
+def question_item(line: Line, folder: Path) -> Item:
+    """The question of a row. CooperError names the field at fault."""
     name = line.values.get(ID)
     if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
         raise CooperError(f"{line.place}: the field {ID!r} is missing, or no text and no whole number: {shown(name)}")

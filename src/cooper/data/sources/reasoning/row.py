@@ -100,10 +100,14 @@ class TraceRow:
         return tuple(step.drawn for step in self.steps if isinstance(step, ShownMap) and step.drawn is not None)
 
     @property
+    def question_pictures(self) -> tuple[LazyPicture, ...]:
+        """Those that are asked about."""
+        return tuple(part for part in self.question if not isinstance(part, str))
+
+    @property
     def pictures(self) -> tuple[LazyPicture, ...]:
         """All of them: of the question, in the middle, and those that are drawn."""
-        asked = tuple(part for part in self.question if not isinstance(part, str))
-        return (*asked, *(step.picture for step in self.steps if isinstance(step, ShownMap)), *self._targets)
+        return (*self.question_pictures, *(step.picture for step in self.steps if isinstance(step, ShownMap)), *self._targets)
 
 
 def asked_map(step: TextStep | ShownMap | None, prompts: Prompts) -> str:

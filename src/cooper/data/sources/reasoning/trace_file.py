@@ -11,6 +11,7 @@ from cooper.data.examples import MOST_BAD, TraceGroup
 from cooper.data.sources.reasoning.conversations import llava_row, messages_row
 from cooper.data.sources.reasoning.interleaved import PARTS, interleaved_row
 from cooper.data.sources.reasoning.own import own_row
+from cooper.data.sources.reasoning.question_rows import IMAGES
 from cooper.data.sources.reasoning.row import Canvas, TraceRow
 from cooper.errors import CooperError
 from cooper.files.rows import LARGEST_FILE, Line, read_line, read_lines
@@ -36,6 +37,18 @@ def kind_of_rows(path: Path) -> str | None:
     if first is None:
         raise CooperError(f"{path} holds no row")
     return next((kind for kind, names in COLUMNS.items() if any(name in first.values for name in names)), None)
+
+
+def picture_folder(path: Path) -> Path:
+    """Where the pictures lie that rows of traces name: the folder of the file, or `images` beside it, if they are there
+    alone."""
+    beside = path.parent / IMAGES
+    for line in read_lines(path, last_is_whole=True, longest=LARGEST_FILE) if beside.is_dir() else ():
+        names = line.values.get("image", ())
+        for name in [names] if isinstance(names, str) else names if isinstance(names, list) else ():
+            if isinstance(name, str) and "\0" not in name:
+                return path.parent if (path.parent / name).exists() or not (beside / name).exists() else beside
+    return path.parent
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""Rows of other layouts where they lie: parquet files, JSON Lines, or one JSON list; each with its place."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cooper.errors import CooperError
+from cooper.files.rows import Line, line_places, read_json, read_line
+
+SUFFIXES = (".parquet", ".jsonl", ".json")
+BATCH = 16  # rows of a parquet file that are read together
+NOT_ROWS = ("parquet_info",)  # names that begin files which list others
+
+
+def tables_in(place: Path) -> list[Path]:
+    """The files of rows in a folder and those below, or the file itself. CooperError: there is none."""
+    if not place.exists():
+        raise CooperError(f"{place}: not found")
+    if place.is_file():
+        if place.suffix not in SUFFIXES:
+            raise CooperError(f"{place} is no file of rows; they end in {', '.join(SUFFIXES)}")
+        return [place]
+    found = [path for path in sorted(place.rglob("*")) if path.suffix in SUFFIXES and path.is_file() and _holds_rows(path)]
+    kinds = [suffix for suffix in SUFFIXES if any(path.suffix == suffix for path in found)]
+    if not kinds:
+        raise CooperError(f"{place} holds no files of rows ({', '.join(SUFFIXES)})")
+    return [path for path in found if path.suffix == kinds[0]]
+
+
+def _holds_rows(path: Path) -> bool:
+    return not path.name.startswith(".") and not any(part.startswith(NOT_ROWS) for part in path.parts)
+
+
+def count_of(path: Path) -> int:
+    """How many rows a file has. CooperError: it cannot be read."""
+    if path.suffix == ".parquet":
+        return _opened(path).metadata.num_rows
+    if path.suffix == ".json":
+        return len(_list(path))
+    return sum(1 for _ in line_places(path))
+
+
+def rows_from(path: Path, first: int) -> Iterator[Line | CooperError]:
+    """The rows of a file from number `first` (from 0) on; a row that cannot be read is its fault. CooperError: the file
+    cannot be read at all."""
+    if path.suffix == ".parquet":
+        yield from _parquet_rows(path, first)
+    elif path.suffix == ".json":
+        for number, values in enumerate(_list(path)[first:], start=first + 1):
+            yield _row(values, f"{path}, row {number}")
+    else:
+        for place, start in islice(line_places(path), first, None):
+            try:
+                yield read_line(path, place, start)
+            except CooperError as error:
+                yield error
+
+
+def _list(path: Path) -> list[Any]:
+    values = read_json(path)
+    if not isinstance(values, list):
+        raise CooperError(f"{path} holds no list of rows")
+    return values
+
+
+def _row(values: Any, place: str) -> Line | CooperError:
+    return Line(values, place) if isinstance(values, dict) else CooperError(f"{place}: not a JSON object")
+
+
+def _opened(path: Path) -> Any:
+    pyarrow, parquet = _arrow()
+    try:
+        return parquet.ParquetFile(path)
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise CooperError(f"{path}: truncated or no parquet file ({' '.join(str(error).split())[:120]})") from None
+
+
+def _parquet_rows(path: Path, first: int) -> Iterator[Line | CooperError]:
+    """Row groups before `first` are not read."""
+    pyarrow, _ = _arrow()
+    file, number = _opened(path), 0
+    for group in range(file.num_row_groups):
+        count = file.metadata.row_group(group).num_rows
+        if number + count <= first:
+            number += count
+            continue
+        try:
+            for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]):
+                for values in batch.to_pylist():
+                    number += 1
+                    if number > first:
+                        yield Line(values, f"{path}, row {number}")
+        except (OSError, ValueError, pyarrow.ArrowException) as error:
+            raise CooperError(f"{path}, behind row {number}: damaged ({' '.join(str(error).split())[:120]})") from None
+
+
+def json_cell(line: Line, name: str) -> Any:
+    """A field that holds JSON as a text. CooperError: it is missing, or no JSON."""
+    value = line.values.get(name)
+    if not isinstance(value, str):
+        raise CooperError(f"{line.place}: the field {name!r} is missing or no text")
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise CooperError(f"{line.place}: the field {name!r} is no JSON ({error})") from None
+
+
+def _arrow() -> tuple[ModuleType, ModuleType]:
+    try:
+        import pyarrow
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise CooperError("parquet files need pyarrow: pip install 'cooper[data]'") from None
+    return pyarrow, parquet
