@@ -1,6 +1,6 @@
 """Host memory of two processes that load a checkpoint to be sharded: part by part against whole, each in processes of its own.
 
-    python benchmarks/loading.py [--layers 10] [--processes 2] [--folder DIR] [--out FILE.json]
+    python benchmarks/loading.py [--layers 10] [--processes 2] [--ways parts,whole] [--folder DIR] [--out FILE.json]
 
 The network is random, in bfloat16, of about 330 million parameters at 10 layers. Reported is the peak of the resident memory of
 each process (read pages of the file included) above what it held before, without its shards, in bytes a parameter.
@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, default=None, help="Where the random checkpoint is made; a temporary one if not given."
     )
+    parser.add_argument("--ways", default="parts,whole")
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -102,7 +103,7 @@ def main() -> None:
         results.mkdir()
         if not folder.exists():
             make(folder, asked.layers)
-        for way in ("parts", "whole"):
+        for way in asked.ways.split(","):
             words = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={asked.processes}", __file__]
             subprocess.run([sys.executable, *words, "--measure", str(folder), way, str(results)], check=True, env=os.environ)
         found = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}

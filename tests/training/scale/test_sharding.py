@@ -136,6 +136,21 @@ def test_ranks_without_pictures_or_maps_wait_for_nobody(start, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_signal_ends_all_processes_at_one_step_with_a_checkpoint(recipes, tmp_path):
+    recipe = recipes("sft", optimiser={"steps": 5000, "batch": 2, "learning_rate": 0.001}, record={"log_every": 1})
+    words = command("sft", recipe, SHARDED, processes=2)
+    process = subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < 3:
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        time.sleep(0.05)
+    process.terminate()
+    said = process.communicate(timeout=300)[0]
+    last = last_whole(tmp_path / "run")
+    assert last is not None and last.name != "checkpoint-200" and f"continue from {last}" in said, said[-3000:]
+
+
+@pytest.mark.slow
 def test_a_full_disk_is_said_in_one_sentence(recipes, tmp_path):
     said = told(cooper("train", "sft", "--config", recipes("sft"), SHARDED, most=400 << 10))
     assert "File too large" in said and said.endswith("the same command goes on from the last whole checkpoint"), said

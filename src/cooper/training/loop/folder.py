@@ -91,8 +91,9 @@ def enter(recipe: Any, force: bool) -> None:
     (folder / FINISHED_FILE).unlink(missing_ok=True)
     if differences and (folder / RECIPE_FILE).exists():
         (folder / RECIPE_FILE).replace(folder / f"recipe-until-{step}.yaml")
-    write_whole(folder / DATA_FILE, json.dumps({"digests": data}) + "\n")
+    # the recipe first: by it other processes of this run, which may look later, know the folder
     write_whole(folder / RECIPE_FILE, yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True))
+    write_whole(folder / DATA_FILE, json.dumps({"digests": data}) + "\n")
 
 
 def data_digests(recipe: Any) -> dict[str, str]:

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cooper.errors import CooperError
-from cooper.training.scale.sharding import whole
+from cooper.training.scale.sharding import anywhere, whole
 
 _signals: list[int] = []  # those that came while `noticing` lasts
 
@@ -64,7 +64,8 @@ class Finite(TrainerCallback):
 
 
 class Stopping(TrainerCallback):
-    """Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint. A second signal ends it at once.
+    """Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint; on all processes, though a signal may reach
+    one of them later than others. A second signal ends it at once.
 
     `every`: only a multiple of it ends a run, where others could not be resumed from as if nothing had happened.
     """
@@ -85,7 +86,7 @@ class Stopping(TrainerCallback):
         _signals.append(number)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self._asked and state.global_step % self._every == 0:
+        if state.global_step % self._every == 0 and anywhere(self._asked, args.device):
             control.should_save = True
             control.should_training_stop = True
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cooper.errors import CooperError
 from cooper.files.values import AtLeast, Below, Positive, Size
 from cooper.model.checkpoints.loading import ADAPTER_FILE
-from cooper.model.checkpoints.names import EXPERTS
+from cooper.model.checkpoints.names import EXPERTS, VAE_PREFIX
 from cooper.model.cooper import CooperModel
 from cooper.training.scale.sharding import is_adapter, whole, whole_on_first
 
@@ -60,7 +60,8 @@ def _targets(settings: LoraSettings, network: nn.Module) -> list[str]:
     """Names of the linear layers that get an adapter."""
     if not settings.targets:
         raise CooperError("recipe: lora.targets must name at least one module")
-    names = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    names = [name for name in linear if not name.startswith(VAE_PREFIX)]
     asked = tuple(EXPERTS) if settings.experts == "both" else (settings.experts,)
     found: list[str] = []
     for target in settings.targets:

@@ -135,6 +135,15 @@ def gathered(model: nn.Module, first: Callable[[], object] | None = None) -> Ite
             each.reshard()
 
 
+def anywhere(said: bool, device: torch.device) -> bool:
+    """Whether any process says so. Every process must call it."""
+    if not distributed.is_initialized():
+        return said
+    told = torch.tensor(int(said), device=device)
+    distributed.all_reduce(told, distributed.ReduceOp.MAX)
+    return bool(told)
+
+
 def agreed(said: bool) -> bool:
     """What the first process says. Every process must call it."""
     told = [said]
