@@ -1,12 +1,13 @@
 """Rows of stage 1 at mixed picture sizes: packed by tokens against one by one and against batches of rows, and workers against
 none, in the same run.
 
-    python benchmarks/training.py [--pictures 24] [--budget 2048] [--updates 3] [--repeat 3] [--workers 2] [--out FILE.json]
+    python benchmarks/training.py [--pictures 24] [--largest 128] [--budget 2048] [--repeat 3] [--workers 2] [--out FILE.json]
 
 The network is untrained, of nano's size (`--hidden 192 --layers 6`), with tables for pictures of up to 256 px; its autoencoder
-is nano's. Pictures of 64 to 256 px and their depth are drawn from a seed. Every way learns about the same number of tokens an
-update, with gradients, clipping and a step of AdamW. Reported are tokens a second, the share of places that are padding, and
-ratios; then the share of time that the step waits for rows whose latents are not known yet, with and without workers.
+is nano's. Pictures of 64 px to LARGEST and their depth are drawn from a seed. Every way learns about the same number of tokens
+an update, with gradients, clipping and a step of AdamW. Reported are tokens a second, the share of places that are padding,
+and ratios by the clock and by the time of the processor; then the share of time that the step waits for rows whose latents are
+not known yet, with and without workers.
 """
 
 import argparse
@@ -37,7 +38,8 @@ from cooper.training.stages.objective import LossWeights, PackedObjective
 from cooper.training.stages.rows import MapBatches, RowRecipe, latents_of, map_rows
 from cooper.training.start.network import NetworkShape, new_model
 
-SIZES = ((64, 64), (96, 64), (128, 96), (64, 128), (160, 128), (256, 192), (192, 256), (256, 64))
+SIZES = ((64, 64), (96, 64), (64, 96), (128, 64), (72, 64), (128, 128), (160, 128), (256, 192), (192, 256), (256, 64))
+DEFAULTS = {"pictures": 24, "largest": 128, "budget": 2048, "updates": 3, "repeat": 3, "workers": 2}
 AHEAD = 10_000  # updates, more than are taken
 
 
@@ -64,18 +66,20 @@ class Way:
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of one measurement."""
+    """Figures of one measurement. `tokens_a_cpu_second` counts the time of the processor, which other work does not
+    lengthen."""
 
     tokens_a_second: float
+    tokens_a_cpu_second: float
     padding: float
     waiting: float
 
 
-def make_pictures(folder: Path, count: int) -> None:
-    """Pictures of squares, with depth in millimetres."""
-    rng = np.random.default_rng(0)
+def make_pictures(folder: Path, count: int, largest: int) -> None:
+    """Pictures of squares, with depth in millimetres; sides of up to `largest` px."""
+    rng, sizes = np.random.default_rng(0), [size for size in SIZES if max(size) <= largest]
     for number in range(count):
-        width, height = SIZES[number % len(SIZES)]
+        width, height = sizes[number % len(sizes)]
         squares = rng.integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8)
         depth = np.repeat(np.linspace(6000, 1000, height)[:, None], width, axis=1).astype(np.uint16)
         for name, array in (("images", squares.repeat(8, 0).repeat(8, 1)), ("depth", depth)):
@@ -121,7 +125,7 @@ def measured(work: Work, way: Way, latents: Path) -> Measured:
     trained = [weight for weight in objective.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=1e-4)
     feed, batches = fed(work, way, latents)
-    start, tokens = time.perf_counter(), 0
+    start, began, tokens = time.perf_counter(), time.process_time(), 0
     for _ in range(work.updates):
         parts = list(islice(batches, way.parts))
         targets = sum(float(objective.counts(part)[1]) for part in parts)
@@ -132,15 +136,21 @@ def measured(work: Work, way: Way, latents: Path) -> Measured:
         optimiser.step()
         optimiser.zero_grad()
         feed.stepped()
-    seconds = time.perf_counter() - start
+    seconds, busy = time.perf_counter() - start, time.process_time() - began
     batches.close()  # pyright: ignore[reportAttributeAccessIssue]
     figures = feed.figures(feed.sums(), 1)
-    return Measured(tokens / seconds, figures["padding"], figures["waiting"])
+    return Measured(tokens / seconds, tokens / busy, figures["padding"], figures["waiting"])
 
 
 def middle(runs: list[Measured]) -> dict[str, float]:
-    names = ("tokens_a_second", "padding", "waiting")
+    names = ("tokens_a_second", "tokens_a_cpu_second", "padding", "waiting")
     return {name: round(median(getattr(run, name) for run in runs), 3) for name in names}
+
+
+def ratio(found: dict[str, dict[str, float]], one: str, other: str) -> dict[str, float]:
+    """How many times the tokens of another way one way takes: by the clock, and by the time of the processor."""
+    names = {"by_clock": "tokens_a_second", "by_processor": "tokens_a_cpu_second"}
+    return {short: round(found[one][name] / found[other][name], 2) for short, name in names.items()}
 
 
 def compare_ways(work: Work, repeat: int) -> dict[str, object]:
@@ -156,8 +166,7 @@ def compare_ways(work: Work, repeat: int) -> dict[str, object]:
         for way in ways:
             runs[way.name].append(measured(work, way, warm))
     found = {name: middle(each) for name, each in runs.items()}
-    fast = found["tokens"]["tokens_a_second"]
-    ratios = {name: round(fast / found[name]["tokens_a_second"], 2) for name in ("one_by_one", "rows")}
+    ratios = {name: ratio(found, "tokens", name) for name in ("one_by_one", "rows")}
     spread = {"rows_an_update": count, "tokens_of_a_row": [min(lengths), round(float(np.mean(lengths))), max(lengths)]}
     return {**spread, **found, "tokens_against": ratios}
 
@@ -171,13 +180,12 @@ def compare_workers(work: Work, repeat: int, workers: int) -> dict[str, object]:
         for name, way in (("none", alone), ("workers", replace(alone, workers=workers))):
             runs[name].append(measured(work, way, work.folder / f"cold-{number}-{name}"))
     found = {name: middle(each) for name, each in runs.items()}
-    ratio = found["workers"]["tokens_a_second"] / found["none"]["tokens_a_second"]
-    return {**found, "workers_against_none": round(ratio, 2)}
+    return {**found, "workers_against_none": ratio(found, "workers", "none")}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("pictures", 24), ("budget", 2048), ("updates", 3), ("repeat", 3), ("workers", 2)):
+    for name, default in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--layers", type=int, default=6)
@@ -185,7 +193,7 @@ def main() -> None:
     asked = parser.parse_args()
     bundle = untrained(asked.hidden, asked.layers)
     with tempfile.TemporaryDirectory() as place:
-        make_pictures(Path(place), asked.pictures)
+        make_pictures(Path(place), asked.pictures, asked.largest)
         work = Work(bundle, Path(place), asked.budget, asked.updates)
         results = {
             "parameters": sum(weight.numel() for weight in bundle.model.parameters()),

@@ -117,6 +117,17 @@ def test_a_resumed_run_of_packs_is_the_uninterrupted_one(run, amg, sft, tmp_path
     assert_same_model(tmp_path / "run", tmp_path / "kept")
 
 
+def test_lessons_about_scenes_are_packed(run, sft, scene_folder, tmp_path):  # noqa: F811
+    """Rows of several lengths, rows of stage 1 among them."""
+    lessons = {"mixture": {"interleaved": 1, "direct": 1, "replay": 1}, "questions": {"interleaved": 1, "direct": 2}}
+    packing = {"expected": 600, "maximum": 800, "sample": 800, "buffer": 4}
+    path = sft(data=str(scene_folder), **lessons, packing=packing, workers=2)
+    ran = run("train", "sft", "--config", path)
+    assert ran.code == 0, ran.err
+    lines = steps_of(tmp_path / "run")
+    assert all(line["ce"] > 0 and line["tokens"] <= 2 * 800 for line in lines) and any(line["mse"] > 0 for line in lines)
+
+
 @pytest.mark.slow
 def test_packs_do_not_depend_on_the_parts_of_an_update(run, amg, tmp_path):  # noqa: F811
     lines = {}
