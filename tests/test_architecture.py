@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 BUDGETS = {  # lines of an area: its size when this was written and a twentieth; where one is raised, say why beside it
     "cli": 1560,  # `cooper gates`, `cooper merge`, data check and import, `cooper plan`
     "curation": 450,
-    "data": 2450,  # raised by 1,690: pictures of one's own, pixels that are not known, readers, imports, published lists; order in a mixture
+    "data": 2450,  # raised by 1,690: pictures of one's own, readers, imports, published lists; order in a mixture
     "evaluation": 9660,  # raised by 1,310: controls of drawing, perfect readers and gates, things that are not there
     "files": 1670,  # raised by 60: groups of keys by name; places of lines
     "model": 3050,
@@ -36,7 +36,7 @@ BUDGETS = {  # lines of an area: its size when this was written and a twentieth;
     "scenes": 3780,  # raised by 770: format 3, wordings, harder questions, finding, answers for scenes seen otherwise
     "sequence": 870,  # tiles of attention came from model
     "trace": 1490,
-    "training": 10200,  # raised by 4,720: files of traces and questions; the feed; the checker; adapters, sharding, merging; plans
+    "training": 10200,  # raised by 4,720: files of traces; the feed and its checker; adapters, sharding, merging; plans
 }
 MOST_FILES = 12  # in a folder, not counting `__init__.py`
 ANYWHERE = {"errors", "files"}  # the one exception type; readers of plain values, rows and pictures

@@ -1,4 +1,4 @@
-"""`cooper train`: one stage of training from one recipe, or all phases of one."""
+"""`cooper train`: one stage of training from one recipe, or all phases of one; `cooper plan`: what a recipe needs."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,3 +52,39 @@ def train(
         ) from None
     if Share.here().first:
         typer.echo(f"Model: {model}")
+
+
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="Recipe: a YAML file of stage amg, sft or grpo.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe, such as checkpointing=true.")] = None,
+    stage: Annotated[str, typer.Option(help="Stage: amg, sft or grpo; else the first word of the file name.")] = "",
+    gpus: Annotated[int, typer.Option(min=1, help="Number of GPUs in one machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Number of machines.")] = 1,
+    memory: Annotated[float, typer.Option(min=0.1, help="Memory of one GPU in GiB.")] = 80.0,
+    teraflops: Annotated[
+        float,
+        typer.Option(min=0.001, help="Peak of one GPU in TFLOP/s; 989 is an H100 in bfloat16."),
+    ] = 989.0,
+    mfu: Annotated[
+        float,
+        typer.Option(min=0.001, max=1, help="Share of the peak that the run reaches; the published log shows 0.2."),
+    ] = 0.2,
+    price: Annotated[float | None, typer.Option(min=0, help="Price of one GPU for an hour.")] = None,
+    picture: Annotated[str, typer.Option(help="Width and height of pictures in pixels, such as 1024x768.")] = "1024x768",
+    text: Annotated[int, typer.Option(min=1, help="Tokens of text in a row: question, reasoning and answer.")] = 800,
+    learnt: Annotated[int, typer.Option(min=1, help="How many of them carry a loss.")] = 600,
+    maps: Annotated[
+        int, typer.Option(min=0, max=64, help="Maps of a picture in stage amg; maps drawn in the reasoning of one row.")
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Tell what a recipe needs: memory of a GPU by part, tokens, hours, and the smallest change that fits. Reads no weights."""
+    read_plain(recipe)
+    from cooper.training.planning.asking import PlanRequest, told
+
+    quiet_libraries()
+    request = PlanRequest(
+        recipe=recipe, overrides=tuple(overrides or ()), stage=stage, gpus=gpus, nodes=nodes, memory=memory,
+        teraflops=teraflops, mfu=mfu, price=price, picture=picture, text=text, learnt=learnt, maps=maps,
+    )  # fmt: skip
+    typer.echo(told(request, as_json))

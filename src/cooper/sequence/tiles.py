@@ -12,7 +12,8 @@ from torch.nn.functional import pad
 
 from cooper.sequence.packed import PackedSequence, Splits, Tiles
 
-TILE = 128  # queries
+TILE = 128  # queries, at least
+MOST = 8  # tiles of a row: each holds copies of the keys that it sees
 
 
 def tiled(packed: PackedSequence) -> PackedSequence:
@@ -20,9 +21,10 @@ def tiled(packed: PackedSequence) -> PackedSequence:
     return replace(packed, splits=replace(packed.splits, tiles=tiles_of(packed.splits)))
 
 
-def tiles_of(splits: Splits, size: int = TILE) -> Tiles:
-    """Tiles of `size` queries; one tile per row where rows are hardly longer than that."""
+def tiles_of(splits: Splits, least: int = TILE) -> Tiles:
+    """Tiles of `least` queries, of more in long rows; one tile per row where rows are hardly longer than that."""
     rows, longest = splits.slot_BQ.shape
+    size = max(least, -(-longest // MOST))
     if longest <= 2 * size:
         return Tiles(splits.slot_BQ, splits.slot_BQ, splits.mask_BQQ[:, None], splits.place_L)
     each = -(-longest // size)

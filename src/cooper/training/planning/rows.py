@@ -18,8 +18,8 @@ REQUEST = 24  # tokens of the request for a map
 
 @dataclass(frozen=True, kw_only=True)
 class RowSizes:
-    """What rows hold: pictures of `width` x `height` px; `text` tokens of question, reasoning and answer, of which `learnt` carry a
-    loss; `maps` drawn in a trace."""
+    """What rows hold: pictures of `width` x `height` px; `text` tokens of question, reasoning and answer, of which `learnt`
+    carry a loss; `maps` drawn in a trace."""
 
     width: int
     height: int
@@ -52,8 +52,8 @@ class SizedRows:
         return Row(tuple(segments), tuple(parents))
 
     def of_trace(self, copies: int = 1, drawn: int = 0) -> Row:
-        """A row of stage 2 or 3: picture and question, then `copies` of reasoning with maps, as branches. `drawn` maps of each are
-        flow targets, too."""
+        """A row of stage 2 or 3: picture and question, then `copies` of reasoning with maps, as branches. `drawn` maps of each
+        are flow targets, too."""
         sizes, rules = self.sizes, self.config.view_rules
         segments: list[Segment] = [self._view(view) for view in rules.input]
         segments.append(TextSegment((0,) * max(1, sizes.text - sizes.learnt)))

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
@@ -18,7 +17,7 @@ from cooper.model.mot import MotLayer
 from cooper.sequence.packed import PackedSequence
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.optimisers import build_optimiser
-from cooper.training.planning.storage import LiveBytes
+from cooper.training.planning.meter import Meter
 from cooper.training.recipe import Optimiser
 
 Build = Callable[[CooperModel], tuple[nn.Module, Callable[[PackedSequence], Tensor]]]  # what is trained, and its loss
@@ -47,39 +46,44 @@ class StepCost:
 
 @dataclass(frozen=True, kw_only=True)
 class StepSettings:
-    """How the weights move; whether products are computed in bfloat16; whether averages are kept; whether for an accelerator,
-    where the update takes all weights at once and attention keeps no scores."""
+    """How the weights move; whether products are computed in bfloat16 (`cached`: with copies of all weights, as autocast makes
+    them where weights are not sharded); whether averages are kept; whether for an accelerator, where the update takes all
+    weights at once and attention keeps no scores."""
 
     optimiser: Optimiser
     bf16: bool
     averaged: bool
+    cached: bool
     accelerator: bool
 
 
 def cost_of_step(config: CooperConfig, build: Build, packed: PackedSequence, settings: StepSettings) -> StepCost:
     """Run one step without numbers. `packed` must be tiled."""
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+    with torch.device("meta"):
         model = CooperModel(config)
         model.attention_backend = "fused" if settings.accelerator else "sdpa"
         module, loss_of = build(model)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        _place(module)
         trained = [weight for weight in module.parameters() if weight.requires_grad]
         optimiser = build_optimiser(module, settings.optimiser)
         for group in optimiser.param_groups if settings.accelerator else ():
             group["foreach"] = True
         batch = _without_numbers(packed, mode)
-        live, flops = LiveBytes(), FlopCounterMode(display=False)
+        live = Meter()
         live.hold(module.parameters())
+        for weight in trained:
+            live.watch(weight)
         weights = live.now
         with live:
             average = Average(module, settings.optimiser.ema) if settings.averaged else None
             averaged = live.now - weights
-            with flops, torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+            with torch.autocast("cpu", torch.bfloat16, settings.bf16, settings.cached):
                 loss = loss_of(batch)
-            with flops:
-                loss.backward()
+            loss.backward()
             del loss
             gradients = sum(weight.grad.nbytes for weight in trained if weight.grad is not None)
-            passing = live.peak - weights - averaged - gradients
+            flops, passing = live.flops, live.peak_beside - weights - averaged
             nn.utils.clip_grad_norm_(trained, settings.optimiser.clip)
             optimiser.step()
             state = live.now - weights - averaged - gradients
@@ -100,12 +104,21 @@ def cost_of_step(config: CooperConfig, build: Build, packed: PackedSequence, set
             average=averaged,
             passing=max(0, passing),
             updating=max(0, updating),
-            flops=float(flops.get_total_flops()),
+            flops=float(flops),
         )
 
 
 def _count(weights: Any) -> int:
     return sum(weight.numel() for weight in weights)
+
+
+def _place(module: nn.Module) -> None:
+    """Give a module on the meta device weights without numbers in float32, in place, as training loads them."""
+    for part in module.modules():
+        for name, weight in tuple(part.named_parameters(recurse=False)):
+            setattr(part, name, nn.Parameter(torch.empty(weight.shape), weight.requires_grad))
+        for name, buffer in tuple(part.named_buffers(recurse=False)):
+            setattr(part, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
 def _without_numbers(value: Any, mode: FakeTensorMode) -> Any:
