@@ -82,25 +82,24 @@ def plan_run(recipe: Any, config: CooperConfig, sizes: RowSizes, machines: Machi
 
 
 def _parts(load: StageLoad, world: int) -> dict[str, float]:
+    """Bytes by part at the fullest moment: in a pass, while rollouts are sampled, or in the update of the weights."""
     cost, shards = load.cost, load.shards(world)
-    trained, whole = 4 * cost.trained, cost.autoencoder * 4
-    gathered = 0.0
-    if shards > 1:
-        each = 2 if load.bf16 else 4
-        gathered = 2 * cost.layer * each + 4 * cost.layer  # this layer and the next, and the gradients of one
-        if load.whole_while_sampling:
-            gathered = max(gathered, 4 * (cost.weights - cost.autoencoder))
-    elif world > 1:
-        gathered = trained  # gradients of DistributedDataParallel lie in buckets, too
+    trained, others = 4 * cost.trained, 4 * (cost.weights - cost.autoencoder - cost.trained)
     quantised = 0.0 if load.quantise is None else cost.decoder * (4 - BITS[load.quantise] / 8)
-    frozen = 4 * (cost.weights - cost.autoencoder) - trained
+    each = 2 if load.bf16 else 4
+    gathered = 0.0 if shards == 1 else (2 * each + 4) * cost.layer  # two layers, and the gradients of one
+    if shards == 1 and world > 1:
+        gathered = float(trained)  # DistributedDataParallel keeps gradients in buckets, too
+    whole = each * (cost.weights - cost.autoencoder) if shards > 1 and load.whole_while_sampling else 0.0
+    moments = ((cost.passing, gathered), (load.sampling, whole), (cost.updating / shards, 0.0))
+    working, travelled = max(moments, key=sum)
     parts = {
-        "weights": (trained + frozen - quantised) / shards + whole,
+        "weights": (trained + others - quantised) / shards + 4 * cost.autoencoder,
         "gradients": trained / shards,
         "optimiser": cost.state / shards,
         "averaged weights": cost.average / shards,
-        "activations": max(cost.passing, load.sampling, cost.updating / shards),
-        "weights gathered from other GPUs": gathered,
+        "activations": working,
+        "weights gathered from other GPUs": travelled,
     }
     return {name: size for name, size in parts.items() if size}
 
