@@ -15,7 +15,7 @@ from cooper.errors import CooperError
 from cooper.files.rows import Line
 from cooper.perception.depth import DEPTH_ENCODINGS
 from cooper.training.data import ADE20K, PICTURES, SCENES, DataSource, map_kinds, open_data
-from cooper.training.feed import listing
+from cooper.training.feed.checking import listing
 from cooper.training.feed.checking.units import (
     PROBED,
     Checked,

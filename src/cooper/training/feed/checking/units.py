@@ -19,7 +19,7 @@ from cooper.files.rows import Line, line_places
 from cooper.files.values import build
 from cooper.perception.depth import DEPTH_ENCODINGS
 from cooper.training.data import ADE20K, PICTURES
-from cooper.training.feed import listing
+from cooper.training.feed.checking import listing
 from cooper.training.feed.checking.lengths import LONGEST
 from cooper.training.feed.faults.examples import ExampleCheck
 from cooper.training.feed.faults.fault import Fault, told
