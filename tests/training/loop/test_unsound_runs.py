@@ -55,7 +55,8 @@ def test_every_process_keeps_the_rollouts_of_a_bad_loss_in_a_folder_of_its_own(t
 
 
 def test_only_what_can_be_written_at_the_end_is_sharded(recipe, monkeypatch):
-    assert arguments(replace(recipe, trl={"fsdp": True}), 1).fsdp_plugin_args["fsdp_version"] == 2
+    assert arguments(replace(recipe, trl={"fsdp": True}), 2).fsdp_plugin_args["fsdp_version"] == 2
+    assert not arguments(replace(recipe, trl={"fsdp": True}), 1).fsdp, "a process by itself keeps all weights"
     with pytest.raises(CooperError, match="sharded by FSDP2 only"):
         arguments(replace(recipe, trl={"fsdp": True, "fsdp_config": {"version": 1}}), 1)
     with pytest.raises(CooperError, match="lora and FSDP do not go together"):

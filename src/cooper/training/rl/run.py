@@ -190,6 +190,8 @@ def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
     except (TypeError, ValueError, OSError, ImportError) as error:
         raise CooperError(f"recipe: TRL refuses these settings: {' '.join(str(error).split())}") from None
     _check_sharding(args, recipe.lora)
+    if args.fsdp and world == 1:  # a process by itself keeps all weights, as in stages 1 and 2
+        return GRPOConfig(**{**defaults, **recipe.trl, **ours, "fsdp": None, "fsdp_config": None})
     return args
 
 
