@@ -112,7 +112,7 @@ def test_three_stages_from_published_weights_to_answers(place):
         train(place, stage)
         assert len(losses(place, f"runs/7b/{stage}")) >= STEPS - 1
     assert cooper("export", place / "runs/7b/grpo/model", place / "exported").returncode == 0
-    row = {"id": "a", "image": "images/0.png", "question": "Is there a chair?", "answer": "yes"}
+    row = {"id": "a", "image": "images/0.png", "question": "Is there a chair?", "type": "YN", "answer": "Yes"}
     questions = place / "datasets/COOPER_reasoning_train_set/asked.jsonl"
     questions.write_text(json.dumps(row) + "\n")
     asked = (
