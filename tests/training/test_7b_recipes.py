@@ -6,12 +6,12 @@ pictures as large as the published network reads them, and an autoencoder as nar
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -83,12 +83,13 @@ def train(place: Path, stage: str, *changes: str, processes: int = 1) -> None:
 def killed(place: Path, stage: str, out: str, *changes: str, processes: int = 1) -> None:
     """Train until the first checkpoint lies there, and kill every process."""
     words = command(stage, f"out={out}", *changes, processes=processes)
-    started = subprocess.Popen(words, cwd=place, env=ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True)
+    started = subprocess.Popen(words, cwd=place, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 900
     while last_whole(place / out) is None and started.poll() is None and time.monotonic() < until:
         time.sleep(0.1)
     assert started.poll() is None, "it was over before it could be killed"
-    os.killpg(started.pid, signal.SIGKILL)
+    for each in (*psutil.Process(started.pid).children(recursive=True), started):  # torchrun's have sessions of their own
+        each.kill()
     started.wait()
 
 
