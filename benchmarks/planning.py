@@ -14,6 +14,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -42,7 +43,7 @@ def config_of(shape: str) -> CooperConfig:
         sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1}
         return CooperConfig(**sizes, intermediate_size=64, vocab_size=100, vit=tower, vae={"base_channels": 32})
     tower = {"hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": 6, "num_layers": 6}
-    sizes = {"hidden_size": 1024, "num_hidden_layers": 12, "num_attention_heads": 16, "num_key_value_heads": 4}
+    sizes: dict[str, Any] = {"hidden_size": 1024, "num_hidden_layers": 12, "num_attention_heads": 16, "num_key_value_heads": 4}
     return CooperConfig(**sizes, intermediate_size=2816, vocab_size=8000, vit=tower)
 
 
@@ -52,7 +53,7 @@ def sizes_of(shape: str) -> RowSizes:
 
 def recipe_of(shape: str, checkpointing: bool) -> AmgRecipe:
     optimiser = Optimiser(steps=3, batch=ROWS[shape], learning_rate=1e-5)
-    paths = {"out": Path("."), "data": Path("."), "val": Path("."), "init": Path("nano")}
+    paths: dict[str, Any] = {"out": Path("."), "data": Path("."), "val": Path("."), "init": Path("nano")}
     return AmgRecipe(**paths, optimiser=optimiser, maps=("depth",), frozen=("vit",), checkpointing=checkpointing)
 
 
