@@ -13,7 +13,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cooper.model.config import CooperConfig
 from cooper.model.cooper import CooperModel
-from cooper.model.mot import MotLayer
 from cooper.sequence.packed import PackedSequence
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.optimisers import build_optimiser
@@ -97,7 +96,7 @@ def cost_of_step(config: CooperConfig, build: Build, packed: PackedSequence, set
             weights=_count(module.parameters()),
             autoencoder=_count(model.vae.parameters()),
             decoder=_count(weight for name, weight in model.layers.named_parameters() if weight.ndim == 2),
-            layer=max(_count(module.parameters()) for module in model.layers if isinstance(module, MotLayer)),
+            layer=max(_count(layer.parameters()) for layer in model.layers),
             trained=_count(trained),
             tokens=len(packed.position_L),
             state=max(0, state),
