@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,26 @@ def test_a_folder_in_use_names_its_holder(other, tmp_path):
     with held(tmp_path / "run", "cooper eval"), held(tmp_path / "run", "what it calls"):
         assert (tmp_path / "run" / FILE).is_file()
     assert not (tmp_path / "run" / FILE).exists()
+
+
+def test_threads_of_one_process_never_refuse_one_another(tmp_path):
+    faults = []
+
+    def enter_and_leave():
+        try:
+            for _ in range(300):
+                with held(tmp_path / "run", "cooper eval"):
+                    pass
+        except CooperError as error:
+            faults.append(error)
+
+    (tmp_path / "run").mkdir()
+    threads = [threading.Thread(target=enter_and_leave) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults and not (tmp_path / "run" / FILE).exists()
 
 
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ FILE = ".cooper.lock"
 _BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 _LAUNCHER = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID")  # what tells one launch from another
 _held: dict[Path, int] = {}  # lock files of this process and their descriptors
+_taking = threading.Lock()  # another thread must see a lock and its descriptor together, or neither
 
 
 @contextmanager
@@ -37,11 +39,8 @@ def held(folder: str | Path, what: str) -> Iterator[None]:
     """
     missing = _missing(folder)
     path = _made(folder) / FILE
-    if path in _held:  # a command and what it calls may both ask
-        yield
-        return
     try:
-        with _locked_by_first(path, what):
+        with _locked_by_first(path, what):  # once: a command and what it calls may both ask
             yield
     finally:
         with suppress(OSError):  # something is in it, so it stays
@@ -56,15 +55,19 @@ def _locked_by_first(path: Path, what: str) -> Iterator[None]:
         _refuse_other_launch(path)
         yield
         return
-    descriptor = _locked(path)
-    _held[path] = descriptor
+    with _taking:
+        mine = path not in _held
+        if mine:
+            _held[path] = _locked(path)
     try:
-        _write(path, descriptor, what)
+        if mine:
+            _write(path, _held[path], what)
         yield
     finally:
-        del _held[path]
-        path.unlink(missing_ok=True)  # while it is locked: nobody else can hold this file
-        os.close(descriptor)
+        if mine:
+            with _taking:
+                path.unlink(missing_ok=True)  # while it is locked: nobody else can hold this file
+                os.close(_held.pop(path))
 
 
 def _missing(folder: str | Path) -> list[Path]:
@@ -205,6 +208,8 @@ def _reason(error: BaseException) -> str:
 
 def _let_go_in_child() -> None:
     """A forked child holds nothing: what it inherits must not outlive its parent's lock."""
+    global _taking
+    _taking = threading.Lock()  # the thread that held it is not in the child
     for descriptor in _held.values():
         os.close(descriptor)
     _held.clear()
