@@ -1,5 +1,6 @@
 """Recipes are strict: a wrong key or value is named."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from cooper.errors import CooperError
 from cooper.files.values import read_recipe
 from cooper.training.loop.folder import plain
-from cooper.training.recipe import Optimiser, RecordSettings
+from cooper.training.recipe import Optimiser, RecordSettings, warn_of_warmup
 from cooper.training.rl.recipe import GrpoRecipe
 from cooper.training.rl.run import arguments
 from cooper.training.run import train
@@ -102,3 +103,14 @@ def test_the_grey_baseline_must_not_replay_maps():
 def test_an_unknown_stage_is_named(tmp_path: Path):
     with pytest.raises(CooperError, match="unknown stage 'rl'"):
         train("rl", tmp_path / "r.yaml")
+
+
+def test_a_rate_that_still_rises_at_the_end_is_told():
+    with pytest.warns(
+        UserWarning, match=r"rises for 100 updates .* ends after 1: it begins at 0, comes to 0 and never to 0\.002"
+    ):
+        warn_of_warmup(100, 1, 2e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_warmup(0, 1, 2e-3)
+        warn_of_warmup(100, 101, 2e-3)

@@ -1,5 +1,6 @@
 """What every training recipe holds besides its own keys: how weights move, and what a run leaves behind."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +74,16 @@ class StageRecipe:
     optimiser: Optimiser
     record: RecordSettings = field(default_factory=RecordSettings, kw_only=True)
     seed: Seed = field(default=0, kw_only=True)
+
+
+def warn_of_warmup(warmup: int, steps: int, rate: float) -> None:
+    """A warning where the learning rate still rises when the run ends."""
+    if steps <= warmup:
+        warnings.warn(
+            f"the learning rate rises for {warmup} updates (warmup) and the run ends after {steps}: it begins at 0, comes to "
+            f"{rate * (steps - 1) / warmup:.3g} and never to {rate:g}",
+            stacklevel=2,
+        )
 
 
 def check_mixture(weights: Mapping[str, float], known: Sequence[str], why: str = "") -> None:

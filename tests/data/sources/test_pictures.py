@@ -87,6 +87,11 @@ def test_files_may_be_listed(folder, tmp_path):
             read_pictures(folder)
 
 
+def test_what_the_recipe_lays_over_the_file_is_not_blamed_on_the_file(folder):
+    with pytest.raises(CooperError, match=r"data\.yaml, with far and near as set beside it: far is 0\.1 m"):
+        read_pictures(folder, {"far": 0.1, "near": 0.5})
+
+
 def test_a_photograph_that_lies_on_its_side_is_read_upright(folder):
     path = folder / "images" / "kitchen" / "0.jpg"
     exif = Image.Exif()

@@ -94,7 +94,12 @@ def read_pictures(place: Path, changes: Mapping[str, Any] = NOTHING, maps: Seque
     folder, table = (place.parent, place) if place.is_file() else (place, place / LIST)
     path = folder / SETTINGS
     said = read_plain(path) if path.is_file() else {}
-    settings = build(PictureSettings, {**said, **changes}, str(path if path.is_file() else place))
+    where = str(path if path.is_file() else place)
+    settings = build(PictureSettings, said, where)
+    if changes:
+        settings = build(
+            PictureSettings, {**said, **changes}, f"{where}, with {' and '.join(sorted(changes))} as set beside it"
+        )
     found = _listed(table, folder) if table.is_file() else _beside(folder)
     for files in found:
         _check(files)

@@ -29,7 +29,7 @@ from cooper.training.loop.optimisers import build_optimiser
 from cooper.training.loop.sealing import STATE_FILE, Sealing, resume_point
 from cooper.training.loop.stopping import Finite, Interrupted, Stopping
 from cooper.training.loop.watching import METRICS_FILE, Evaluating, read_metrics, watchers
-from cooper.training.recipe import Optimiser, RecordSettings
+from cooper.training.recipe import Optimiser, RecordSettings, warn_of_warmup
 from cooper.training.scale.sharding import ShardingSettings, agreed, gathered, is_sharded, shard, whole
 from cooper.training.scale.shards import WithShards, load_weights, trained_weights
 
@@ -204,6 +204,7 @@ class PackedTrainer(WithShards):
 
 def _arguments(plan: TrainingPlan) -> TrainingArguments:
     optimiser, record = plan.optimiser, plan.record
+    warn_of_warmup(optimiser.warmup, optimiser.steps, optimiser.learning_rate)
     return TrainingArguments(
         output_dir=str(plan.folder),
         max_steps=optimiser.steps,
