@@ -48,6 +48,16 @@ def test_a_folder_of_other_things_is_refused_and_stays_as_it_is(place):
     assert [path.name for path in (place / "pictures").iterdir()] == ["room.png"]
 
 
+def test_what_a_launcher_writes_is_not_in_the_way_of_a_new_run(place):
+    (place / "run" / "log" / "attempt_0").mkdir(parents=True)
+    for name in ("slurm-12.out", "slurm-12.err", "train.log"):
+        (place / "run" / name).touch()
+    assert run_folder(place / "run") == place / "run"
+    (place / "run" / "room.png").touch()
+    with pytest.raises(CooperError, match=r"it holds 'room\.png'"):
+        run_folder(place / "run")
+
+
 @pytest.mark.parametrize("name", ["run.json", "dataset.json", "recipe.yaml", "rows-3.jsonl", "scenes", ".hidden"])
 def test_a_folder_of_a_run_goes_on(place, name):
     (place / "run").mkdir()

@@ -66,12 +66,14 @@ def own_folder(path: str | Path) -> Path:
 _OF_A_RUN = re.compile(
     r"(run|dataset|study|import|check)\.json|recipe\.yaml|model|checkpoint-\d+|(rows|depth|segmentation)(-\d+)?\.jsonl|scenes|judge|kit"
 )
+_OF_A_LAUNCHER = re.compile(r"logs?|.*\.(log|out|err)")  # what torchrun, Slurm and a shell put where they are told to
 
 
 def run_folder(path: str | Path) -> Path:
     """As `own_folder`, for a run that begins there or goes on. CooperError: the folder holds other things, and no run."""
     folder = own_folder(path)
-    names = sorted(place.name for place in folder.iterdir() if place.name[0] != ".") if folder.is_dir() else []
+    found = [place.name for place in folder.iterdir() if place.name[0] != "."] if folder.is_dir() else []
+    names = sorted(name for name in found if not _OF_A_LAUNCHER.fullmatch(name))
     if names and not any(map(_OF_A_RUN.fullmatch, names)):
         raise CooperError(
             f"{brief(path)} cannot be a folder for results: it holds {names[0]!r} and no run of a command; name a new folder"

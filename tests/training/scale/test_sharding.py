@@ -35,9 +35,9 @@ def train(stage: str, recipe: Path, *changes: str, processes: int = 1) -> Path:
 
 
 def figures(folder: Path) -> list[dict[str, float]]:
-    """All that was logged, but for times."""
+    """All that was logged, but for times and shares of time."""
     logged = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if "seconds" not in name} for line in logged]
+    return [{name: value for name, value in line.items() if name not in ("seconds_per_step", "waiting")} for line in logged]
 
 
 def same(one: Path, other: Path, digits: float = 1e-4) -> None:
