@@ -94,12 +94,10 @@ def read_pictures(place: Path, changes: Mapping[str, Any] = NOTHING, maps: Seque
     folder, table = (place.parent, place) if place.is_file() else (place, place / LIST)
     path = folder / SETTINGS
     said = read_plain(path) if path.is_file() else {}
-    where = str(path if path.is_file() else place)
-    settings = build(PictureSettings, said, where)
-    if changes:
-        settings = build(
-            PictureSettings, {**said, **changes}, f"{where}, with {' and '.join(sorted(changes))} as set beside it"
-        )
+    where = path if path.is_file() else place
+    build(PictureSettings, said, str(where))
+    beside = f", with {' and '.join(sorted(changes))} as set beside it" if changes else ""
+    settings = build(PictureSettings, {**said, **changes}, f"{where}{beside}")
     found = _listed(table, folder) if table.is_file() else _beside(folder)
     for files in found:
         _check(files)
