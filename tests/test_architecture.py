@@ -34,7 +34,7 @@ BUDGETS = {  # lines of an area: its size when this was written and a twentieth;
     "perception": 1070,
     "reasoning": 1710,  # raised by 110: given maps; a picture tower by itself
     "scenes": 3780,  # raised by 770: format 3, wordings, harder questions, finding, answers for scenes seen otherwise
-    "sequence": 870,  # tiles of attention came from model
+    "sequence": 900,  # tiles of attention came from model; they are cut where branches begin
     "trace": 1490,
     "training": 10200,  # raised by 4,720: files of traces; the feed and its checker; adapters, sharding, merging; plans
 }

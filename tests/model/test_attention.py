@@ -40,6 +40,7 @@ def test_a_plan_can_be_asked_for_on_another_device():
     plan = AttentionPlan(packed, cache)
     there = plan.to("meta")
     assert plan.to("cpu") is plan and plan.to("meta") is there and there.to("meta") is there
-    assert {t.device.type for t in (there.tail_mask_B1QT, there.packed.splits.slot_BQ, there.tiles.mask_G1TS)} == {"meta"}
+    assert {t.device.type for t in (there.tail_mask_B1QT, there.packed.splits.slot_BQ)} == {"meta"}
+    assert {t.device.type for t in AttentionPlan(packed, None).to("meta").tiles.mask_G1TS} == {"meta"}
     assert plan.tail_mask_B1QT.device.type == "cpu"
     assert Rotation(torch.ones(1), torch.ones(1)).to("meta").cos.device.type == "meta"

@@ -20,7 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from cooper.model.cache import Cache
 from cooper.sequence.packed import PackedSequence, Tiles
-from cooper.sequence.tiles import tiles_of
+from cooper.sequence.tiles import tiled
 
 Backend = Literal["sdpa", "flex", "fused"]  # fused: sdpa as accelerators compute it, on any device
 FEW_QUERIES = 4  # up to this many new tokens, a shared beginning is multiplied once instead of copied per row
@@ -45,12 +45,15 @@ class AttentionPlan:
         if place == self.packed.device:
             return self
         if place not in self.elsewhere:
-            self.elsewhere[place] = AttentionPlan(self.packed.to(place), self.cache, self.backend, self.elsewhere)
+            packed = self.packed if self.cache else tiled(self.packed)
+            self.elsewhere[place] = AttentionPlan(packed.to(place), self.cache, self.backend, self.elsewhere)
         return self.elsewhere[place]
 
     @cached_property
     def tiles(self) -> Tiles:
-        return self.packed.splits.tiles or tiles_of(self.packed.splits)
+        made = tiled(self.packed).splits.tiles
+        assert made is not None
+        return made
 
     @cached_property
     def tail_mask_B1QT(self) -> Tensor:
@@ -138,9 +141,12 @@ def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, lay
 
 
 def _tiled(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, tiles: Tiles, backend: Backend = "sdpa") -> Tensor:
-    places = (tiles.query_GT, tiles.key_GS, tiles.key_GS)
-    q, k, v = (rearrange(x[place], "g t h d -> g h t d") for x, place in zip((q_Lnd, k_LKd, v_LKd), places, strict=True))
-    return rearrange(_sdpa(q, k, v, tiles.mask_G1TS, backend), "g n t d -> (g t) (n d)")[tiles.place_L]
+    found = []
+    for query_GT, key_GS, mask_G1TS in zip(tiles.query_GT, tiles.key_GS, tiles.mask_G1TS, strict=True):
+        places = (query_GT, key_GS, key_GS)
+        q, k, v = (rearrange(x[place], "g t h d -> g h t d") for x, place in zip((q_Lnd, k_LKd, v_LKd), places, strict=True))
+        found.append(rearrange(_sdpa(q, k, v, mask_G1TS, backend), "g n t d -> (g t) (n d)"))
+    return torch.cat(found)[tiles.place_L]
 
 
 def _spread(shared_GKSd: Tensor, group_B: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ T: text tokens. P: ViT patches. B: rows (independent sequences). Q: the longest 
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -17,18 +17,15 @@ class Tensors:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """Move every tensor to `device`; floating tensors also to `dtype`, where one is given."""
-        moved = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
+
+        def there(value: Any) -> Any:
             if isinstance(value, Tensors):
-                moved[field.name] = value.to(device, dtype)
-            elif isinstance(value, Tensor):
-                moved[field.name] = value.to(
-                    device,
-                    dtype if value.is_floating_point() else None,
-                    non_blocking=True,
-                )
-        return replace(self, **moved)
+                return value.to(device, dtype)
+            if isinstance(value, Tensor):
+                return value.to(device, dtype if value.is_floating_point() else None, non_blocking=True)
+            return tuple(map(there, value)) if isinstance(value, tuple) else value
+
+        return replace(self, **{field.name: there(getattr(self, field.name)) for field in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +57,13 @@ class LatentRows(Tensors):
 
 @dataclass(frozen=True, eq=False)
 class Tiles(Tensors):
-    """G tiles of T queries and the S keys that they may see. `query_GT` and `key_GS` are packed token numbers (0 where padded),
-    `mask_G1TS` says who sees whom, and `place_L` is g * T + t of each packed token. Every query sees something."""
+    """Tiles by size: for each size G tiles of T queries and the S keys that they may see. `query_GT` and `key_GS` are packed
+    token numbers (0 where padded), `mask_G1TS` says who sees whom, and `place_L` is the place of each packed token among the
+    queries of all tiles, one size behind the other. Every query sees something."""
 
-    query_GT: Tensor
-    key_GS: Tensor
-    mask_G1TS: Tensor
+    query_GT: tuple[Tensor, ...]
+    key_GS: tuple[Tensor, ...]
+    mask_G1TS: tuple[Tensor, ...]
     place_L: Tensor
 
 
