@@ -1,5 +1,5 @@
-"""`cooper data`: flags, which questions maps help with; draw, maps of a scene set for stage 2 to read; check, what is wrong
-with some data; import, other layouts as rows that stage 2 reads."""
+"""`cooper data`: flags, which questions maps help with; draw, maps of a scene set for stage 2 to read; curate, reasoning that a
+teacher writes; check, what is wrong with some data; import, other layouts as rows that stage 2 reads."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from cooper.cli.commands import OnceCommand, goes_on, told_when_interrupted
-from cooper.curation.counts import By
+from cooper.curation.counts import By, Shown
 from cooper.errors import CooperError
 from cooper.files.arguments import visible, whole
 from cooper.files.folders import run_folder
+from cooper.trace.modes import AnswerMode
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 
@@ -95,6 +96,46 @@ def draw(
         open_drawings(settings)
         draw_scenes(Cooper.from_pretrained(model), settings)
     typer.echo(str(out))
+
+
+@app.command(cls=OnceCommand)
+def curate(
+    source: Annotated[Path, typer.Option("--data", help="Folder of a rendered scene set, or a JSON Lines file of questions.")],
+    out: Annotated[Path, typer.Option(help="Folder for the examples and their card; a run that was stopped there continues.")],
+    teacher: Annotated[str, typer.Option(help="Address of an OpenAI-compatible endpoint, or `scenes`: no network.")],
+    teacher_model: Annotated[str, typer.Option(help="Name of the teacher's model, which sees pictures.")] = "",
+    teacher_key: Annotated[str, typer.Option(help="Environment variable, or line of .env, with the key.")] = "OPENAI_API_KEY",
+    model: Annotated[str, typer.Option(help="Model that draws the maps: nano, a directory, or a hub id.")] = "nano",
+    mode: Annotated[AnswerMode, typer.Option(help="interleaved, or text: no maps.")] = "interleaved",
+    maps: Annotated[str, typer.Option(help="Maps that the teacher may ask for, separated by commas.")] = "depth,segmentation",
+    given_maps: Annotated[Shown, typer.Option(help="The model's own maps, or the true ones of scenes.")] = "own",
+    check_maps: Annotated[bool, typer.Option(help="Leave out examples whose answer does not depend on the map.")] = True,
+    limit: Annotated[int | None, typer.Option(help="Largest number of questions, each kind in turn.")] = None,
+    per_kind: Annotated[int | None, typer.Option(help="Largest number of examples of each kind of question.")] = None,
+    tries: Annotated[int, typer.Option(help="Number of tries at a question.")] = 1,
+    max_turns: Annotated[int, typer.Option(help="Number of turns after which a try is given up.")] = 4,
+    per_scene: Annotated[int, typer.Option(help="Number of questions about each scene.")] = 4,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature of the teacher.")] = 0.7,
+    max_tokens: Annotated[int, typer.Option(help="Largest number of tokens in a turn of the teacher.")] = 512,
+    price_in: Annotated[float, typer.Option(help="Price of a million tokens read, for the estimate and the card.")] = 0.0,
+    price_out: Annotated[float, typer.Option(help="Price of a million tokens written.")] = 0.0,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Print what it will take, and stop.")] = False,
+    batch: Annotated[int, typer.Option(help="Number of questions in one batch.")] = 16,
+    seed: Annotated[int, typer.Option(help="Random seed of questions and maps.")] = 0,
+) -> None:
+    """Let a teacher write reasoning about questions, with maps drawn in between, and keep what is right and uses its maps."""
+    from cooper.curation.teaching.command import TeacherOptions, curate_questions
+    from cooper.curation.teaching.curate import CurateSettings
+    from cooper.training.rl.tasks import source_of
+
+    asked = TeacherOptions(teacher, teacher_model, teacher_key, temperature, max_tokens, price_in, price_out, estimate)
+    settings = CurateSettings(
+        model=model, data=source, out=run_folder(out), teacher=teacher_model or teacher, mode=mode,
+        maps=tuple(part.strip() for part in maps.split(",") if part.strip()), given_maps=given_maps, check_maps=check_maps,
+        limit=limit, per_kind=per_kind, tries=tries, max_turns=max_turns, batch=batch, seed=seed,
+    )  # fmt: skip
+    with told_when_interrupted(lambda: goes_on(out)):
+        typer.echo(curate_questions(source_of(source, seed, whole(per_scene, "per_scene", 1)), settings, asked))
 
 
 @app.command(cls=OnceCommand)

@@ -11,6 +11,7 @@ from cooper.files.rows import Row, read_lines
 Flag = Literal["positive", "negative", "boundary"]
 FLAGS: tuple[Flag, ...] = ("positive", "negative", "boundary")
 By = Literal["question", "category"]  # what gets a flag of its own
+Shown = Literal["own", "true"]  # maps that a teacher is shown: drawn by the model, or exact
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,13 @@ def grey_picture(like: Image.Image) -> Image.Image:
     return Image.new("RGB", like.size, (GREY, GREY, GREY))
 
 
+def png_bytes(image: Image.Image) -> bytes:
+    """A picture as a PNG file."""
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
 def stored_picture(path: Path) -> Image.Image:
     """A picture file as it is, in its own mode and of any shape: one that this project wrote, or a data set's map.
 

@@ -14,6 +14,7 @@ from cooper.perception.modality import Reading
 from cooper.scenes.examples import SceneExamples
 from cooper.scenes.questions.categories import balanced_questions, questions_of
 from cooper.scenes.questions.question import SceneQuestion
+from cooper.scenes.room.render import SceneRecord
 from cooper.scenes.room.scene import scene_id
 from cooper.scenes.store import SceneSet
 from cooper.scenes.teacher.traces import truth_of
@@ -62,9 +63,18 @@ class SceneTasks:
     def ids(self) -> list[str]:
         return [question.id for _, question in self._asked]
 
+    def kinds(self) -> list[str]:
+        """The category of each question."""
+        return [question.category for _, question in self._asked]
+
     def item(self, number: int) -> Item:
         index, question = self._asked[number]
         return item_of(question, Image.fromarray(self._scenes[index].rgb))
+
+    def asked(self, number: int) -> tuple[SceneQuestion, SceneRecord]:
+        """The question, and the scene that it is about."""
+        index, question = self._asked[number]
+        return question, self._scenes[index]
 
     def named(self, question_id: str) -> NamedThings:
         """What is true of the things of a question."""

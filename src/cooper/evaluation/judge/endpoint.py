@@ -7,11 +7,11 @@ import os
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from cooper.errors import CooperError
@@ -27,6 +27,8 @@ RENAMED = {"max_tokens": "max_completion_tokens"}  # what newer models call a fi
 SHORTEST_SECRET = 6  # characters; a shorter one is no secret, and would be found in any text
 NO_KEY = "none"  # the client wants some key; local servers do not look at it
 
+Prompt = str | Sequence[Mapping[str, Any]]  # one message of a user, or the messages of a chat, as the endpoint takes them
+
 
 @dataclass(frozen=True)
 class JudgeSettings:
@@ -35,7 +37,8 @@ class JudgeSettings:
     url: base address, as http://localhost:8000/v1. key: name of the environment variable that holds the key (or of a
     line in `.env`); unset or empty will do for local servers. timeout: seconds for one try, all in all. retries: tries
     after the first. backoff: seconds before the second try, doubled each time. cache: folder for replies, None for
-    memory only. max_tokens, temperature: None sends none; a model that refuses one by name is asked without it.
+    memory only. max_tokens, temperature: None sends none; a model that refuses one by name is asked without it. who: what
+    messages call it.
     """
 
     url: str
@@ -48,6 +51,7 @@ class JudgeSettings:
     cache: Path | None = None
     max_tokens: int | None = 1024
     temperature: float | None = 0.0
+    who: str = "judge"
 
     def __post_init__(self) -> None:
         wrong = {
@@ -65,7 +69,7 @@ class JudgeSettings:
             if broken:
                 name = rule.split()[0]
                 got = shown_url(self.url) if name == "url" else getattr(self, name)
-                raise CooperError(f"judge: {rule}, got {got!r}")
+                raise CooperError(f"{self.who}: {rule}, got {got!r}")
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ class Endpoint:
         try:
             import openai
         except ImportError as error:
-            raise CooperError("a judge needs the openai package: pip install 'cooper[judge]'") from error
+            raise CooperError(f"a {settings.who} needs the openai package: pip install 'cooper[judge]'") from error
         self._openai = openai
         self._settings = settings
         self._key = key
@@ -125,8 +129,8 @@ class Endpoint:
         """Give the connections back."""
         await self._client.close()
 
-    async def ask(self, prompt: str) -> Verdict:
-        """The judge's reply, after as many tries as the settings allow. CooperError: no try can ever work."""
+    async def ask(self, prompt: Prompt) -> Verdict:
+        """The reply, after as many tries as the settings allow. CooperError: no try can ever work."""
         for tried in range(self._settings.retries + 1):
             outcome = await self._try(prompt)
             if isinstance(outcome, Verdict):
@@ -136,7 +140,7 @@ class Endpoint:
             await asyncio.sleep(self._pause(tried, outcome.wait))
         return Verdict(None, f"{outcome.error} (tries: {tried + 1})")
 
-    async def _try(self, prompt: str) -> Verdict | _Fault:
+    async def _try(self, prompt: Prompt) -> Verdict | _Fault:
         """One try; a field that the server refuses is left out and the prompt sent again at once."""
         while True:
             outcome = await self._send(prompt, self._sampling.fields)
@@ -144,17 +148,17 @@ class Endpoint:
                 return outcome
             self._sampling.leave_out(outcome.refused)  # it was sent, so this ends when no field is left
 
-    async def _send(self, prompt: str, fields: Mapping[str, float]) -> Verdict | _Fault:
+    async def _send(self, prompt: Prompt, fields: Mapping[str, float]) -> Verdict | _Fault:
         openai = self._openai
         url, timeout = shown_url(self._settings.url), self._settings.timeout
         try:
             async with asyncio.timeout(timeout):  # the client's own limit starts again with every byte
                 raw = await self._create(
                     model=self._settings.model,
-                    messages=[{"role": "user", "content": prompt}],
+                    messages=messages_of(prompt),
                     extra_body=fields,
                 )
-            return read_completion(raw.http_response.text)
+            return read_completion(raw.http_response.text, self._settings.who)
         except (TimeoutError, openai.APITimeoutError):
             return _Fault(f"{url} gave no whole reply within {timeout:g} s")
         except openai.APIStatusError as error:
@@ -168,9 +172,8 @@ class Endpoint:
         said = _short(self._open(error.message))
         if status in HOPELESS:
             key = f"the key in {self._settings.key}" if self._key else f"no key ({self._settings.key} is not set)"
-            raise CooperError(
-                f"the judge at {url} {HOPELESS[status]}, asked for model {self._settings.model!r} with {key}: {said}"
-            )
+            asked = f"asked for model {self._settings.model!r} with {key}"
+            raise CooperError(f"the {self._settings.who} at {url} {HOPELESS[status]}, {asked}: {said}")
         wait = read_retry_after(error.response.headers.get("retry-after"))
         again = (status in PASSING or status >= 500) and (wait is None or wait <= LONGEST_WAIT_S)
         named = [name for name in fields if status in BAD_FIELDS and re.search(rf"\b{name}\b", error.message)]
@@ -190,21 +193,26 @@ class Endpoint:
         return min(backoff * 2.0 ** min(tried, 30), LONGEST_WAIT_S) * self._jitter.uniform(0.5, 1.0)
 
 
-def read_completion(text: str) -> Verdict | _Fault:
+def messages_of(prompt: Prompt) -> list[Any]:
+    """A prompt as the messages of a chat."""
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(message) for message in prompt]
+
+
+def read_completion(text: str, who: str = "judge") -> Verdict | _Fault:
     """The reply in the body of a chat completion; a fault if there is none, or no text in it."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
-        return _Fault("the judge's server did not answer with JSON")
+        return _Fault(f"the {who}'s server did not answer with JSON")
     body = body if isinstance(body, dict) else {}
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         said = f": {_short(json.dumps(body['error'], ensure_ascii=False))}" if body.get("error") else ""
-        return _Fault(f"the judge's server answered without choices{said}")
+        return _Fault(f"the {who}'s server answered without choices{said}")
     message = choices[0].get("message")
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, str) or not content.strip():
-        return _Fault(f"the judge wrote no text (finish reason {choices[0].get('finish_reason')!r})")
+        return _Fault(f"the {who} wrote no text (finish reason {choices[0].get('finish_reason')!r})")
     usage = body.get("usage")
     tokens = [usage.get(name) if isinstance(usage, dict) else 0 for name in ("prompt_tokens", "completion_tokens")]
     tokens_in, tokens_out = (count if isinstance(count, int) else 0 for count in tokens)

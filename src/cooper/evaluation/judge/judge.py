@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge.cache import ReplyCache, StoredReply
-from cooper.evaluation.judge.endpoint import Endpoint, JudgeSampling, JudgeSettings, Verdict, read_key, sendable
+from cooper.evaluation.judge.endpoint import Endpoint, JudgeSampling, JudgeSettings, Prompt, Verdict, read_key, sendable
 from cooper.evaluation.judge.prompts import PROMPT_VERSION
 
 __all__ = ["Judge", "JudgeCounts", "JudgeSettings", "Reader", "Verdict"]
@@ -44,7 +44,7 @@ class JudgeCounts:
 class _Prompt:
     """A prompt as it is sent, and what reads its reply."""
 
-    text: str
+    prompt: Prompt
     read: Reader
 
     def useful(self, reply: str) -> bool:
@@ -72,11 +72,12 @@ class Judge:
     """Asks each prompt once, many at a time, and keeps every reply that is of use.
 
     `concurrency` holds for all calls within one event loop. The key and the cache are read here; the `openai` package
-    is loaded when there is something to ask. CooperError: a key or a cache that cannot be used.
+    is loaded when there is something to ask. `version`: of the wording of prompts; a reply to another one is not taken for
+    theirs. CooperError: a key or a cache that cannot be used.
     """
 
-    def __init__(self, settings: JudgeSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: JudgeSettings, version: str = PROMPT_VERSION) -> None:
+        self.settings, self._version = settings, version
         self._key = read_key(settings.key)
         self._cache = ReplyCache(settings.cache)
         self._sampling = JudgeSampling(settings)
@@ -89,7 +90,7 @@ class Judge:
         """The sums over all calls so far."""
         return self._counts
 
-    def ask_all(self, prompts: Sequence[str], readers: Sequence[Reader] = ()) -> list[Verdict]:
+    def ask_all(self, prompts: Sequence[Prompt], readers: Sequence[Reader] = ()) -> list[Verdict]:
         """`ask` for callers without an event loop; CooperError inside one."""
         try:
             asyncio.get_running_loop()
@@ -97,7 +98,7 @@ class Judge:
             return asyncio.run(self.ask(prompts, readers))
         raise CooperError("ask_all was called inside an event loop: use `await judge.ask(prompts)`")
 
-    async def ask(self, prompts: Sequence[str], readers: Sequence[Reader] = ()) -> list[Verdict]:
+    async def ask(self, prompts: Sequence[Prompt], readers: Sequence[Reader] = ()) -> list[Verdict]:
         """One verdict for each prompt, in order. CooperError: a wrong key or model, or a cache that cannot be written.
 
         Equal prompts share one request, also across calls. `readers`: one for each prompt, any reply will do without. Neither
@@ -105,10 +106,10 @@ class Judge:
         """
         if isinstance(prompts, str):
             raise CooperError("a judge takes a sequence of prompts, got a single string")
-        texts = [sendable(prompt) for prompt in prompts]
-        keys = [self._cache_key(text) for text in texts]
-        parts = zip(keys, texts, readers or [str] * len(texts), strict=True)
-        wanted = {key: _Prompt(text, read) for key, text, read in parts}
+        sent = [sendable(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
+        keys = [self._cache_key(prompt) for prompt in sent]
+        parts = zip(keys, sent, readers or [str] * len(sent), strict=True)
+        wanted = {key: _Prompt(prompt, read) for key, prompt, read in parts}
         fresh = {key: prompt for key, prompt in wanted.items() if self._kept(key, prompt) is None}
         asked = await self._ask_fresh(fresh) if fresh else {}
         first = dict(asked)  # of equal prompts the first was asked, the others share its reply
@@ -147,7 +148,7 @@ class Judge:
         """Ask one prompt when there is a place, and keep a useful reply before anyone sees it."""
         try:
             async with session.places:  # given up when the reply is on disk, so a killed run loses no more than its places
-                verdict = await session.endpoint.ask(prompt.text)
+                verdict = await session.endpoint.ask(prompt.prompt)
                 self._count(JudgeCounts(asked=1, tokens_in=verdict.tokens_in, tokens_out=verdict.tokens_out))
                 if verdict.reply is not None and prompt.useful(verdict.reply):
                     stored = StoredReply(key, verdict.reply, verdict.tokens_in, verdict.tokens_out)
@@ -173,10 +174,10 @@ class Judge:
                 del self._sessions[loop]
                 await session.close()
 
-    def _cache_key(self, text: str) -> str:
+    def _cache_key(self, prompt: Prompt) -> str:
         """A name for all that can change a reply."""
         asked = self.settings
-        parts = [asked.url.rstrip("/"), asked.model, text, asked.temperature, asked.max_tokens, PROMPT_VERSION]
+        parts = [asked.url.rstrip("/"), asked.model, prompt, asked.temperature, asked.max_tokens, self._version]
         return sha256(json.dumps(parts).encode("utf-8")).hexdigest()
 
     def _count(self, more: JudgeCounts) -> None:

@@ -82,6 +82,10 @@ class FileTasks:
     def ids(self) -> list[str]:
         return [item.id for item in self.items]
 
+    def kinds(self) -> list[str]:
+        """What kind each question is of: its category, or its type where it names none."""
+        return [item.category or item.type for item in self.items]
+
     def item(self, number: int) -> Item:
         item = self.items[number]
         return replace(item, question=item.question.opened())
