@@ -182,3 +182,5 @@ def test_scenes_teach_without_a_network(run, tmp_path):
     maps = [step for row in rows for step in row["trace"]["steps"] if "map" in step]
     assert maps and all((out / step["image"]).is_file() and (out / step["drawn"]).is_file() for step in maps)
     assert run("data", "check", out / "traces.jsonl").code == 0
+    asked = FileTasks(out / "questions.jsonl")
+    assert asked.ids() == [row["id"] for row in rows] and {"Number", "MCQ", "YN"} <= {item.type for item in asked.items}

@@ -60,8 +60,9 @@ class ExampleWriter:
 def _asked(item: Item, kind: str, pictures: list[str]) -> Mapping[str, Any]:
     """The question as a row of questions of one's own."""
     said = {"id": item.id, "image": pictures, "question": item.question.text, "type": item.type, "answer": item.truth}
-    more = {"choices": list(item.choices)} if item.choices else {}
-    return {**said, **more, "tolerance": item.tolerance, "category": kind}
+    choices = {"choices": list(item.choices)} if item.choices else {}
+    tolerance = {"tolerance": item.tolerance} if item.type == "Number" else {}
+    return {**said, **choices, **tolerance, "category": kind}
 
 
 def write_files(folder: Path) -> int:
