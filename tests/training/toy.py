@@ -2,7 +2,7 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -51,6 +51,14 @@ def make_batch(rows: range) -> ToyBatch:
     return ToyBatch(torch.cat(words), torch.cat(dots))
 
 
+def bad_batch(rows: range) -> ToyBatch:
+    """As `make_batch`, but row 10 holds a number that is none."""
+    batch = make_batch(rows)
+    if 10 in rows:
+        batch.words_ND[0, 0] = float("nan")
+    return batch
+
+
 def toy_plan(folder: Path, steps: int = 8, accumulation: int = 1, seconds: float = 0.0) -> TrainingPlan:
     optimiser = Optimiser(steps, batch=4, learning_rate=1e-2, accumulation=accumulation, warmup=2, ema=0.9)
     record = RecordSettings(log_every=1, save_every=4, eval_every=100)
@@ -78,5 +86,6 @@ if __name__ == "__main__":
             sys.exit(130)
     else:
         plan = toy_plan(target, accumulation=int(sys.argv[3]))
+        plan = replace(plan, make_batch=bad_batch) if what == "bad" else plan
         target.mkdir(parents=True, exist_ok=True)
         PackedTrainer(plan, [Watching(target, "toy")]).run()
