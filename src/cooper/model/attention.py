@@ -6,7 +6,7 @@ beginning. T: tokens of a tail with the new ones. G: shared beginnings.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from einops import rearrange
@@ -38,6 +38,7 @@ class AttentionPlan:
     cache: Cache | None
     backend: Backend = "sdpa"
     elsewhere: dict[torch.device, "AttentionPlan"] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
 
     def to(self, device: torch.device | str | int) -> "AttentionPlan":
         """The same plan on another device."""
@@ -78,6 +79,23 @@ class AttentionPlan:
         assert self.cache is not None and self.cache.beginnings is not None
         return fold_rows(self.cache.group_B.to(self.packed.device), self.cache.beginnings.keys[0].shape[0])
 
+    def places(self, heads: int) -> Tensor:
+        """Where the cache keeps the new tokens, made once."""
+        if "places" not in self.made:
+            assert self.cache is not None
+            self.made["places"] = self.cache.places(heads, self.packed.splits.slot_BQ.shape[1])
+        return self.made["places"]
+
+    def few_bias(self, keys: int, each: int, dtype: torch.dtype) -> "FewBias":
+        """Masks of few queries as numbers, made once; `each`: query heads of a key head."""
+        if "few" not in self.made:
+            tail, begin = self.tail_mask_B1QT[:, 0], self.beginning_mask_BS
+            several = each if tail.shape[1] > 1 else 1
+            own = _bias(tail, dtype).repeat(1, several, 1).repeat_interleave(keys, 0)
+            shared = None if begin is None else _bias(begin, dtype)[:, None].repeat_interleave(keys, 0)
+            self.made["few"] = FewBias(own, shared)
+        return self.made["few"]
+
     @cached_property
     def block_mask(self) -> BlockMask:
         """The same rule for FlexAttention over the packed list, no padding."""
@@ -91,13 +109,41 @@ class AttentionPlan:
         return create_block_mask(sees, None, None, total, total, device=str(self.packed.device))
 
 
+def _bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class FewBias:
+    """What is added to the scores of few queries, 0 or minus infinity: for tails [B * K, M, T] (M may be 1), and for shared
+    beginnings [B * K, 1, S]."""
+
+    own_XMT: Tensor
+    shared_XMS: Tensor | None
+
+
 @dataclass(frozen=True, eq=False)
 class Fold:
     """Rows gathered by their shared beginning. `row_GE`: the rows of each beginning, padded with row 0 to the largest number E;
-    `place_B`: where row b went (g * E + e)."""
+    `place_B`: where row b went (g * E + e). `apart`: row b continues beginning b, and no other row does."""
 
     row_GE: Tensor
     place_B: Tensor
+    apart: bool = False
+
+    def folded(self, x_XMx: Tensor, keys: int) -> Tensor:
+        """Rows and heads [B * K, M, x] as beginnings and heads [G * K, E * M, x]."""
+        if self.apart:
+            return x_XMx
+        each = x_XMx.view(-1, keys, *x_XMx.shape[1:])[self.row_GE]  # [G, E, K, M, x]
+        return each.transpose(1, 2).flatten(2, 3).flatten(0, 1)
+
+    def unfolded(self, x_YNx: Tensor, keys: int) -> Tensor:
+        """Beginnings and heads [G * K, E * M, x] back to rows and heads [B * K, M, x]."""
+        if self.apart:
+            return x_YNx
+        each = x_YNx.view(-1, keys, self.row_GE.shape[1], x_YNx.shape[1] // self.row_GE.shape[1], x_YNx.shape[2])
+        return each.transpose(1, 2).flatten(0, 1)[self.place_B].flatten(0, 1)
 
 
 def fold_rows(group_B: Tensor, groups: int) -> Fold:
@@ -111,7 +157,8 @@ def fold_rows(group_B: Tensor, groups: int) -> Fold:
     place_B[order_B] = group_B[order_B] * each + rank_B
     row_GE = torch.zeros(groups * each, dtype=torch.long, device=group_B.device)
     row_GE[place_B] = torch.arange(len(group_B), device=group_B.device)
-    return Fold(row_GE.view(groups, each), place_B)
+    apart = groups == len(group_B) and bool((place_B == torch.arange(groups, device=group_B.device)).all())
+    return Fold(row_GE.view(groups, each), place_B, apart)
 
 
 def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
@@ -121,23 +168,23 @@ def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, lay
     if plan.cache is None:
         return _tiled(q_Lnd, k_LKd, v_LKd, plan.tiles, plan.backend)
     splits = plan.packed.splits
-    q, k, v = (rearrange(x[splits.slot_BQ], "b q h d -> b h q d") for x in (q_Lnd, k_LKd, v_LKd))
-    k, v = plan.cache.write(layer, k, v)
+    rows, new = splits.slot_BQ.shape
+    if splits.even:
+        q, k, v = (x.unflatten(0, (rows, new)).transpose(1, 2) for x in (q_Lnd, k_LKd, v_LKd))
+    else:
+        q, k, v = (x[splits.slot_BQ].transpose(1, 2) for x in (q_Lnd, k_LKd, v_LKd))
+    k, v = plan.cache.write(layer, k, v, plan.places(k.shape[1]).to(k.device))
     beginnings = plan.cache.beginnings
-    if beginnings is None:
+    if new <= FEW_QUERIES:
+        out = _few(q, (k, v), plan, layer)
+    elif beginnings is None:
         out = _sdpa(q, k, v, plan.tail_mask_B1QT)
-    elif q.shape[2] <= FEW_QUERIES:
-        out = _grouped(q, (beginnings.keys[layer], beginnings.values[layer]), (k, v), plan)
     else:
         group_B = plan.cache.group_B.to(q.device)
         before = [_spread(x[layer], group_B) for x in (beginnings.keys, beginnings.values)]
-        out = _sdpa(
-            q,
-            torch.cat([before[0], k], dim=2),
-            torch.cat([before[1], v], dim=2),
-            plan.full_mask_B1QS,
-        )
-    return rearrange(out, "b n q d -> (b q) (n d)")[splits.place_L]
+        out = _sdpa(q, torch.cat([before[0], k], dim=2), torch.cat([before[1], v], dim=2), plan.full_mask_B1QS)
+    out = out.transpose(1, 2).flatten(0, 1).flatten(1)
+    return out if splits.even else out[splits.place_L]
 
 
 def _tiled(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, tiles: Tiles, backend: Backend = "sdpa") -> Tensor:
@@ -180,27 +227,27 @@ def _flex(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan) -> T
     return rearrange(out, "1 n l d -> l (n d)")
 
 
-def _grouped(
-    q_BnQd: Tensor,
-    shared: tuple[Tensor, Tensor],
-    own: tuple[Tensor, Tensor],
-    plan: AttentionPlan,
-) -> Tensor:
-    """Few queries per row: all rows of a beginning multiply it together, so that it is read once and never copied."""
-    (k_GKSd, v_GKSd), (k_BKTd, v_BKTd), fold = shared, own, plan.fold
-    heads, queries = k_BKTd.shape[1], q_BnQd.shape[2]
-    q = rearrange(q_BnQd, "b (k r) q d -> b k (r q) d", k=heads) * q_BnQd.shape[-1] ** -0.5
-    folded = rearrange(q[fold.row_GE], "g e k m d -> g k (e m) d")
-    before = _unfold(folded @ k_GKSd.transpose(-1, -2), fold)
-    after = q @ k_BKTd.transpose(-1, -2)
-    mask = plan.full_mask_B1QS.repeat(1, 1, q.shape[2] // queries, 1)
-    weights = torch.cat([before, after], dim=-1).float().masked_fill(~mask, float("-inf")).softmax(-1).to(q.dtype)
-    w_before, w_after = weights.split([k_GKSd.shape[2], k_BKTd.shape[2]], dim=-1)
-    w_folded = rearrange(w_before[fold.row_GE], "g e k m s -> g k (e m) s")
-    out = _unfold(w_folded @ v_GKSd, fold) + w_after @ v_BKTd
-    return rearrange(out, "b k (r q) d -> b (k r) q d", q=queries)
+def _few(q_BnQd: Tensor, own: tuple[Tensor, Tensor], plan: AttentionPlan, layer: int) -> Tensor:
+    """Few queries per row: a shared beginning is multiplied once for all its rows, so that it is read once and never copied.
+
+    Head and row are one dimension. M: queries of a key head, those of its query heads one behind the other."""
+    (k_BKTd, v_BKTd), (rows, heads, new, width) = own, q_BnQd.shape
+    keys, scale = k_BKTd.shape[1], width**-0.5
+    q_XMd = q_BnQd.reshape(rows * keys, heads // keys * new, width)
+    bias = plan.few_bias(keys, heads // keys, q_XMd.dtype)
+    after = torch.baddbmm(bias.own_XMT, q_XMd, k_BKTd.flatten(0, 1).transpose(1, 2), alpha=scale)
+    beginnings = plan.cache.beginnings if plan.cache else None
+    if beginnings is None:
+        out_XMd = torch.bmm(_softmax(after), v_BKTd.flatten(0, 1))
+        return out_XMd.view(rows, heads, new, width)
+    fold, (k_YSd, v_YSd) = plan.fold, (x[layer].flatten(0, 1) for x in (beginnings.keys, beginnings.values))
+    before = fold.unfolded(torch.bmm(fold.folded(q_XMd, keys), k_YSd.transpose(1, 2)), keys) * scale + bias.shared_XMS
+    weights = _softmax(torch.cat([before, after], dim=-1))
+    w_before, w_after = weights[..., : k_YSd.shape[1]], weights[..., k_YSd.shape[1] :]
+    out_XMd = fold.unfolded(torch.bmm(fold.folded(w_before, keys), v_YSd), keys)
+    return torch.baddbmm(out_XMd, w_after, v_BKTd.flatten(0, 1)).view(rows, heads, new, width)
 
 
-def _unfold(x_GKMx: Tensor, fold: Fold) -> Tensor:
-    """Grouped results [G, K, E * m, x] back to rows [B, K, m, x]."""
-    return rearrange(x_GKMx, "g k (e m) x -> (g e) k m x", e=fold.row_GE.shape[1])[fold.place_B]
+def _softmax(scores: Tensor) -> Tensor:
+    """In float32, and back."""
+    return scores.float().softmax(-1).to(scores.dtype)

@@ -100,19 +100,25 @@ class Cache:
         chosen.values = [None if v is None else v[row_R.to(v.device)] for v in self.values]
         return chosen
 
-    def write(self, layer: int, k_BKQd: Tensor, v_BKQd: Tensor) -> tuple[Tensor, Tensor]:
-        """Put new keys and values behind each tail; returns keys and values of tails with the new tokens [B, K, T + Q, d]."""
+    def write(self, layer: int, k_BKQd: Tensor, v_BKQd: Tensor, place_BKQ: Tensor) -> tuple[Tensor, Tensor]:
+        """Put new keys and values behind each tail, where `places` says; returns keys and values of tails with the new tokens
+        [B, K, T + Q, d]."""
         span = self.longest + k_BKQd.shape[2]
-        keys, values = (
-            _room(self.keys[layer], k_BKQd, span),
-            _room(self.values[layer], v_BKQd, span),
-        )
-        place_BQ = self.length_B.to(keys.device)[:, None] + torch.arange(k_BKQd.shape[2], device=keys.device)
-        row_B1 = torch.arange(self.rows, device=keys.device)[:, None]
-        keys[row_B1, :, place_BQ] = k_BKQd.transpose(1, 2)
-        values[row_B1, :, place_BQ] = v_BKQd.transpose(1, 2)
+        keys, values = _room(self.keys[layer], k_BKQd, span), _room(self.values[layer], v_BKQd, span)
         self.keys[layer], self.values[layer] = keys, values
+        index = place_BKQ.flatten()
+        keys.view(-1, keys.shape[3]).index_copy_(0, index, k_BKQd.reshape(-1, keys.shape[3]))
+        values.view(-1, values.shape[3]).index_copy_(0, index, v_BKQd.reshape(-1, values.shape[3]))
         return keys[:, :, :span], values[:, :, :span]
+
+    def places(self, heads: int, new: int) -> Tensor:
+        """Where `new` tokens of each row and head go in the buffers of a layer, which have the same room in all layers: numbers
+        [B, K, Q] of rows of width d."""
+        held = self.keys[0]
+        room = _room_for(self.longest + new, 0 if held is None else held.shape[2])
+        device = self.length_B.device
+        row_BK1 = torch.arange(self.rows * heads, device=device).view(self.rows, heads, 1)
+        return row_BK1 * room + self.length_B[:, None, None] + torch.arange(new, device=device)
 
     def advance(self, count_B: Tensor) -> None:
         """Let the first `count_B[b]` newly written tokens of each row count."""
@@ -175,11 +181,17 @@ def _stack(parts: list[Tensor | None], longest: int) -> Tensor:
 
 
 def _room(held: Tensor | None, new_BKQd: Tensor, span: int) -> Tensor:
-    """A buffer with room for `span` tokens, grown by half as much again so that decoding copies rarely."""
-    if held is not None and held.shape[2] >= span:
-        return held
+    """A buffer with room for `span` tokens."""
     b, heads, _, width = new_BKQd.shape
-    grown = new_BKQd.new_zeros(b, heads, span if held is None else max(span, held.shape[2] * 3 // 2, 32), width)
+    room = _room_for(span, 0 if held is None else held.shape[2])
+    if held is not None and held.shape[2] == room:
+        return held
+    grown = new_BKQd.new_zeros(b, heads, room, width)
     if held is not None:
         grown[:, :, : held.shape[2]] = held
     return grown
+
+
+def _room_for(span: int, room: int) -> int:
+    """Tokens that a buffer with `room` has place for when it must hold `span`: grown by half, so that it is copied rarely."""
+    return room if room >= span else max(span, room * 3 // 2, 32) if room else span

@@ -74,6 +74,7 @@ class Splits(Tensors):
     `place_L` is the inverse: b * Q + q for each packed token. `mask_BQQ` says who sees whom; padding sees itself only.
     `keep_B`: how many tokens of each row are written to a cache (noised rows write none). `tiles`: how attention without
     a cache cuts the rows, where that is known before the pass (`tiled`), so that a device need not read numbers back for it.
+    `even`: rows are of one length and lie one behind the other in the packed list, so nothing need be gathered.
     """
 
     lengths: tuple[int, ...]
@@ -82,6 +83,7 @@ class Splits(Tensors):
     mask_BQQ: Tensor
     keep_B: Tensor
     tiles: Tiles | None = None
+    even: bool = False
 
 
 @dataclass(frozen=True, eq=False)

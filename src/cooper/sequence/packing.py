@@ -206,6 +206,7 @@ def pack_tokens(ids_B: Tensor, rope_B: Tensor, keep_B: Tensor, geometry: Geometr
             place_B,
             place_B.new_ones(rows, 1, 1, dtype=torch.bool),
             keep_B,
+            even=True,
         ),
         targets=Targets(nothing, nothing, nothing, empty_ND),
         position_L=rope_B,
