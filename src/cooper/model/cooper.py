@@ -15,7 +15,7 @@ from cooper.model.cache import Cache
 from cooper.model.checkpoints.loading import ReadsBothLayouts
 from cooper.model.config import CooperConfig
 from cooper.model.latents import PositionTable, TimeEmbedder, Waves
-from cooper.model.mot import MotLayer, PerExpert, RMSNorm, Rotation, rotation
+from cooper.model.mot import MotLayer, PerExpert, RMSNorm, Rotation, merge, rotation
 from cooper.model.vae import Autoencoder
 from cooper.model.vit import PICTURE_CHANNELS, Connector, Vit
 from cooper.sequence.packed import PackedSequence
@@ -101,6 +101,15 @@ class CooperModel(ReadsBothLayouts):
         if cache is not None:
             cache.advance(packed.splits.keep_B)
         return self.norm(x_LH, packed.und)
+
+    def merge(self) -> "CooperModel":
+        """Compute what has one input in one product where no gradients are wanted; weights keep their names. It is called once
+        the weights lie where they stay, and does nothing where layers lie on several devices."""
+        if not getattr(self, "hf_device_map", None):
+            for layer in self.layers:
+                assert isinstance(layer, MotLayer)
+                merge(layer)
+        return self
 
     def text_logits(self, hidden_LH: Tensor) -> Tensor:
         """Next-token logits [L, V] of understanding tokens."""

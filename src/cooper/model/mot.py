@@ -7,13 +7,67 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import rms_norm
+from torch.nn.functional import linear, rms_norm
 
 from cooper.model.attention import AttentionPlan, attend
 from cooper.model.config import CooperConfig
 from cooper.sequence.packed import Tensors
+
+EXPERTS = ("und", "gen")
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """Linear layers of one input as one product, for passes without gradients. Their weights are parts of `weight`, so whatever
+    changes them in place changes it, and nothing is held twice."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    @classmethod
+    def of(cls, *layers: nn.Module) -> "Merged | None":
+        """The layers' weights put one behind the other, in one piece of memory; None where they are no plain linear layers."""
+        plain = [layer for layer in layers if isinstance(layer, nn.Linear) and _is_plain(layer)]
+        if len(plain) < len(layers):
+            return None
+        weight = torch.cat([layer.weight.detach() for layer in plain])
+        biases = [layer.bias.detach() for layer in plain if layer.bias is not None]
+        bias = torch.cat(biases) if biases else None
+        start = 0
+        for layer in plain:
+            end = start + layer.out_features
+            layer.weight.data = weight[start:end]
+            if bias is not None:
+                layer.bias.data = bias[start:end]
+            start = end
+        return cls(weight, bias)
+
+    def holds(self, first: nn.Module, *others: nn.Module) -> bool:
+        """Whether this is still what the layers compute, and gradients are not wanted: none was replaced, moved or adapted."""
+        if torch.is_grad_enabled() or any(type(layer) is not nn.Linear for layer in (first, *others)):
+            return False
+        weight = first.weight
+        return isinstance(weight, Tensor) and weight.data_ptr() == self.weight.data_ptr()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias)
+
+
+def _is_plain(layer: nn.Linear) -> bool:
+    """Whether it is a linear layer of numbers in memory: not sharded, quantised, adapted or without numbers."""
+    weight = layer.weight
+    return type(layer) is nn.Linear and type(weight) is nn.Parameter and weight.is_floating_point() and not weight.is_meta
+
+
+def merge(layer: "MotLayer") -> None:
+    """Let the projections of a layer be computed together where no gradients are wanted."""
+    found = {name: Merged.of(*layer.attention.projections(name)) for name in EXPERTS}
+    whole = {name: each for name, each in found.items() if each is not None}
+    layer.attention.merged = whole if len(whole) == len(EXPERTS) else {}
+    for twin in (layer.mlp.und, layer.mlp.gen):
+        assert isinstance(twin, SwiGLU)
+        twin.merged = Merged.of(twin.gate_proj, twin.up_proj)
 
 
 class RMSNorm(nn.RMSNorm):
@@ -21,6 +75,10 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return rms_norm(x.float(), self.normalized_shape, self.weight.float(), self.eps).to(x.dtype)
+
+    def scaled(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The same with other weights, which may differ from head to head."""
+        return (rms_norm(x.float(), self.normalized_shape, None, self.eps) * weight.float()).to(x.dtype)
 
 
 class SwiGLU(nn.Module):
@@ -31,9 +89,14 @@ class SwiGLU(nn.Module):
         self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
         self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
         self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+        self.merged: Merged | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(nn.functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        if self.merged is not None and self.merged.holds(self.gate_proj, self.up_proj):
+            gate, up = self.merged(x).chunk(2, dim=-1)
+        else:
+            gate, up = self.gate_proj(x), self.up_proj(x)
+        return self.down_proj(nn.functional.silu(gate) * up)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +113,8 @@ class JointAttention(nn.Module):
     def __init__(self, config: CooperConfig, layer: int) -> None:
         super().__init__()
         hidden, d = config.hidden_size, config.head_dim
-        query, key = config.num_attention_heads * d, config.num_key_value_heads * d
+        self.heads, self.keys = config.num_attention_heads, config.num_key_value_heads
+        query, key = self.heads * d, self.keys * d
         self.layer, self.head_dim = layer, d
         self.q = PerExpert(lambda: nn.Linear(hidden, query))
         self.k = PerExpert(lambda: nn.Linear(hidden, key))
@@ -58,13 +122,35 @@ class JointAttention(nn.Module):
         self.o = PerExpert(lambda: nn.Linear(query, hidden, bias=False))
         self.q_norm = PerExpert(lambda: RMSNorm(d, eps=config.rms_norm_eps))
         self.k_norm = PerExpert(lambda: RMSNorm(d, eps=config.rms_norm_eps))
+        self.merged: dict[str, Merged] = {}
 
     def forward(self, x_LH: Tensor, rotation: Rotation, plan: AttentionPlan) -> Tensor:
         und = plan.packed.und
-        q, k, v = (rearrange(p(x_LH, und), "l (h d) -> l h d", d=self.head_dim) for p in (self.q, self.k, self.v))
-        q = rotate(self.q_norm(q, und), rotation.cos, rotation.sin)
-        k = rotate(self.k_norm(k, und), rotation.cos, rotation.sin)
+        if self.merged and all(self.merged[name].holds(*self.projections(name)) for name in EXPERTS):
+            qk, v = self._heads_together(x_LH, und)
+            q, k = rotate(qk, rotation.cos, rotation.sin).split([self.heads, self.keys], dim=1)
+        else:
+            q, k, v = (p(x_LH, und).unflatten(-1, (-1, self.head_dim)) for p in (self.q, self.k, self.v))
+            q = rotate(self.q_norm(q, und), rotation.cos, rotation.sin)
+            k = rotate(self.k_norm(k, und), rotation.cos, rotation.sin)
         return self.o(attend(q, k, v, plan, self.layer), und)
+
+    def projections(self, expert: str) -> tuple[nn.Module, ...]:
+        """Those of queries, keys and values of one expert."""
+        return tuple(getattr(each, expert) for each in (self.q, self.k, self.v))
+
+    def _heads_together(self, x_LH: Tensor, und: int) -> tuple[Tensor, Tensor]:
+        """Queries and keys [L, n + K, d] with their norms, and values [L, K, d]."""
+        found = [self._of_expert(name, part) for name, part in (("und", x_LH[:und]), ("gen", x_LH[und:])) if len(part)]
+        return found[0] if len(found) == 1 else (torch.cat([qk for qk, _ in found]), torch.cat([v for _, v in found]))
+
+    def _of_expert(self, name: str, x_LH: Tensor) -> tuple[Tensor, Tensor]:
+        heads, norms = self.heads + self.keys, [getattr(each, name) for each in (self.q_norm, self.k_norm)]
+        qkv = self.merged[name](x_LH).unflatten(-1, (heads + self.keys, self.head_dim))
+        weight_hd = torch.cat(
+            [norm.weight.expand(count, -1) for norm, count in zip(norms, (self.heads, self.keys), strict=True)]
+        )
+        return norms[0].scaled(qkv[:, :heads], weight_hd), qkv[:, heads:]
 
 
 class MotLayer(nn.Module):
@@ -107,16 +193,15 @@ class PerExpert(nn.Module):
 
 
 def rotation(position_L: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosine and sine [L, 1, d] in float32 for integer positions."""
+    """Cosine and sine [L, 1, d] in float32 for integer positions; the sine of the first half of a head with its sign turned."""
     k = torch.arange(0, head_dim, 2, device=position_L.device, dtype=torch.float32)
-    angle = position_L[:, None].float() * theta ** (-k / head_dim)
-    angle_L1d = torch.cat([angle, angle], dim=-1)[:, None]
-    return angle_L1d.cos(), angle_L1d.sin()
+    angle_L1h = (position_L[:, None].float() * theta ** (-k / head_dim))[:, None]
+    cos, sin = angle_L1h.cos(), angle_L1h.sin()
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
 def rotate(x_Lnd: Tensor, cos_L1d: Tensor, sin_L1d: Tensor) -> Tensor:
     """Turn each pair (i, i + d/2) of a head by its angle; computed in float32, returned in the dtype of `x`."""
     x = x_Lnd.float()
-    half = x.shape[-1] // 2
-    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
-    return (x * cos_L1d + turned * sin_L1d).to(x_Lnd.dtype)
+    turned = x.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
+    return torch.addcmul(x * cos_L1d, turned, sin_L1d).to(x_Lnd.dtype)

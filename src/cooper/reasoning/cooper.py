@@ -100,7 +100,7 @@ class Cooper:
             return model.vae.latents(pixels)[0].float()
 
         layout = Layout(processor, model.config.view_rules, latent_of)
-        parts = Parts(model, layout, prompts, build_modalities(model.config.modalities))
+        parts = Parts(model.merge(), layout, prompts, build_modalities(model.config.modalities))
         return cls(Engine(parts, name), Options(drawing=model.config.drawing_defaults))
 
     @property
