@@ -48,7 +48,8 @@ class VisionBatch:
 
 @dataclass(frozen=True)
 class Shown:
-    """One scene as a kind of picture: mirrored, moved by pixels (the edges repeat), made brighter."""
+    """One scene as a kind of picture: mirrored, moved by pixels (the edges repeat), made brighter; then of it the square of
+    `side` pixels whose corner is at (`top`, `left`), all of it where `side` is 0."""
 
     scene: int
     kind: str = "rgb"
@@ -56,9 +57,19 @@ class Shown:
     down: int = 0
     right: int = 0
     brightness: float = 1.0
+    top: int = 0
+    left: int = 0
+    side: int = 0
 
     def of(self, array: np.ndarray) -> np.ndarray:
-        """A map [S, S, ...] of the scene, mirrored and moved."""
+        """What is shown of a map [S, S, ...] of the scene."""
         side = len(array)
         rows, columns = ((np.arange(side) + by).clip(0, side - 1) for by in (-self.down, -self.right))
-        return array[rows][:, columns[::-1] if self.mirrored else columns]
+        seen = array[rows][:, columns[::-1] if self.mirrored else columns]
+        return seen[self.top : self.top + self.side, self.left : self.left + self.side] if self.side else seen
+
+    def sampled(self, array: np.ndarray, count: int) -> np.ndarray:
+        """What is shown at the middle of `count` x `count` cells."""
+        seen = self.of(array)
+        places = ((np.arange(count) + 0.5) * len(seen) / count).astype(int)
+        return seen[places][:, places]

@@ -10,7 +10,7 @@ S: cells of all pictures. Q: answers of the head to one cell.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -63,8 +63,8 @@ class VisionRecipe(StageRecipe):
     `init`: a checkpoint of either layout whose tower is trained further, with a new head; `base` as in `AmgRecipe`.
     `mixture`: how often colour pictures and each map are shown. `cells`: labelled cells along a side of a patch.
     Augmentation: `mirror` half of the pictures; `move` half of them by up to so many pixels (without a loss on depth, which
-    was measured along another axis); `jitter` changes brightness by up to this factor. Of captions: `crops`, the share of
-    pictures that are cropped, to a side of at least `zoom` of the picture's.
+    was measured along another axis); `jitter` changes brightness by up to this factor; `crops` is the share of pictures that
+    are cropped, to a side of at least `zoom` of the picture's (by default 0.7 of captions, and no dense labels).
     """
 
     val: Data
@@ -80,7 +80,7 @@ class VisionRecipe(StageRecipe):
     mirror: bool = True
     move: Annotated[int, AtLeast(0), AtMost(2**12)] = 0
     jitter: Share = 0.0
-    crops: Share = 0.7
+    crops: Share | None = None
     zoom: Annotated[float, AtLeast(0.1), AtMost(1)] = 0.4
     scenes: Count = 100_000
     eval_scenes: Count = 100
@@ -126,8 +126,16 @@ class VisionBatches:
         mirrored, moved = recipe.mirror and rng.random() < 0.5, rng.random() < 0.5
         down, right = rng.integers(-recipe.move, recipe.move + 1, size=2) * moved
         brightness = 1 + recipe.jitter * rng.uniform(-1, 1)
-        kind = Mixture(recipe.mixture).pick(recipe.seed, row)
-        return Shown(shuffled(recipe.seed, row, len(self.examples)), kind, mirrored, int(down), int(right), brightness)
+        kind, scene = Mixture(recipe.mixture).pick(recipe.seed, row), shuffled(recipe.seed, row, len(self.examples))
+        shown = Shown(scene, kind, mirrored, int(down), int(right), brightness)
+        return self._cropped(shown, rng) if recipe.crops and rng.random() < recipe.crops else shown
+
+    def _cropped(self, shown: Shown, rng: np.random.Generator) -> Shown:
+        """The same with a square of it."""
+        whole = len(self.examples.record(shown.scene).rgb)
+        side = round(whole * rng.uniform(self.recipe.zoom, 1.0))
+        top, left = map(int, rng.integers(0, whole - side + 1, size=2))
+        return replace(shown, top=top, left=left, side=side)
 
     def batch(self, shown: list[Shown]) -> VisionBatch:
         """These pictures and what is true of them."""
@@ -156,8 +164,7 @@ class VisionBatches:
         """Class, colour, material and log metres of the cells of one picture, patch by patch."""
         record, cells = self.examples.record(shown.scene), self.recipe.cells
         side = len(record.rgb)
-        step = side // (grid * cells)
-        if step < 1 or side % (grid * cells):
+        if side % (grid * cells):
             raise CooperError(f"recipe: {grid} patches of {cells} cells do not divide a picture of {side} px")
         colours, materials = (np.full(256, NOT_ASKED, dtype=np.int64) for _ in range(2))
         for thing in record.scene.objects if shown.kind == "rgb" else ():
@@ -167,7 +174,7 @@ class VisionBatches:
         if shown.kind == "segmentation" or shown.down or shown.right:
             depth_m = np.full_like(depth_m, np.nan)
         maps = (record.labels.astype(np.int64), colours[instances], materials[instances], np.log(depth_m))
-        few = (shown.of(each)[step // 2 :: step, step // 2 :: step] for each in maps)
+        few = (shown.sampled(each, grid * cells) for each in maps)
         return tuple(rearrange(each, "(g c) (h d) -> (g h c d)", g=grid, h=grid) for each in few)
 
 
@@ -273,7 +280,7 @@ def _captions(recipe: VisionRecipe, examples: SceneExamples, held_out: SceneExam
             geometry=recipe.vit,
             transforms=recipe.transforms,
             seed=recipe.seed,
-            crops=recipe.crops,
+            crops=0.7 if recipe.crops is None else recipe.crops,
             zoom=recipe.zoom,
             mirror=recipe.mirror,
             jitter=recipe.jitter,
