@@ -71,6 +71,22 @@ def test_a_moved_picture_has_moved_cells_without_depth(batches: VisionBatches, e
     assert np.array_equal(moved.of(examples.record(0).rgb)[4:, :-8], examples.record(0).rgb[:-4, 8:])
 
 
+def test_a_crop_fills_the_picture_and_its_cells(batches: VisionBatches, examples: SceneExamples):
+    corner = Shown(0, top=4, left=16, side=16)
+    cells, labels = batches.batch([corner]).cells, examples.record(0).labels
+    grid = cells.classes_S.view(2, 2, 4, 4).permute(0, 2, 1, 3).reshape(8, 8).numpy()
+    assert np.array_equal(grid, labels[5:20:2, 17:32:2])  # eight cells of two pixels each way
+    assert np.array_equal(corner.of(examples.record(0).rgb), examples.record(0).rgb[4:20, 16:32])
+
+
+def test_crops_are_as_often_and_as_small_as_asked(batches: VisionBatches):
+    many = [replace(batches, recipe=replace(batches.recipe, crops=0.7, zoom=0.5)).shown(row) for row in range(300)]
+    sides = [each.side for each in many if each.side]
+    assert 180 <= len(sides) <= 240 and min(sides) >= 16 and max(sides) <= 32
+    assert all(each.top + each.side <= 32 and each.left + each.side <= 32 for each in many)
+    assert not any(batches.shown(row).side for row in range(50)), "dense labels crop nothing unless they are told to"
+
+
 def test_rows_are_shown_in_many_ways_and_always_in_the_same(batches: VisionBatches):
     recipe = replace(batches.recipe, move=3, jitter=0.2)
     many = [replace(batches, recipe=recipe).shown(row) for row in range(200)]
