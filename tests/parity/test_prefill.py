@@ -82,7 +82,7 @@ def next_logits(model: CooperModel, processor: Processor, context: Context) -> t
 
 
 def write(model, processor, context, sampling, forced=()) -> Written:
-    events = write_turns(model, processor.geometry, processor.vocabulary, [Writer(context, Seeded(0), forced)], sampling)
+    events = write_turns(model, processor.geometry, processor.vocabulary, [Writer(context, Seeded(0), sampling, forced)])
     return next(event for event in events if isinstance(event, Written))
 
 

@@ -254,11 +254,11 @@ def test_a_request_that_enters_late_gets_the_answer_it_gets_alone(cooper, drawin
     def alone(question: Question, seed: int) -> Trace:
         return next(e.trace for e in cooper.engine.run([question], [request(seed)], options) if isinstance(e, TraceDone))
 
-    running = cooper.engine.open(options)
-    assert list(running.admit([early], [request(0), request(1)])) == [0, 1]
+    running = cooper.engine.open()
+    assert list(running.admit([early], [request(0), request(1)], options)) == [0, 1]
     events = list(running.step())
     assert any(isinstance(event, StepDone) and isinstance(event.step, MapStep) for event in events), "a map is drawn already"
-    assert list(running.admit([late], [request(2), request(3)])) == [2, 3]
+    assert list(running.admit([late], [request(2), request(3)], options)) == [2, 3]
     while running.live:
         events.extend(running.step())
     found = {event.row: event.trace for event in events if isinstance(event, TraceDone)}
@@ -269,3 +269,43 @@ def test_a_request_that_enters_late_gets_the_answer_it_gets_alone(cooper, drawin
         for drawn, wanted in zip(found[row].maps, expected.maps, strict=True):
             assert drawn.latents is not None and wanted.latents is not None
             np.testing.assert_allclose(drawn.latents, wanted.latents, atol=1e-4)
+
+
+def test_every_row_has_options_of_its_own(cooper):
+    """Modes, sampling, guidance, controls and turns mixed in one run: each row does what it does alone."""
+    asked = Question((picture(), "Which is nearer?"))
+    script = encoded(cooper, DEPTH, ANSWER)
+    plain = DrawingDefaults(num_timesteps=3, text_scale=1.0, image_scale=1.0)
+    ways: list[tuple[Options, tuple[tuple[int, ...], ...]]] = [
+        (Options(sampling=SAMPLED, drawing=plain), script),
+        (Options(sampling=Sampling(max_tokens=9), drawing=GUIDED), script),
+        (Options(sampling=Sampling(temperature=0.5, top_p=0.7, max_tokens=5), drawing=plain, given="blank"), script[:1]),
+        (Options("text", Sampling(temperature=1.5, max_tokens=7)), ()),
+        (Options("direct", SAMPLED), ()),
+        (Options("perception", SAMPLED, plain), ()),
+        (Options("map", drawing=plain, draws=("segmentation",)), ()),
+        (Options(sampling=SAMPLED, drawing=plain, given="none", max_turns=2), script[:1]),
+        (Options(sampling=SAMPLED, drawing=plain, map_noise=0.7), script),
+    ]
+
+    def request(row: int) -> Request:
+        return Request(0, Seeded(row), row, ways[row][1])
+
+    running, found = cooper.engine.open(), {}
+    for row, (options, _) in enumerate(ways):
+        assert list(running.admit([asked], [request(row)], options)) == [row]
+        if row % 3 == 2:  # some enter while others are under way
+            found |= {event.row: event.trace for event in running.step() if isinstance(event, TraceDone)}
+    while running.live:
+        found |= {event.row: event.trace for event in running.step() if isinstance(event, TraceDone)}
+    for row, (options, _) in enumerate(ways):
+        events = cooper.engine.run([asked], [request(row)], options)
+        alone = next(event.trace for event in events if isinstance(event, TraceDone))
+        assert found[row].mode == options.mode and found[row].settings == alone.settings
+        assert [step.token_ids for step in found[row].turns] == [step.token_ids for step in alone.turns], options
+        assert [step.text for step in found[row].steps if isinstance(step, TextStep)] == [
+            step.text for step in alone.steps if isinstance(step, TextStep)
+        ]
+        for one, other in zip(found[row].maps, alone.maps, strict=True):
+            np.testing.assert_allclose(one.drawn, other.drawn, atol=1e-3)
+            np.testing.assert_allclose(one.logprobs, other.logprobs, atol=1e-3)

@@ -55,11 +55,12 @@ class AnswerGuide:
 
 @dataclass(frozen=True)
 class Writer:
-    """A row about to write: where it stands, its random numbers, tokens it must write instead of sampling, and what holds its
-    answer to the options of the question. Log-probabilities are those without it."""
+    """A row about to write: where it stands, its random numbers, how its tokens are chosen, tokens it must write instead of
+    sampling, and what holds its answer to the options of the question. Log-probabilities are those without it."""
 
     context: Context
     random: Randomness
+    sampling: Sampling = Sampling()
     forced: tuple[int, ...] = ()
     guide: AnswerGuide | None = None
 
@@ -92,7 +93,6 @@ def write_turns(
     geometry: Geometry,
     vocabulary: int,
     writers: Sequence[Writer],
-    sampling: Sampling,
 ) -> Iterator[NewToken | Written]:
     """Decode one turn in every row until its end token or the limit; yields tokens as they come, and each finished turn.
 
@@ -102,7 +102,7 @@ def write_turns(
     ids: list[list[int]] = [[] for _ in range(total)]
     logprobs: list[list[float]] = [[] for _ in range(total)]
     contexts = [writer.context for writer in writers]
-    limits = [len(writer.forced) or sampling.max_tokens for writer in writers]
+    limits = [len(writer.forced) or writer.sampling.max_tokens for writer in writers]
     live = list(range(total))
     cache = bind(model, contexts)
     feed = [geometry.bos] * total
@@ -129,13 +129,9 @@ def write_turns(
                 hidden_BH[keep],
                 [live[place] for place in going],
             )
-        choices = choose(
-            word_logprobs(model.text_logits(hidden_BH), vocabulary, sampling.temperature),
-            [writers[row] for row in live],
-            ids,
-            live,
-            sampling,
-        )
+        writing = [writers[row] for row in live]
+        scores_BV = word_logprobs(model.text_logits(hidden_BH), vocabulary, _heat(writing, model.device))
+        choices = choose(scores_BV, writing, ids, live)
         for row, token, logprob in zip(live, choices.tokens, choices.logprobs, strict=True):
             ids[row].append(token)
             logprobs[row].append(logprob)
@@ -152,12 +148,20 @@ class Choices:
     logprobs: list[float]
 
 
-def word_logprobs(logits_BV: Tensor, vocabulary: int, temperature: float) -> Tensor:
-    """Log-probabilities, in float32, of the tokens that may be sampled, tempered (temperature 0 counts as 1 here).
+def _heat(writers: Sequence[Writer], device: torch.device) -> float | Tensor:
+    """The temperature of all rows, or one for each [B, 1]."""
+    found = [writer.sampling.temperature or 1.0 for writer in writers]
+    return found[0] if len(set(found)) == 1 else torch.tensor(found, device=device)[:, None]
+
+
+def word_logprobs(logits_BV: Tensor, vocabulary: int, temperature: float | Tensor) -> Tensor:
+    """Log-probabilities, in float32, of the tokens that may be sampled, tempered (temperature 0 counts as 1 here); one for each
+    row is [B, 1], and none of them is 0.
 
     This is what a trace records and what reinforcement learning scores; there is no other.
     """
-    return (logits_BV[:, :vocabulary].float() / (temperature or 1.0)).log_softmax(-1)
+    heat = temperature if isinstance(temperature, Tensor) else temperature or 1.0
+    return (logits_BV[:, :vocabulary].float() / heat).log_softmax(-1)
 
 
 def choose(
@@ -165,20 +169,21 @@ def choose(
     writers: Sequence[Writer],
     ids: Sequence[Sequence[int]],
     live: Sequence[int],
-    sampling: Sampling,
 ) -> Choices:
     """Pick the next token of every row: forced, likeliest, or sampled by the row's own random number."""
     held = [writer.guide.allowed(ids[row]) if writer.guide else [] for row, writer in zip(live, writers, strict=True)]
     said_BV, scores_BV = scores_BV, _held(scores_BV, held)
-    if sampling.temperature == 0:
-        token_B = scores_BV.argmax(-1)
-    else:
-        u_B = torch.tensor(
-            [w.random.uniform() for w in writers],
-            dtype=torch.float64,
-            device=scores_BV.device,
+    token_B = scores_BV.argmax(-1)
+    drawn = [place for place, writer in enumerate(writers) if writer.sampling.temperature > 0]
+    if drawn:
+        at_D = torch.tensor(drawn, device=scores_BV.device)
+        u_D, top_p_D = (
+            torch.tensor(values, dtype=torch.float64, device=scores_BV.device)
+            for values in zip(
+                *((writers[place].random.uniform(), writers[place].sampling.top_p) for place in drawn), strict=True
+            )
         )
-        token_B = sample(scores_BV, u_B, sampling.top_p)
+        token_B = token_B.index_copy(0, at_D, sample(scores_BV[at_D], u_D, top_p_D))
     for place, (row, writer) in enumerate(zip(live, writers, strict=True)):
         if writer.forced:
             token_B[place] = writer.forced[len(ids[row])]
@@ -192,15 +197,18 @@ def _held(scores_BV: Tensor, allowed: Sequence[Sequence[int]]) -> Tensor:
     return torch.stack([kept(row_V, some) if some else row_V for row_V, some in zip(scores_BV, allowed, strict=True)])
 
 
-def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: float) -> Tensor:
-    """Inverse-transform sampling from the smallest set of likeliest tokens whose mass exceeds `top_p` (the crossing one kept).
+def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: float | Tensor) -> Tensor:
+    """Inverse-transform sampling from the smallest set of likeliest tokens whose mass exceeds `top_p`, one for all rows or one
+    each [B] (the crossing token kept).
 
     Probabilities [0.5, 0.3, 0.2], top_p 0.6: the set is {0, 1}; u = 0.7 falls behind 0.5 / 0.8, so token 1 is drawn.
     """
     p_BV, order_BV = logprobs_BV.double().exp().sort(dim=-1, descending=True, stable=True)
     mass_BV = p_BV.cumsum(-1)
-    if top_p < 1:
-        p_BV = p_BV.masked_fill(mass_BV - p_BV > top_p, 0.0)
+    several = isinstance(top_p, Tensor)
+    if several or top_p < 1:
+        most = torch.where(top_p < 1, top_p, torch.inf)[:, None] if isinstance(top_p, Tensor) else top_p
+        p_BV = p_BV.masked_fill(mass_BV - p_BV > most, 0.0)
         mass_BV = p_BV.cumsum(-1)
     place_B = torch.searchsorted(mass_BV, (u_B * mass_BV[:, -1])[:, None], right=True)[:, 0]
     return order_BV.gather(1, place_B.clamp(max=p_BV.shape[1] - 1)[:, None])[:, 0]

@@ -12,6 +12,7 @@ import torch
 from cooper.perception.modality import Drawn, Modality
 from cooper.reasoning.denoising import Drawer, DrawnLatents, Progress, draw
 from cooper.reasoning.events import DrawingProgress, Event, StepDone
+from cooper.reasoning.options import Options
 from cooper.reasoning.session import Parts, Sample, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
 from cooper.trace.steps import MapStep, Question, TextStep
@@ -23,11 +24,10 @@ def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
     """Let rows draw the map that each wants next, or read one that is given in its place; with the option "none" neither."""
     if not rows:
         return
-    if session.options.given == "none":
-        yield from _without_maps(session, rows)
-        return
-    if session.options.mode != "interleaved":
-        yield from _request(session, rows)
+    without = [row for row in rows if session.samples[row].options.given == "none"]
+    yield from _without_maps(session, without)
+    rows = [row for row in rows if row not in without]
+    yield from _request(session, [row for row in rows if session.samples[row].options.mode != "interleaved"])
     given = {row: step for row in rows if (step := _given_step(session, row)) is not None}
     for row, step in given.items():
         yield _finished(session, row, step)
@@ -43,13 +43,19 @@ def _without_maps(session: Session, rows: Sequence[int]) -> Iterator[Event]:
 
 
 def _drawn(session: Session, rows: Sequence[int]) -> Iterator[Event]:
-    """Let rows draw, all together."""
-    if not rows:
-        return
+    """Let rows draw, all together that draw in the same way."""
+    ways: dict[Options, list[int]] = {}
+    for row in rows:
+        options = session.samples[row].options
+        ways.setdefault(Options(mode="map", drawing=options.drawing, map_noise=options.map_noise), []).append(row)
+    for options, some in ways.items():
+        yield from _drawn_together(session, some, options)
+
+
+def _drawn_together(session: Session, rows: Sequence[int], options: Options) -> Iterator[Event]:
     parts, started = session.parts, time.perf_counter()
     drawers = [_drawer(session, row) for row in rows]
     result = DrawnLatents(())
-    options = session.options
     for event in draw(parts.model, parts.layout.processor.geometry, drawers, options.drawing, options.map_noise):
         if isinstance(event, Progress):
             yield DrawingProgress(tuple(rows), event.done, event.total)
@@ -75,7 +81,7 @@ def _given_step(session: Session, row: int) -> MapStep | None:
 
     A known map of the question comes first, whatever the options say. "repeat" has none to repeat before the first map.
     """
-    sample, given = session.samples[row], session.options.given
+    sample, given = session.samples[row], session.samples[row].options.given
     question, modality = _question(session, row), session.parts.modalities[sample.wants[0]]
     if modality.name in question.known:
         return _given(modality, modality.encode(question.known[modality.name]))
@@ -166,7 +172,7 @@ def _told(session: Session, rows: Sequence[int], read: Sequence[list[Segment]]) 
     segments: list[list[Segment]] = []
     for row, more in zip(rows, read, strict=True):
         sample = session.samples[row]
-        text = prompts.reflection if session.options.mode == "interleaved" else "" if sample.wants else prompts.answer_prefix
+        text = prompts.reflection if sample.options.mode == "interleaved" else "" if sample.wants else prompts.answer_prefix
         if text:
             sample.steps.append(TextStep(text, author="prompt"))
             more = [*more, *layout.step(sample.steps[-1])]

@@ -27,14 +27,14 @@ class Engine:
 
     def run(self, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> Iterator[Event]:
         """Answer every request; events come as they happen, one TraceDone per request."""
-        running = self.open(options)
-        running.admit(questions, requests)
+        running = self.open()
+        running.admit(questions, requests, options)
         while running.live:
             yield from running.step()
 
-    def open(self, options: Options) -> "Running":
-        """A run without requests yet. CooperError: the model cannot draw a map that the options name."""
-        return Running(Session(self.parts, options), self.name)
+    def open(self) -> "Running":
+        """A run without requests yet."""
+        return Running(Session(self.parts), self.name)
 
 
 @dataclass(eq=False)
@@ -46,9 +46,13 @@ class Running:
     live: list[int] = field(default_factory=list)
 
     @torch.no_grad()
-    def admit(self, questions: Sequence[Question], requests: Sequence[Request]) -> range:
-        """Read further questions and let their requests take part from the next step on; the numbers of their rows."""
-        rows = self.session.admit(questions, requests)
+    def admit(self, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> range:
+        """Read further questions and let their requests take part from the next step on; the numbers of their rows.
+
+        Requests under way may have other options: modes, sampling, drawing and turns are each row's own. CooperError: the model
+        cannot draw a map that the options name.
+        """
+        rows = self.session.admit(questions, requests, options)
         self.live.extend(rows)
         return rows
 
@@ -63,7 +67,8 @@ class Running:
             self.live.remove(row)
 
     def _trace(self, row: int) -> Trace:
-        session, sample, options = self.session, self.session.samples[row], self.session.options
+        session, sample = self.session, self.session.samples[row]
+        options = sample.options
         return Trace(
             question=session.questions[sample.request.question],
             steps=tuple(sample.steps),

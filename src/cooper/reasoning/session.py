@@ -43,6 +43,7 @@ class Sample:
     """
 
     request: Request
+    options: Options
     main: Context
     without_text: Context
     without_image: Context
@@ -61,21 +62,18 @@ class Session:
     """The samples of one run. Rows are named by their number among the requests, in the order in which they were admitted."""
 
     parts: Parts
-    options: Options
     questions: list[Question] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        for name in self.options.maps:
-            self.parts.modality(name)
-
-    def admit(self, questions: Sequence[Question], requests: Sequence[Request]) -> range:
+    def admit(self, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> range:
         """Read further questions once each and fork a sample per request; the numbers of the new rows.
 
-        Requests count the questions given here from 0. Rows under way are not touched, so requests may enter between two
-        steps of the engine.
+        Requests count the questions given here from 0. Rows under way are not touched and have options of their own, so
+        requests may enter between two steps of the engine. CooperError: the model cannot draw a map that the options name.
         """
-        parts, options, first = self.parts, self.options, len(self.questions)
+        parts, first = self.parts, len(self.questions)
+        for name in options.maps:
+            parts.modality(name)
         system = parts.prompts.system.get(options.mode, "")
         chains = [parts.layout.question(question, options.mode, system) for question in questions]
         mains = begin(parts.model, parts.layout.processor.geometry, chains)
@@ -88,7 +86,7 @@ class Session:
         for request in requests:
             at, held = request.question, replace(request, question=first + request.question)
             script, wants = deque(request.script), deque(options.maps)
-            self.samples.append(Sample(held, mains[at], mains[at], blind[at], script, wants, turns))
+            self.samples.append(Sample(held, options, mains[at], mains[at], blind[at], script, wants, turns))
         return rows
 
     def extend_main(self, rows: Sequence[int], segments: Sequence[Sequence[Segment]]) -> None:
@@ -99,14 +97,19 @@ class Session:
 
     def extend_without_text(self, rows: Sequence[int], segments: Sequence[Sequence[Segment]]) -> None:
         """Let the guidance contexts that lack a request read segments, where they are needed."""
-        if self.options.guided:
-            contexts = self.parts.extend([self.samples[row].without_text for row in rows], segments)
-            for row, context in zip(rows, contexts, strict=True):
-                self.samples[row].without_text = context
+        for row, context in self._extended("without_text", rows, segments, [self.samples[row].options.guided for row in rows]):
+            self.samples[row].without_text = context
 
     def extend_without_image(self, rows: Sequence[int], segments: Sequence[Sequence[Segment]]) -> None:
         """Let the guidance contexts that lack the picture read segments, where they are needed."""
-        if self.options.guided_by_image:
-            contexts = self.parts.extend([self.samples[row].without_image for row in rows], segments)
-            for row, context in zip(rows, contexts, strict=True):
-                self.samples[row].without_image = context
+        needed = [self.samples[row].options.guided_by_image for row in rows]
+        for row, context in self._extended("without_image", rows, segments, needed):
+            self.samples[row].without_image = context
+
+    def _extended(
+        self, name: str, rows: Sequence[int], segments: Sequence[Sequence[Segment]], needed: Sequence[bool]
+    ) -> list[tuple[int, Context]]:
+        """The contexts of that name of those rows that need it, after they have read their segments."""
+        some = [(row, more) for row, more, need in zip(rows, segments, needed, strict=True) if need]
+        contexts = self.parts.extend([getattr(self.samples[row], name) for row, _ in some], [more for _, more in some])
+        return [(row, context) for (row, _), context in zip(some, contexts, strict=True)]

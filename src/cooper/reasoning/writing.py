@@ -39,8 +39,7 @@ def write(session: Session, rows: Sequence[int]) -> Iterator[Event]:
     processor, samples = parts.layout.processor, [session.samples[row] for row in rows]
     writers = [_writer(processor, sample, parts.model.config.refusal) for sample in samples]
     shown = [_Shown(processor) for _ in rows]
-    sampling = session.options.sampling
-    for event in write_turns(parts.model, processor.geometry, processor.vocabulary, writers, sampling):
+    for event in write_turns(parts.model, processor.geometry, processor.vocabulary, writers):
         if isinstance(event, NewToken):
             if text := shown[event.row].add(event.token):
                 yield TextDelta(rows[event.row], text)
@@ -54,7 +53,8 @@ def write(session: Session, rows: Sequence[int]) -> Iterator[Event]:
 def _writer(processor: Processor, sample: Sample, refusal: str) -> Writer:
     choices = sample.request.choices
     guide = AnswerGuide(processor, choices, refusal) if choices else None
-    return Writer(sample.main, sample.request.random, sample.script.popleft() if sample.script else (), guide)
+    forced = sample.script.popleft() if sample.script else ()
+    return Writer(sample.main, sample.request.random, sample.options.sampling, forced, guide)
 
 
 def _take(session: Session, sample: Sample, turn: Written, seconds: float) -> None:
@@ -65,7 +65,7 @@ def _take(session: Session, sample: Sample, turn: Written, seconds: float) -> No
     opened = isinstance(told, TextStep) and told.author == "prompt" and opens_answer(told.text)
     sample.steps.append(TextStep(text, turn.token_ids, turn.logprobs, truncated=turn.truncated, seconds=seconds))
     tags = {parts.modalities[name].tag: name for name in parts.prompts.requests if name in parts.modalities}
-    said = parse_turn(text, list(tags) if session.options.mode == "interleaved" else [])
+    said = parse_turn(text, list(tags) if sample.options.mode == "interleaved" else [])
     sample.turns = 0 if opened or isinstance(said, Answer) else sample.turns - 1
     if isinstance(said, Perceive) and sample.turns > 0:
         sample.wants.append(tags[said.tag])
@@ -74,7 +74,8 @@ def _take(session: Session, sample: Sample, turn: Written, seconds: float) -> No
 
 def _follow(session: Session, rows: Sequence[int]) -> None:
     """Bring the guidance contexts of rows that go on up to date: the turn without its request, the turn without the picture."""
-    if not session.options.guided:
+    rows = [row for row in rows if session.samples[row].options.guided]
+    if not rows:
         return
     turns: list[list[Segment]] = []
     rests: list[list[Segment]] = []
