@@ -155,6 +155,7 @@ def test_an_estimate_asks_nothing_and_makes_nothing(run, table, tmp_path, server
         (["--teacher", "http://x/v1", "--teacher-model", "m", "--tries", 0], "tries must be at least 1"),
         (["--teacher", "http://x/v1", "--teacher-model", "m", "--mode", "direct"], "a teacher writes interleaved or text"),
         (["--teacher", "http://x/v1", "--teacher-model", "m", "--maps", "normals"], "normals"),
+        (["--teacher", "http://x/v1", "--teacher-model", "m", "--maps", ","], "no map is named"),
         (
             ["--teacher", "http://x/v1", "--teacher-model", "m", "--given-maps", "true"],
             "true maps are known of rendered scenes",

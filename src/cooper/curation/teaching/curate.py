@@ -64,6 +64,8 @@ class CurateSettings(WorkSettings):
                 raise CooperError(f"{name} must be at least 1, got {value}")
         if self.mode not in ("interleaved", "text"):
             raise CooperError(f"mode is {self.mode!r}; a teacher writes interleaved or text")
+        if self.mode == "interleaved" and not self.maps:
+            raise CooperError("no map is named (--maps); name depth, segmentation, or both, or take the mode text")
 
     @property
     def record(self) -> dict[str, Any]:
