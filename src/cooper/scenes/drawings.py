@@ -1,6 +1,5 @@
 """Maps of a scene set as a model drew them, mistakes and all: `OUT/depth/000012.png` is the depth of scene 12."""
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.files.digests import bytes_digest, digests_in, first_changed
-from cooper.files.pictures import stored_picture
+from cooper.files.pictures import png_bytes, stored_picture
 from cooper.files.rows import read_object, write_whole
 from cooper.scenes.store import SceneSet
 from cooper.trace.steps import MapStep
@@ -50,11 +49,9 @@ class Drawings:
 
     def save(self, scene: int, step: MapStep) -> None:
         """Write one map whole or not at all."""
-        buffer = io.BytesIO()
-        step.image.save(buffer, format="PNG")
         path = self.path(scene, step.modality)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, buffer.getvalue())
+        write_whole(path, png_bytes(step.image))
 
     def image(self, scene: int, modality: str) -> Image.Image:
         """One map as it was drawn and rendered. CooperError: it has not been drawn."""

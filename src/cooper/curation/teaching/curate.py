@@ -203,13 +203,13 @@ class Curation:
                 shown = maps.of([lesson.item for lesson in wanting], name) if wanting else []
                 for lesson, step in zip(wanting, shown, strict=True):
                     lesson.see(replace(step, seconds=0.0))
-        if self.settings.check_maps:
+        if self.settings.check_maps and self.teacher.looks:
             self._check_use(
                 [lesson for lesson in lessons if lesson.drawn and not lesson.reason and not lesson.silent], maps, attempt
             )
 
     def _check_use(self, lessons: Sequence[TaughtQuestion], maps: TeacherMaps, attempt: int) -> None:
-        if not lessons or self.teacher.name == "scenes":  # whose words follow from the scene, whatever is shown
+        if not lessons:
             return
         steps = [beside(lesson, others) for lesson, others in zip(lessons, maps.others(lessons), strict=True)]
         for lesson, verdict in zip(lessons, self.teacher.write(lessons, steps, attempt), strict=True):

@@ -31,6 +31,11 @@ class Teacher(Protocol):
     def name(self) -> str: ...
 
     @property
+    def looks(self) -> bool:
+        """Whether what it writes depends on the maps that it is shown."""
+        ...
+
+    @property
     def counts(self) -> JudgeCounts:
         """What was asked so far."""
         ...
@@ -43,6 +48,8 @@ class Teacher(Protocol):
 
 class RemoteTeacher:
     """A model that sees pictures, behind an endpoint. Every reply is kept in `settings.cache`, so none is paid for twice."""
+
+    looks = True
 
     def __init__(self, settings: JudgeSettings) -> None:
         self._settings = settings
@@ -66,6 +73,7 @@ class SceneTeacher:
     """The chain of thought that the geometry of a scene dictates; it costs nothing and needs no network."""
 
     name = "scenes"
+    looks = False
     counts = JudgeCounts()
 
     def __init__(self, tasks: SceneTasks, prompts: Prompts, modalities: Mapping[str, Modality]) -> None:
