@@ -13,6 +13,7 @@ from cooper.data.sources.reasoning.own import own_row
 from cooper.files.rows import read_lines, read_rows
 from cooper.training.rl.tasks import FileTasks
 from tests.judge_server import Play, completion, serving
+from tests.reasoning_files import published_questions
 
 ROOM = Path(__file__).parents[2] / "src" / "cooper" / "assets" / "demo" / "room.png"
 DEPTH = "<depth-estimation></depth-estimation>"
@@ -111,6 +112,15 @@ def test_the_result_is_read_by_training_as_it_is(run, table, tmp_path, server):
     assert tasks.ids() == ["looks", "sees"] and tasks.item(0).truth == "yes" and tasks.kinds() == ["near", "there"]
     code, said, told = ended(run("data", "check", out / "traces.jsonl"))
     assert code == 0, said + told
+
+
+def test_questions_in_the_published_form_are_taken(run, tmp_path, server):
+    server.script = lambda call, prompt: Play(completion("<think>I see it.</think><answer>A</answer>"))
+    code, said, told = curate(run, published_questions(tmp_path / "published"), tmp_path / "out", server)
+    assert code == 0, told
+    kept, left = (read_rows(tmp_path / "out" / f"{name}.jsonl") for name in ("examples", "rejected"))
+    assert {row["id"] for row in (*kept, *left)} == {f"q{number}" for number in range(6)} and len(server.requests) == 6
+    assert {row["reason"] for row in left} <= {"wrong answer"} and f"{len(kept)} examples" in said
 
 
 def test_a_run_goes_on_and_nothing_is_asked_twice(run, table, tmp_path, server):
