@@ -99,7 +99,7 @@ class CooperModel(ReadsBothLayouts):
             else:
                 x_LH = layer(x_LH, turn, plan)
         if cache is not None:
-            cache.advance(packed.splits.keep_B)
+            cache.advance(packed.splits.kept)
         return self.norm(x_LH, packed.und)
 
     def merge(self) -> "CooperModel":

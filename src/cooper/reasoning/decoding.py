@@ -1,16 +1,17 @@
-"""Decoding turns of text for many rows at once.
+"""Decoding turns of text for many rows at once: rows join and leave between tokens.
 
 B: rows. V: vocabulary that may be sampled.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from cooper.files.values import Above, AtMost, Size, Weight, check_fields
+from cooper.model.cache import Cache
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.context import Context, Randomness, bind, unbind
 from cooper.sequence.packing import Geometry, pack_tokens
@@ -87,57 +88,105 @@ class Written:
     truncated: bool
 
 
-@torch.no_grad()
-def write_turns(
-    model: CooperModel,
-    geometry: Geometry,
-    vocabulary: int,
-    writers: Sequence[Writer],
-) -> Iterator[NewToken | Written]:
-    """Decode one turn in every row until its end token or the limit; yields tokens as they come, and each finished turn.
+@dataclass(eq=False)
+class _Turn:
+    """A turn under way. `feed` is the token that the network reads next, at rope position `rope`."""
+
+    row: int
+    writer: Writer
+    feed: int
+    rope: int
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.ended or len(self.ids) == (len(self.writer.forced) or self.writer.sampling.max_tokens)
+
+
+class Decoding:
+    """The rows that write: each step gives every one of them a token. Rows join and leave between two steps.
 
     Every token written, the end token included, is fed back, so each context holds exactly what was sampled.
     """
-    total = len(writers)
-    ids: list[list[int]] = [[] for _ in range(total)]
-    logprobs: list[list[float]] = [[] for _ in range(total)]
-    contexts = [writer.context for writer in writers]
-    limits = [len(writer.forced) or writer.sampling.max_tokens for writer in writers]
-    live = list(range(total))
-    cache = bind(model, contexts)
-    feed = [geometry.bos] * total
-    ropes = [writer.context.rope for writer in writers]
-    ended = [False] * total
-    while live:
-        token_B, rope_B = (torch.tensor([x[row] for row in live], device=model.device) for x in (feed, ropes))
-        hidden_BH = model(pack_tokens(token_B, rope_B, torch.ones_like(rope_B), geometry), cache)
-        for row in live:
-            ropes[row] += 1
-        finished = [place for place, row in enumerate(live) if ended[row] or len(ids[row]) == limits[row]]
-        if finished:
-            for place in finished:
-                row = live[place]
-                alone = cache.select(torch.tensor([place], device=model.device))
-                context = unbind(alone, [contexts[row]], [ropes[row]])[0]
-                yield Written(row, context, tuple(ids[row]), tuple(logprobs[row]), not ended[row])
-            going = [place for place in range(len(live)) if place not in set(finished)]
-            if not going:
-                break
-            keep = torch.tensor(going, device=model.device)
-            cache, hidden_BH, live = (
-                cache.select(keep),
-                hidden_BH[keep],
-                [live[place] for place in going],
-            )
-        writing = [writers[row] for row in live]
-        scores_BV = word_logprobs(model.text_logits(hidden_BH), vocabulary, _heat(writing, model.device))
-        choices = choose(scores_BV, writing, ids, live)
-        for row, token, logprob in zip(live, choices.tokens, choices.logprobs, strict=True):
-            ids[row].append(token)
-            logprobs[row].append(logprob)
-            feed[row] = token
-            ended[row] = token == geometry.eos
-            yield NewToken(row, token)
+
+    def __init__(self, model: CooperModel, geometry: Geometry, vocabulary: int) -> None:
+        self._model, self._geometry, self._vocabulary = model, geometry, vocabulary
+        self._turns: list[_Turn] = []
+        self._cache: Cache | None = None
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows that write, by the numbers that they joined with."""
+        return [turn.row for turn in self._turns]
+
+    def join(self, writers: Mapping[int, Writer]) -> None:
+        """Let rows write a turn each from the next step on."""
+        if not writers:
+            return
+        contexts = [*self._contexts(), *(writer.context for writer in writers.values())]
+        bos = self._geometry.bos
+        self._turns += [_Turn(row, writer, bos, writer.context.rope) for row, writer in writers.items()]
+        self._cache = bind(self._model, contexts)
+
+    def leave(self, rows: Collection[int]) -> None:
+        """Drop rows, with the turns under way."""
+        self._keep([place for place, turn in enumerate(self._turns) if turn.row not in rows])
+
+    def _contexts(self) -> list[Context]:
+        """What every row has read so far."""
+        if self._cache is None:
+            return []
+        before = [turn.writer.context for turn in self._turns]
+        return unbind(self._cache, before, [turn.rope for turn in self._turns])
+
+    def _keep(self, places: Sequence[int]) -> None:
+        if len(places) == len(self._turns):
+            return
+        self._turns = [self._turns[place] for place in places]
+        if self._cache is not None:
+            self._cache = self._cache.select(places) if places else None
+
+    @torch.no_grad()
+    def step(self) -> Iterator[NewToken | Written]:
+        """One token more in every row; turns that are over with it come whole, and their rows have left."""
+        if not self._turns:
+            return
+        hidden_BH = self._fed()
+        over = [place for place, turn in enumerate(self._turns) if turn.over]
+        if over:
+            contexts, turns = self._contexts(), self._turns
+            going = [place for place in range(len(turns)) if place not in set(over)]
+            self._keep(going)
+            hidden_BH = hidden_BH[torch.tensor(going, dtype=torch.long, device=hidden_BH.device)]
+            for place in over:
+                turn = turns[place]
+                yield Written(turn.row, contexts[place], tuple(turn.ids), tuple(turn.logprobs), not turn.ended)
+        turns = list(self._turns)
+        if not turns:
+            return
+        writers = [turn.writer for turn in turns]
+        heat = _heat(writers, self._model.device)
+        scores_BV = word_logprobs(self._model.text_logits(hidden_BH), self._vocabulary, heat)
+        choices = choose(scores_BV, writers, [turn.ids for turn in turns])
+        for turn, token, logprob in zip(turns, choices.tokens, choices.logprobs, strict=True):
+            turn.ids.append(token)
+            turn.logprobs.append(logprob)
+            turn.feed, turn.ended = token, token == self._geometry.eos
+            yield NewToken(turn.row, token)
+
+    def _fed(self) -> Tensor:
+        """The hidden states [B, H] behind the next token of every row."""
+        assert self._cache is not None
+        token_B, rope_B = (
+            torch.tensor(values, device=self._model.device)
+            for values in ([turn.feed for turn in self._turns], [turn.rope for turn in self._turns])
+        )
+        hidden_BH = self._model(pack_tokens(token_B, rope_B, self._geometry), self._cache)
+        for turn in self._turns:
+            turn.rope += 1
+        return hidden_BH
 
 
 @dataclass(frozen=True)
@@ -164,14 +213,10 @@ def word_logprobs(logits_BV: Tensor, vocabulary: int, temperature: float | Tenso
     return (logits_BV[:, :vocabulary].float() / heat).log_softmax(-1)
 
 
-def choose(
-    scores_BV: Tensor,
-    writers: Sequence[Writer],
-    ids: Sequence[Sequence[int]],
-    live: Sequence[int],
-) -> Choices:
-    """Pick the next token of every row: forced, likeliest, or sampled by the row's own random number."""
-    held = [writer.guide.allowed(ids[row]) if writer.guide else [] for row, writer in zip(live, writers, strict=True)]
+def choose(scores_BV: Tensor, writers: Sequence[Writer], ids: Sequence[Sequence[int]]) -> Choices:
+    """Pick the next token of every row: forced, likeliest, or sampled by the row's own random number. `ids`: what its turn has
+    so far."""
+    held = [writer.guide.allowed(said) if writer.guide else [] for said, writer in zip(ids, writers, strict=True)]
     said_BV, scores_BV = scores_BV, _held(scores_BV, held)
     token_B = scores_BV.argmax(-1)
     drawn = [place for place, writer in enumerate(writers) if writer.sampling.temperature > 0]
@@ -184,9 +229,9 @@ def choose(
             )
         )
         token_B = token_B.index_copy(0, at_D, sample(scores_BV[at_D], u_D, top_p_D))
-    for place, (row, writer) in enumerate(zip(live, writers, strict=True)):
+    for place, (said, writer) in enumerate(zip(ids, writers, strict=True)):
         if writer.forced:
-            token_B[place] = writer.forced[len(ids[row])]
+            token_B[place] = writer.forced[len(said)]
     return Choices(token_B.tolist(), said_BV.gather(1, token_B[:, None])[:, 0].tolist())
 
 

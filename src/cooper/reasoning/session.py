@@ -1,8 +1,9 @@
 """One run of the engine: the samples under way, and the contexts they grow."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from cooper.errors import CooperError
 from cooper.model.cooper import CooperModel
@@ -13,6 +14,8 @@ from cooper.sequence.layout import Layout
 from cooper.sequence.segments import Segment, TextSegment
 from cooper.trace.prompts import Prompts
 from cooper.trace.steps import Question, Step
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,7 @@ class Sample:
     `without_text` and `without_image` are the guidance contexts: without the request for a map, and without the picture.
     """
 
+    question: Question
     request: Request
     options: Options
     main: Context
@@ -57,13 +61,15 @@ class Sample:
         return not self.wants and self.turns <= 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Session:
-    """The samples of one run. Rows are named by their number among the requests, in the order in which they were admitted."""
+    """The samples of one run. Rows are named by their number among the requests, in the order in which they were admitted.
+    `failed`: rows that could not go on, until they are told and dropped."""
 
     parts: Parts
-    questions: list[Question] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
+    samples: dict[int, Sample] = field(default_factory=dict)
+    failed: dict[int, Exception] = field(default_factory=dict)
+    admitted: int = 0
 
     def admit(self, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> range:
         """Read further questions once each and fork a sample per request; the numbers of the new rows.
@@ -71,7 +77,7 @@ class Session:
         Requests count the questions given here from 0. Rows under way are not touched and have options of their own, so
         requests may enter between two steps of the engine. CooperError: the model cannot draw a map that the options name.
         """
-        parts, first = self.parts, len(self.questions)
+        parts = self.parts
         for name in options.maps:
             parts.modality(name)
         system = parts.prompts.system.get(options.mode, "")
@@ -81,13 +87,26 @@ class Session:
         if options.guided_by_image:
             blind = parts.extend(blind, [[s for s in chain if isinstance(s, TextSegment)] for chain in chains])
         turns = 0 if options.mode == "map" else options.max_turns
-        rows = range(len(self.samples), len(self.samples) + len(requests))
-        self.questions.extend(questions)
-        for request in requests:
-            at, held = request.question, replace(request, question=first + request.question)
-            script, wants = deque(request.script), deque(options.maps)
-            self.samples.append(Sample(held, options, mains[at], mains[at], blind[at], script, wants, turns))
+        rows = range(self.admitted, self.admitted + len(requests))
+        self.admitted += len(requests)
+        for row, request in zip(rows, requests, strict=True):
+            at, script, wants = request.question, deque(request.script), deque(options.maps)
+            self.samples[row] = Sample(questions[at], request, options, mains[at], mains[at], blind[at], script, wants, turns)
         return rows
+
+    def drop(self, rows: Collection[int]) -> None:
+        """Forget rows, with all that they have read."""
+        for row in rows:
+            self.samples.pop(row, None)
+            self.failed.pop(row, None)
+
+    def trying(self, row: int, work: Callable[[], Found]) -> Found | None:
+        """What `work` for one row gives; None where it fails, which is kept in `failed` so that other rows go on."""
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - whatever a modality, a script or a source of numbers may raise
+            self.failed[row] = error
+            return None
 
     def extend_main(self, rows: Sequence[int], segments: Sequence[Sequence[Segment]]) -> None:
         """Let rows read segments."""
