@@ -94,7 +94,7 @@ class AttentionPlan:
         return self.made["few"]
 
     def _shared_bias(self, keys: int, dtype: torch.dtype) -> Tensor | None:
-        """What few queries add to the scores of their beginnings [B * K, 1, S]; kept by the cache, for it stays as rows grow."""
+        """What few queries add to the scores of their beginnings [B * K, 1, S]; the cache keeps it while rows grow."""
         assert self.cache is not None
         if self.cache.beginnings is None:
             return None
