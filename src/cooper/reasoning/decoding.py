@@ -222,13 +222,9 @@ def choose(scores_BV: Tensor, writers: Sequence[Writer], ids: Sequence[Sequence[
     drawn = [place for place, writer in enumerate(writers) if writer.sampling.temperature > 0]
     if drawn:
         at_D = torch.tensor(drawn, device=scores_BV.device)
-        u_D, top_p_D = (
-            torch.tensor(values, dtype=torch.float64, device=scores_BV.device)
-            for values in zip(
-                *((writers[place].random.uniform(), writers[place].sampling.top_p) for place in drawn), strict=True
-            )
-        )
-        token_B = token_B.index_copy(0, at_D, sample(scores_BV[at_D], u_D, top_p_D))
+        u_D = torch.tensor([writers[place].random.uniform() for place in drawn], dtype=torch.float64, device=scores_BV.device)
+        top_p = [writers[place].sampling.top_p for place in drawn]
+        token_B = token_B.index_copy(0, at_D, sample(scores_BV[at_D], u_D, top_p))
     for place, (said, writer) in enumerate(zip(ids, writers, strict=True)):
         if writer.forced:
             token_B[place] = writer.forced[len(said)]
@@ -242,21 +238,30 @@ def _held(scores_BV: Tensor, allowed: Sequence[Sequence[int]]) -> Tensor:
     return torch.stack([kept(row_V, some) if some else row_V for row_V, some in zip(scores_BV, allowed, strict=True)])
 
 
-def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: float | Tensor) -> Tensor:
-    """Inverse-transform sampling from the smallest set of likeliest tokens whose mass exceeds `top_p`, one for all rows or one
-    each [B] (the crossing token kept).
+def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: Sequence[float]) -> Tensor:
+    """Inverse-transform sampling, in the order of the vocabulary, from the smallest set of likeliest tokens whose mass exceeds
+    the row's `top_p` (the crossing token kept). Nothing is sorted for rows of 1. `u_B`: numbers from 0 to 1 in float64.
 
-    Probabilities [0.5, 0.3, 0.2], top_p 0.6: the set is {0, 1}; u = 0.7 falls behind 0.5 / 0.8, so token 1 is drawn.
+    Probabilities [0.2, 0.5, 0.3], top_p 0.6: the set is {1, 2}; u = 0.7 falls behind 0.5 / 0.8, so token 2 is drawn.
     """
-    p_BV, order_BV = logprobs_BV.double().exp().sort(dim=-1, descending=True, stable=True)
+    p_BV = logprobs_BV.double().exp()
+    cutting = [row for row, most in enumerate(top_p) if most < 1]
+    if cutting:
+        cut_C = torch.tensor(cutting, device=p_BV.device)
+        most_C = torch.tensor([top_p[row] for row in cutting], dtype=p_BV.dtype, device=p_BV.device)
+        some_CV = p_BV[cut_C]
+        p_BV = p_BV.index_copy(0, cut_C, some_CV.masked_fill(~_likeliest(some_CV, most_C), 0.0))
     mass_BV = p_BV.cumsum(-1)
-    several = isinstance(top_p, Tensor)
-    if several or top_p < 1:
-        most = torch.where(top_p < 1, top_p, torch.inf)[:, None] if isinstance(top_p, Tensor) else top_p
-        p_BV = p_BV.masked_fill(mass_BV - p_BV > most, 0.0)
-        mass_BV = p_BV.cumsum(-1)
-    place_B = torch.searchsorted(mass_BV, (u_B * mass_BV[:, -1])[:, None], right=True)[:, 0]
-    return order_BV.gather(1, place_B.clamp(max=p_BV.shape[1] - 1)[:, None])[:, 0]
+    total_B = mass_BV[:, -1]
+    reached_B = torch.minimum(u_B * total_B, torch.nextafter(total_B, torch.zeros_like(total_B)))
+    return torch.searchsorted(mass_BV, reached_B[:, None], right=True)[:, 0]
+
+
+def _likeliest(p_BV: Tensor, most_B: Tensor) -> Tensor:
+    """Which tokens belong to the smallest set whose mass exceeds `most_B`: those with no more than that before them."""
+    sorted_BV, order_BV = p_BV.sort(dim=-1, descending=True, stable=True)
+    inside_BV = sorted_BV.cumsum(-1) - sorted_BV <= most_B[:, None]
+    return torch.zeros_like(inside_BV).scatter(1, order_BV, inside_BV)
 
 
 _TAIL = 16  # tokens in which the opening tag is looked for
