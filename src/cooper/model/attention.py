@@ -5,7 +5,6 @@ beginning. T: tokens of a tail with the new ones. G: shared beginnings.
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -18,7 +17,7 @@ from torch.nn.attention.flex_attention import (
 )
 from torch.nn.functional import scaled_dot_product_attention
 
-from cooper.model.cache import Cache, Fold
+from cooper.model.cache import Cache, Fold, once
 from cooper.sequence.packed import PackedSequence, Tiles
 from cooper.sequence.tiles import tiled
 
@@ -50,18 +49,18 @@ class AttentionPlan:
             self.elsewhere[place] = AttentionPlan(packed.to(place), self.cache, self.backend, self.elsewhere)
         return self.elsewhere[place]
 
-    @cached_property
+    @once
     def tiles(self) -> Tiles:
         made = tiled(self.packed).splits.tiles
         assert made is not None
         return made
 
-    @cached_property
+    @once
     def tail_mask_B1QT(self) -> Tensor:
         assert self.cache is not None
         return self.cache.tail_mask(self.packed.splits)[:, None]
 
-    @cached_property
+    @once
     def full_mask_B1QS(self) -> Tensor:
         """The mask over beginning and tail together."""
         assert self.cache is not None
@@ -71,7 +70,7 @@ class AttentionPlan:
         before = self.cache.beginning_mask_BS.to(self.packed.device)[:, None, None].expand(-1, 1, q, -1)
         return torch.cat([before, self.tail_mask_B1QT], dim=-1)
 
-    @cached_property
+    @once
     def fold(self) -> Fold:
         assert self.cache is not None
         return self.cache.fold.to(self.packed.device)
@@ -98,13 +97,13 @@ class AttentionPlan:
         assert self.cache is not None
         if self.cache.beginnings is None:
             return None
-        kept, key = self.cache.kept, (keys, dtype, self.packed.device)
-        if key not in kept:
+        made, key = self.cache.made, (keys, dtype, self.packed.device)
+        if key not in made:
             mask_BS = self.cache.beginning_mask_BS.to(self.packed.device)
-            kept[key] = _bias(mask_BS, dtype)[:, None].repeat_interleave(keys, 0)
-        return kept[key]
+            made[key] = _bias(mask_BS, dtype)[:, None].repeat_interleave(keys, 0)
+        return made[key]
 
-    @cached_property
+    @once
     def block_mask(self) -> BlockMask:
         """The same rule for FlexAttention over the packed list, no padding."""
         splits, total = self.packed.splits, len(self.packed.position_L)

@@ -1,18 +1,35 @@
 """Keys and values of tokens read before, for many rows at once. A beginning shared by several rows is held once.
 
-B: rows. G: shared beginnings. K: key/value heads. S: tokens of a beginning. T: tokens of a tail. d: head width. Q: new tokens.
-E: rows of the beginning that most rows share.
+B: rows. G: shared beginnings. K: key/value heads. S: tokens of a beginning. T: tokens of a tail, or the
+room for them. d: head width. Q: new tokens. E: rows of the beginning that most rows share.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from cooper.sequence.packed import Splits, Tensors
+
+if TYPE_CHECKING:
+    from functools import cached_property as once
+else:
+
+    def once(build):
+        """A property that is made once and kept in `self.made`: as `cached_property`, whose lock cannot be traced."""
+
+        def read(self):
+            if build.__name__ not in self.made:
+                self.made[build.__name__] = build(self)
+            return self.made[build.__name__]
+
+        return property(read, doc=build.__doc__)
+
+
+BLOCK = 32  # tokens by which the buffers of tails grow
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +125,8 @@ class Cache:
         self.values: list[Tensor | None] = [None] * layers
         self.lengths = [tail.length if tail else 0 for tail in tails]
         self.length_B = torch.tensor(self.lengths, dtype=torch.long, device=device)
-        self.kept: dict[tuple, Tensor] = {}  # made once, by what it is made from
+        self.room = 0  # tokens of the buffers, from `reserve` on
+        self.made: dict[Any, Any] = {}  # what is made once, by name or by what it is made from
         if self.longest:
             for layer in range(layers):
                 self.keys[layer] = _stack([t.keys[layer] if t and t.length else None for t in tails], self.longest)
@@ -123,18 +141,18 @@ class Cache:
         """Tokens of the longest tail."""
         return max(self.lengths, default=0)
 
-    @cached_property
+    @once
     def group_B(self) -> Tensor:
         return torch.tensor(self.groups, dtype=torch.long, device=self.device)
 
-    @cached_property
+    @once
     def beginning_mask_BS(self) -> Tensor:
         """Which tokens of its beginning each row sees."""
         assert self.beginnings is not None
         slots = torch.arange(self.beginnings.keys[0].shape[2], device=self.device)
         return slots < torch.tensor(self.shared, dtype=torch.long, device=self.device)[:, None]
 
-    @cached_property
+    @once
     def fold(self) -> Fold:
         """Which rows share a beginning."""
         assert self.beginnings is not None
@@ -151,25 +169,33 @@ class Cache:
         chosen.values = [None if v is None else v[row_R.to(v.device)] for v in self.values]
         return chosen
 
+    def reserve(self, new: int) -> None:
+        """See to it that `new` tokens more have room behind every tail. Buffers grow by blocks: their shapes, and what is traced
+        for them, last for many tokens."""
+        self.room = -(-(self.longest + new) // BLOCK) * BLOCK
+        begun = self.beginnings
+        for held, shared in ((self.keys, begun and begun.keys), (self.values, begun and begun.values)):
+            for layer, like in enumerate(shared or held):
+                if like is not None:
+                    held[layer] = _grown(held[layer], like, self.rows, self.room)
+
     def write(self, layer: int, k_BKQd: Tensor, v_BKQd: Tensor, place_BKQ: Tensor) -> tuple[Tensor, Tensor]:
-        """Put new keys and values behind each tail, where `places` says; returns keys and values of tails with the new tokens
-        [B, K, T + Q, d]."""
-        span = self.longest + k_BKQd.shape[2]
-        keys, values = _room(self.keys[layer], k_BKQd, span), _room(self.values[layer], v_BKQd, span)
-        self.keys[layer], self.values[layer] = keys, values
+        """Put new keys and values behind each tail, where `places` says; returns the buffers [B, K, T, d], of which `tail_mask`
+        says what counts."""
+        keys, values = self.keys[layer], self.values[layer]
+        if keys is None or values is None:  # the first tokens of all
+            keys, values = (_grown(None, new, self.rows, self.room) for new in (k_BKQd, v_BKQd))
+            self.keys[layer], self.values[layer] = keys, values
         index = place_BKQ.flatten()
         keys.view(-1, keys.shape[3]).index_copy_(0, index, k_BKQd.reshape(-1, keys.shape[3]))
         values.view(-1, values.shape[3]).index_copy_(0, index, v_BKQd.reshape(-1, values.shape[3]))
-        return keys[:, :, :span], values[:, :, :span]
+        return keys, values
 
     def places(self, heads: int, new: int) -> Tensor:
-        """Where `new` tokens of each row and head go in the buffers of a layer, which have the same room in all layers: numbers
-        [B, K, Q] of rows of width d."""
-        held = self.keys[0]
-        room = _room_for(self.longest + new, 0 if held is None else held.shape[2])
+        """Where `new` tokens of each row and head go in the buffers of a layer: numbers [B, K, Q] of rows of width d."""
         device = self.length_B.device
         row_BK1 = torch.arange(self.rows * heads, device=device).view(self.rows, heads, 1)
-        return row_BK1 * room + self.length_B[:, None, None] + torch.arange(new, device=device)
+        return row_BK1 * self.room + self.length_B[:, None, None] + torch.arange(new, device=device)
 
     def advance(self, counts: Sequence[int]) -> None:
         """Let the first `counts[b]` newly written tokens of each row count."""
@@ -178,9 +204,9 @@ class Cache:
         self.length_B = self.length_B + (counts[0] if same else torch.tensor(counts, device=self.length_B.device))
 
     def tail_mask(self, splits: Splits) -> Tensor:
-        """Who sees whom in the tails [B, Q, T + Q]: every old token, and new ones as `splits.mask_BQQ` says."""
+        """Who sees whom in the tails [B, Q, T]: every old token, and new ones as `splits.mask_BQQ` says."""
         (rows, q), length_B = splits.slot_BQ.shape, self.length_B.to(splits.slot_BQ.device)
-        slot_T = torch.arange(self.longest + q, device=length_B.device)
+        slot_T = torch.arange(self.room, device=length_B.device)
         old_BT = slot_T < length_B[:, None]
         new_BT = slot_T - length_B[:, None]
         inside_BT = (new_BT >= 0) & (new_BT < q)
@@ -225,18 +251,11 @@ def _stack(parts: list[Tensor | None], longest: int) -> Tensor:
     return stacked
 
 
-def _room(held: Tensor | None, new_BKQd: Tensor, span: int) -> Tensor:
-    """A buffer with room for `span` tokens."""
-    b, heads, _, width = new_BKQd.shape
-    room = _room_for(span, 0 if held is None else held.shape[2])
+def _grown(held: Tensor | None, like: Tensor, rows: int, room: int) -> Tensor:
+    """A buffer of rows with room for as many tokens, with what is held; `like` has heads, width, type and device of it."""
     if held is not None and held.shape[2] == room:
         return held
-    grown = new_BKQd.new_zeros(b, heads, room, width)
+    grown = like.new_zeros(rows, like.shape[1], room, like.shape[3])
     if held is not None:
-        grown[:, :, : held.shape[2]] = held
+        grown[:, :, : min(held.shape[2], room)] = held[:, :, :room]
     return grown
-
-
-def _room_for(span: int, room: int) -> int:
-    """Tokens that a buffer with `room` has place for when it must hold `span`: grown by half, so that it is copied rarely."""
-    return room if room >= span else max(span, room * 3 // 2, 32) if room else span

@@ -90,6 +90,16 @@ class CooperModel(ReadsBothLayouts):
 
     def forward(self, packed: PackedSequence, cache: Cache | None = None) -> Tensor:
         """Final hidden states [L, H], in packed order. With a cache, the rows continue what it holds and are added to it."""
+        if cache is None:
+            return self.trunk(packed)
+        cache.reserve(packed.splits.slot_BQ.shape[1])
+        hidden_LH = self.trunk(packed, cache)
+        cache.advance(packed.splits.kept)
+        return hidden_LH
+
+    def trunk(self, packed: PackedSequence, cache: Cache | None = None) -> Tensor:
+        """As `forward`, where the cache has room and keeps its lengths: tensors in, tensors out, nothing read back to the host,
+        so that it can be traced whole and replayed until the buffers of the cache grow."""
         x_LH = self.embed(packed)
         plan = AttentionPlan(packed, cache, self.attention_backend)
         turn = Rotation(*rotation(packed.position_L, self.config.head_dim, self.config.rope_theta))
@@ -98,8 +108,6 @@ class CooperModel(ReadsBothLayouts):
                 x_LH = self._gradient_checkpointing_func(layer.__call__, x_LH, turn, plan)
             else:
                 x_LH = layer(x_LH, turn, plan)
-        if cache is not None:
-            cache.advance(packed.splits.kept)
         return self.norm(x_LH, packed.und)
 
     def merge(self) -> "CooperModel":
