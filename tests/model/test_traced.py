@@ -12,10 +12,14 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from cooper.model.cache import BLOCK, Cache
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.context import begin, bind
+from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.decoding import Sampling
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Geometry, Row, pack, pack_tokens
 from cooper.sequence.segments import NoisedSegment, TextSegment
-from tests.networks import tiny_model
+from cooper.trace.prompts import DEFAULT
+from cooper.trace.steps import Question
+from tests.networks import picture, tiny_model, tiny_processor
 
 GEOMETRY = Geometry(256, 257, 258, 259, 2, 4, 16, 14, 4)
 
@@ -65,6 +69,22 @@ def test_a_traced_step_writes_the_same_tokens(model, geometry):
     traced = torch.compile(model.trunk, backend=graphs, fullgraph=True, dynamic=False)
     assert written(model, geometry, traced, 2 * BLOCK + 5) == written(model, geometry, model.trunk, 2 * BLOCK + 5)
     assert graphs.frame_count == 1 + 3, "the first step, which makes what stays, and one for each size of the buffers"
+    torch._dynamo.reset()
+
+
+def test_a_compiled_model_answers_as_before(tmp_path):
+    """By the door: several rows that end at different times, and a map between two turns."""
+    network = tiny_model()
+    cooper = Cooper.of(network, tiny_processor(network, tmp_path), DEFAULT, "tiny")
+    asked = Question((picture(), "Which is nearer?"))
+    options = cooper.options("perception", sampling=Sampling(temperature=1.0, max_tokens=9))
+    plain = cooper.batch([asked], options, samples=3)[0]
+    graphs = CompileCounterWithBackend("eager")
+    found = cooper.compiled(backend=graphs).batch([asked], options, samples=3)[0]
+    assert graphs.frame_count > 0
+    assert [turn.token_ids for trace in found for turn in trace.turns] == [
+        turn.token_ids for trace in plain for turn in trace.turns
+    ]
     torch._dynamo.reset()
 
 

@@ -170,7 +170,7 @@ class Cache:
         return chosen
 
     def reserve(self, new: int) -> None:
-        """See to it that `new` tokens more have room behind every tail. Buffers grow by blocks: their shapes, and what was traced
+        """See to it that `new` tokens more have room behind every tail. Buffers grow by blocks: shapes, and what was traced
         for them, last for many tokens."""
         self.room = -(-(self.longest + new) // BLOCK) * BLOCK
         begun = self.beginnings

@@ -3,7 +3,9 @@
 L: packed tokens. U: understanding tokens. N: latent tokens. H: hidden width. V: vocabulary rows. D: width of a latent token.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +31,9 @@ class Losses:
     ce_count: int
     mse_sum: Tensor
     mse_count: int
+
+
+Step = Callable[[PackedSequence, Cache], Tensor]
 
 
 class CooperModel(ReadsBothLayouts):
@@ -58,6 +63,7 @@ class CooperModel(ReadsBothLayouts):
         self.vae = Autoencoder(config.vae_geometry)
         self.attention_backend: Backend = "sdpa"
         self.gradient_checkpointing = False
+        self.traced: Step | None = None  # `trunk`, compiled for the steps of decoding
         self.complete = False  # with gradients, run every part, as `PerExpert` does
         self.post_init()
 
@@ -93,7 +99,8 @@ class CooperModel(ReadsBothLayouts):
         if cache is None:
             return self.trunk(packed)
         cache.reserve(packed.splits.slot_BQ.shape[1])
-        hidden_LH = self.trunk(packed, cache)
+        step = self.traced if self.traced and packed.splits.even else self.trunk
+        hidden_LH = step(packed, cache)
         cache.advance(packed.splits.kept)
         return hidden_LH
 
@@ -117,6 +124,12 @@ class CooperModel(ReadsBothLayouts):
             for layer in self.layers:
                 assert isinstance(layer, MotLayer)
                 merge(layer)
+        return self
+
+    def trace_steps(self, **options: Any) -> "CooperModel":
+        """Compile the steps of decoding, each one graph, by `torch.compile` with these options; the first tokens then take a
+        minute or more. On a GPU `mode="reduce-overhead"` records them as CUDA graphs."""
+        self.traced = torch.compile(self.trunk, fullgraph=True, **options)
         return self
 
     def text_logits(self, hidden_LH: Tensor) -> Tensor:

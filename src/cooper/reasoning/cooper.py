@@ -14,8 +14,6 @@ from cooper.errors import CooperError
 from cooper.files.arguments import brief, seed_of, short, shown, whole, words
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
-from cooper.model.checkpoints.opening import is_published_layout
-from cooper.model.checkpoints.published import Places
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.devices import Device, renamed
@@ -34,12 +32,12 @@ from cooper.reasoning.questions import (
     requests_of,
     unread_notes,
 )
-from cooper.reasoning.session import Parts
+from cooper.reasoning.session import Parts, companions_of
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import options_in, question_of
 from cooper.trace.modes import AnswerMode, GivenMaps, answer_mode, given_maps
-from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
+from cooper.trace.prompts import Prompts
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 
@@ -129,6 +127,13 @@ class Cooper:
         return replace(
             self, defaults=replace(self.defaults, sampling=asked.sampling, drawing=drawing, max_turns=asked.max_turns)
         )
+
+    def compiled(self, **options: Any) -> "Cooper":
+        """The same model, its steps of writing compiled by `torch.compile` with these options. Worth it where many tokens are
+        written: the first ones take a minute or more, and a compiler must be there. Answers stay the same, up to rounding.
+        """
+        self.engine.parts.model.trace_steps(**options)
+        return self
 
     def ask(
         self,
@@ -272,29 +277,3 @@ class Cooper:
             return DrawnMap(step.reading, step.image, canvas, trace, source.width / source.height)
         shown_large = step.image.resize(source.size, Image.Resampling.BILINEAR)
         return DrawnMap(step.reading.resized(*source.size), shown_large, source, trace, source.width / source.height)
-
-
-def companions_of(
-    model: CooperModel, directory: Path, base: Path | None, prompts: Prompts | str | Path | None = None
-) -> tuple[Processor, Prompts]:
-    """Processor and prompts of a checkpoint; `prompts` replaces its own. CooperError: there is no tokenizer."""
-    tokenizer = Places(directory, base).find("tokenizer.json")
-    if tokenizer is None:
-        raise CooperError(f"{directory} holds no tokenizer.json" + ("" if base else "; name the base directory that does"))
-    return model.config.processor(tokenizer.parent), _prompts(prompts, directory, base)
-
-
-def _prompts(given: Prompts | str | Path | None, directory: Path, base: Path | None) -> Prompts:
-    if isinstance(given, Prompts):
-        return given
-    if given is not None and not isinstance(given, str | Path):
-        raise CooperError(f"prompts must be Prompts or a JSON file, not {shown(given)}")
-    path = Path(given) if given is not None else directory / FILE_NAME
-    if given is None and not path.is_file():
-        warnings.warn(
-            f"{directory} holds no {FILE_NAME}: the wording of this project is used, which these weights were not trained with",
-            stacklevel=3,
-        )
-        published = is_published_layout(directory, base)  # which has no system text where nothing is reasoned
-        return replace(DEFAULT, system={**DEFAULT.system, "direct": ""}) if published else DEFAULT
-    return Prompts.from_json(path)

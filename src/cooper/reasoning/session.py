@@ -1,18 +1,24 @@
-"""One run of the engine: the samples under way, and the contexts they grow."""
+"""What an engine is made of, and one run of it: the samples under way, and the contexts they grow."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from cooper.errors import CooperError
+from cooper.files.arguments import shown
+from cooper.model.checkpoints.opening import is_published_layout
+from cooper.model.checkpoints.published import Places
 from cooper.model.cooper import CooperModel
 from cooper.perception.modality import Modality
 from cooper.reasoning.context import EMPTY, Context, begin, extend
 from cooper.reasoning.options import Options, Request
 from cooper.sequence.layout import Layout
+from cooper.sequence.processor import Processor
 from cooper.sequence.segments import Segment, TextSegment
-from cooper.trace.prompts import Prompts
+from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
 from cooper.trace.steps import Question, Step
 
 Found = TypeVar("Found")
@@ -132,3 +138,29 @@ class Session:
         some = [(row, more) for row, more, need in zip(rows, segments, needed, strict=True) if need]
         contexts = self.parts.extend([getattr(self.samples[row], name) for row, _ in some], [more for _, more in some])
         return [(row, context) for (row, _), context in zip(some, contexts, strict=True)]
+
+
+def companions_of(
+    model: CooperModel, directory: Path, base: Path | None, prompts: Prompts | str | Path | None = None
+) -> tuple[Processor, Prompts]:
+    """Processor and prompts of a checkpoint; `prompts` replaces its own. CooperError: there is no tokenizer."""
+    tokenizer = Places(directory, base).find("tokenizer.json")
+    if tokenizer is None:
+        raise CooperError(f"{directory} holds no tokenizer.json" + ("" if base else "; name the base directory that does"))
+    return model.config.processor(tokenizer.parent), _prompts(prompts, directory, base)
+
+
+def _prompts(given: Prompts | str | Path | None, directory: Path, base: Path | None) -> Prompts:
+    if isinstance(given, Prompts):
+        return given
+    if given is not None and not isinstance(given, str | Path):
+        raise CooperError(f"prompts must be Prompts or a JSON file, not {shown(given)}")
+    path = Path(given) if given is not None else directory / FILE_NAME
+    if given is None and not path.is_file():
+        warnings.warn(
+            f"{directory} holds no {FILE_NAME}: the wording of this project is used, which these weights were not trained with",
+            stacklevel=3,
+        )
+        published = is_published_layout(directory, base)  # which has no system text where nothing is reasoned
+        return replace(DEFAULT, system={**DEFAULT.system, "direct": ""}) if published else DEFAULT
+    return Prompts.from_json(path)
