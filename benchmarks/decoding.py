@@ -1,6 +1,7 @@
 """Tokens per second of our writer against `transformers.generate`, on language models of the same shape, in one run.
 
-    python benchmarks/decoding.py [--shapes 14M,200M] [--rows 1,8] [--prompt 200] [--new 128] [--repeat 5] [--compiled] [--out FILE]
+    python benchmarks/decoding.py [--shapes 14M,200M] [--rows 1,8] [--prompt 200] [--new 128] [--repeat 5] [--compiled]
+                                  [--out FILE.json]
 
 Both sides have random weights, read one prompt that all rows share, and take the likeliest token each time; only the tokens
 behind the prompt are timed. `--compiled` compiles our steps first, which takes minutes. Theirs is a Qwen2 model, which is the
@@ -27,6 +28,7 @@ from cooper.sequence.packing import Geometry
 from cooper.sequence.segments import TextSegment
 
 SHAPES = {  # hidden width, layers, query heads, key heads, width of the MLP, vocabulary
+    "toy": (64, 2, 4, 2, 96, 512),
     "14M": (320, 6, 10, 2, 896, 4096),
     "200M": (1024, 12, 16, 4, 2816, 32000),
 }
