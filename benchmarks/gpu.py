@@ -1,7 +1,8 @@
 """What a GPU does with a network of the published shape and random weights: writing, drawing, training, memory.
 
     python benchmarks/gpu.py [--shape published|toy] [--device cuda] [--dtype bfloat16] [--rows 1,8] [--context 1024]
-                             [--side 512] [--timesteps 20] [--repeat 5] [--peak TFLOPS] [--bandwidth GB/S] [--compiled] [--out FILE]
+                             [--side 512] [--timesteps 20] [--repeat 5] [--peak TFLOPS] [--bandwidth GB/S] [--compiled]
+                             [--out FILE]
 
 Random weights are enough for speed. Writing is limited by memory: its figure is the share of the card's bandwidth that the
 weights and keys read for each token come to. Drawing and training are limited by arithmetic: their figure is the share of the
@@ -173,7 +174,7 @@ def training(model: CooperModel, card: Card, arguments: argparse.Namespace) -> d
     for name, weight in model.named_parameters():
         weight.requires_grad_("norm" in name)
     model.train()
-    model.gradient_checkpointing = True
+    model.gradient_checkpointing_enable()
 
     def work() -> None:
         losses = model.losses(packed)
