@@ -22,7 +22,7 @@ from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.drawn_map import DrawnMap
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
-from cooper.reasoning.options import Inference, Options
+from cooper.reasoning.options import Inference, Options, Request
 from cooper.reasoning.questions import (
     MAP_MODES,
     MOST_TOKENS,
@@ -171,10 +171,24 @@ class Cooper:
         options = self.options(mode)
         if known and mode not in MAP_MODES:
             warnings.warn(f"the mode {mode} reads no maps, so the known ones are passed over", stacklevel=3)
-        asked = self._checked([self._asked(image, question, subject, known)], options)
-        (request,) = requests_of(asked, 1, seed_of(seed))
-        events = self.engine.run(asked, [replace(request, choices=self._choices(asked[0], choices))], options)
-        return self._noted(events, asked[0])
+        asked, request = self.prepared(self._asked(image, question, subject, known), options, seed, choices)
+        return self._noted(self.engine.run([asked], [request], options), asked)
+
+    def prepared(
+        self, question: Question, options: Options, seed: int = 0, choices: Sequence[str] | None = None
+    ) -> tuple[Question, Request]:
+        """A question as the engine takes it, and the request for one answer: what `ask` makes of its arguments, for callers that
+        run the engine themselves. CooperError: for what no question can be made of."""
+        (asked,) = self._checked([question], options)
+        (request,) = requests_of([asked], 1, seed_of(seed))
+        return asked, replace(request, choices=self._choices(asked, choices))
+
+    def noted(self, trace: Trace, question: Question) -> Trace:
+        """The trace with what should be said of it: pictures unlike those that the model was trained on, known maps that it has
+        not read."""
+        parts = self.engine.parts
+        notes = notes_on(parts.model, parts.layout.processor, question.images)
+        return replace(trace, notes=notes + unread_notes(question, trace))
 
     def batch(
         self, questions: Sequence[Question], options: Options | None = None, seed: int = 0, samples: int = 1
@@ -230,15 +244,9 @@ class Cooper:
         return replace(question_of(image, question, subject), known=known)
 
     def _noted(self, events: Iterator[Event], question: Question) -> Iterator[Event]:
-        """The same events; the trace says if the pictures are unlike those that the model was trained on."""
+        """The same events; the trace is noted."""
         for event in events:
-            if isinstance(event, TraceDone):
-                parts = self.engine.parts
-                notes = notes_on(parts.model, parts.layout.processor, question.images)
-                notes += unread_notes(question, event.trace)
-                yield TraceDone(event.row, replace(event.trace, notes=notes))
-            else:
-                yield event
+            yield TraceDone(event.row, self.noted(event.trace, question)) if isinstance(event, TraceDone) else event
 
     def _choices(self, question: Question, given: Sequence[str] | None) -> tuple[str, ...]:
         """The texts that an answer is held to."""

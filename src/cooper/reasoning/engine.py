@@ -13,7 +13,7 @@ from PIL import Image
 from cooper.reasoning.drawing import Sketching
 from cooper.reasoning.events import Event, RowFailed, TraceDone
 from cooper.reasoning.options import Options, Request
-from cooper.reasoning.session import Parts, Session
+from cooper.reasoning.session import Parts, PromptTokens, Session
 from cooper.reasoning.writing import Writing
 from cooper.trace.steps import Question
 from cooper.trace.trace import Trace
@@ -73,6 +73,14 @@ class Running:
         self.session.drop(rows)
         for row in rows:
             self._waiting.pop(row, None)
+
+    def prompt(self, row: int) -> PromptTokens:
+        """The tokens that a live row has read before it begins."""
+        return self.session.samples[row].prompt
+
+    def drawing(self, row: int) -> str:
+        """The name of the map that a live row draws or will draw next."""
+        return self.session.samples[row].wants[0]
 
     @torch.no_grad()
     def preview(self, row: int) -> Image.Image | None:

@@ -44,6 +44,14 @@ class Parts:
         return extend(self.model, self.layout.processor.geometry, contexts, segments)
 
 
+@dataclass(frozen=True)
+class PromptTokens:
+    """Tokens that a row has read before it begins, marks included: of texts, and of pictures in all their views."""
+
+    text: int
+    pictures: int
+
+
 @dataclass(eq=False)
 class Sample:
     """One sample under way: its contexts, what it has done, and what it will do next.
@@ -60,6 +68,7 @@ class Sample:
     script: deque[tuple[int, ...]]
     wants: deque[str]  # modalities to draw before writing on
     turns: int  # turns it may still write
+    prompt: PromptTokens
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -93,11 +102,13 @@ class Session:
         if options.guided_by_image:
             blind = parts.extend(blind, [[s for s in chain if isinstance(s, TextSegment)] for chain in chains])
         turns = 0 if options.mode == "map" else options.max_turns
+        read = [_prompt_tokens(chain, main) for chain, main in zip(chains, mains, strict=True)]
         rows = range(self.admitted, self.admitted + len(requests))
         self.admitted += len(requests)
         for row, request in zip(rows, requests, strict=True):
             at, script, wants = request.question, deque(request.script), deque(options.maps)
-            self.samples[row] = Sample(questions[at], request, options, mains[at], mains[at], blind[at], script, wants, turns)
+            contexts = (mains[at], mains[at], blind[at])
+            self.samples[row] = Sample(questions[at], request, options, *contexts, script, wants, turns, read[at])
         return rows
 
     def drop(self, rows: Collection[int]) -> None:
@@ -138,6 +149,11 @@ class Session:
         some = [(row, more) for row, more, need in zip(rows, segments, needed, strict=True) if need]
         contexts = self.parts.extend([getattr(self.samples[row], name) for row, _ in some], [more for _, more in some])
         return [(row, context) for (row, _), context in zip(some, contexts, strict=True)]
+
+
+def _prompt_tokens(chain: Sequence[Segment], read: Context) -> PromptTokens:
+    text = sum(len(segment.ids) + 1 + segment.closed for segment in chain if isinstance(segment, TextSegment))
+    return PromptTokens(text, read.kv_length - text)
 
 
 def companions_of(
