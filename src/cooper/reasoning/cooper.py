@@ -177,8 +177,8 @@ class Cooper:
     def prepared(
         self, question: Question, options: Options, seed: int = 0, choices: Sequence[str] | None = None
     ) -> tuple[Question, Request]:
-        """A question as the engine takes it, and the request for one answer: what `ask` makes of its arguments, for callers that
-        run the engine themselves. CooperError: for what no question can be made of."""
+        """A question as the engine takes it, and the request for one answer: what `ask` makes of its arguments, for callers
+        that run the engine themselves. CooperError: for what no question can be made of."""
         (asked,) = self._checked([question], options)
         (request,) = requests_of([asked], 1, seed_of(seed))
         return asked, replace(request, choices=self._choices(asked, choices))

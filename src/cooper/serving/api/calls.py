@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from cooper.errors import CooperError
 from cooper.serving.api.faults import ApiFault, of_code
-from cooper.serving.api.fields import Asked
+from cooper.serving.api.fields import Inquiry
 from cooper.serving.api.story import Answered, Scene, Story
 from cooper.serving.desk.desk import Desk, Full
 from cooper.serving.desk.jobs import Failed, Finished, Job, Told
@@ -37,7 +37,7 @@ class Call:
     """A request under way. `trace`: the id under which its trace will be kept."""
 
     house: House
-    asked: Asked
+    asked: Inquiry
     key: str
     trace: str
     job: Job
@@ -73,7 +73,7 @@ class Call:
 SILENCE = 10.0  # seconds after which a stream says that it lives
 
 
-async def begin(request: Request, house: House, asked: Asked, key: str) -> Call:
+async def begin(request: Request, house: House, asked: Inquiry, key: str) -> Call:
     """Queue a request. ApiFault: there is no place, or it asks for more than there is."""
     inbox: asyncio.Queue[Told | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()

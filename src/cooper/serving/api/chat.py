@@ -7,10 +7,10 @@ from typing import Any
 
 from cooper.serving.api.calls import Call, Gone, whole
 from cooper.serving.api.faults import ApiFault
-from cooper.serving.api.story import Answered, MapDrawn, Scene, Thought, ThoughtEnds, Usage, data_url
+from cooper.serving.api.story import Answered, MapDrawn, Scene, Thought, ThoughtEnds, TokenUsage, data_url
 
 
-def chat_usage(usage: Usage) -> dict[str, Any]:
+def chat_usage(usage: TokenUsage) -> dict[str, Any]:
     """Tokens in the form of chat completions."""
     return {
         "prompt_tokens": usage.read,

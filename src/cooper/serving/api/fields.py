@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,6 @@ from cooper.errors import CooperError
 from cooper.files.arguments import shown
 from cooper.files.pictures import LazyPicture
 from cooper.files.values import AtLeast, AtMost, build
-from cooper.model.config import DrawingDefaults
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options
@@ -68,7 +67,7 @@ class Extras:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Asked:
+class Inquiry:
     """A request, read and checked: what goes to the engine, and how the answer is wanted."""
 
     question: Question
@@ -107,7 +106,7 @@ def _depth(value: Any) -> int:
     return deepest
 
 
-def asked_of(body: Mapping[str, Any], parts: Sequence[Part], model: Cooper, limits: Limits) -> Asked:
+def asked_of(body: Mapping[str, Any], parts: Sequence[Part], model: Cooper, limits: Limits) -> Inquiry:
     """The rest of a body, once its words and pictures are taken out. ApiFault names the field at fault."""
     values = {name: value for name, value in body.items() if name not in IGNORED}
     for name, neutral in NEUTRAL.items():
@@ -125,7 +124,7 @@ def asked_of(body: Mapping[str, Any], parts: Sequence[Part], model: Cooper, limi
     wants = extras.stream_options or {}
     if set(wants) - {"include_usage", "include_obfuscation"}:
         raise ApiFault(400, "stream_options takes include_usage only", "invalid_value", "stream_options")
-    return Asked(
+    return Inquiry(
         question=question,
         options=options,
         seed=extras.seed or 0,
@@ -155,8 +154,7 @@ def _options(extras: Extras, model: Cooper, limits: Limits) -> Options:
     sampling = Sampling(heat, extras.top_p or own.top_p, tokens)
     drawing = model.defaults.drawing
     if extras.drawing:
-        known = {name: getattr(drawing, name) for name in DrawingDefaults.__dataclass_fields__}
-        drawing = build(DrawingDefaults, known | extras.drawing, "the request", "drawing")
+        drawing = build(type(drawing), asdict(drawing) | extras.drawing, "the request", "drawing")
     if drawing.num_timesteps > limits.timesteps:
         raise CooperError(f"drawing.num_timesteps is {drawing.num_timesteps}; this server allows {limits.timesteps}")
     options = model.options(extras.mode, sampling, drawing)

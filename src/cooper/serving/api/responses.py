@@ -9,12 +9,12 @@ from typing import Any
 from cooper.files.pictures import png_bytes
 from cooper.serving.api.calls import Call, Gone, whole
 from cooper.serving.api.faults import ApiFault
-from cooper.serving.api.story import Answered, MapDrawn, MapUnderWay, Scene, Thought, ThoughtEnds, Usage
+from cooper.serving.api.story import Answered, MapDrawn, MapUnderWay, Scene, Thought, ThoughtEnds, TokenUsage
 
 Event = dict[str, Any]
 
 
-def responses_usage(usage: Usage) -> dict[str, Any]:
+def responses_usage(usage: TokenUsage) -> dict[str, Any]:
     """Tokens in the form of responses."""
     return {
         "input_tokens": usage.read,

@@ -47,7 +47,7 @@ class MapDrawn:
 
 
 @dataclass(frozen=True)
-class Usage:
+class TokenUsage:
     """Tokens, counted: of the question by texts and pictures, and of the answer by thoughts, words and maps."""
 
     text_in: int
@@ -72,7 +72,7 @@ class Answered:
     answer: str
     reason: str
     trace: Trace
-    usage: Usage
+    usage: TokenUsage
 
 
 Scene = Thought | ThoughtEnds | MapUnderWay | MapDrawn | Answered
@@ -134,7 +134,7 @@ def answer_of(trace: Trace) -> tuple[str, bool]:
     return text.strip(), not last.truncated and trace.mode == "direct"
 
 
-def usage_of(prompt: PromptTokens, trace: Trace) -> Usage:
+def usage_of(prompt: PromptTokens, trace: Trace) -> TokenUsage:
     """Tokens of a trace. Those of the answer are its share of the last turn's characters; all others are thoughts."""
     written = sum(len(turn.token_ids) for turn in trace.turns)
     words = 0
@@ -143,7 +143,7 @@ def usage_of(prompt: PromptTokens, trace: Trace) -> Usage:
         shown = len(trace.answer) + len(f"<{ANSWER}></{ANSWER}>")
         words = min(len(last.token_ids), round(len(last.token_ids) * shown / max(len(last.text), shown)))
     maps = sum(len(step.latents) for step in trace.maps if step.latents is not None)
-    return Usage(prompt.text, prompt.pictures, written - words, words, maps)
+    return TokenUsage(prompt.text, prompt.pictures, written - words, words, maps)
 
 
 def data_url(image: Image.Image) -> str:
