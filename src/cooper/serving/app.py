@@ -57,7 +57,7 @@ def app_of(model: Cooper, settings: Settings) -> FastAPI:
         yield
         desk.close(settings.drain)
 
-    app = FastAPI(title="COOPER", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
+    app = FastAPI(title="COOPER", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=life)
     app.state.house = house
     _answers(app, house)
     _facts(app, house, figures)

@@ -76,10 +76,15 @@ class Guard:
             raise ApiFault(403, "this server is not called by that name; see --allow-host", "host_not_allowed")
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length[:18]) > self._most:
-            raise ApiFault(413, f"the body is larger than the {self._most:,} bytes that may be sent", "too_large")
+            raise self._too_large()
         path = scope["path"]
         free = path in OPEN or path.startswith("/static/") or scope["method"] == "OPTIONS"
         return "" if free else self._keys.of(headers.get("authorization", ""))
+
+    def _too_large(self) -> ApiFault:
+        """The connection ends with it: what else is on its way would have to be read."""
+        said = f"the body is larger than the {self._most:,} bytes that may be sent"
+        return ApiFault(413, said, "too_large", headers={"Connection": "close"})
 
     async def _limited(self, scope: Scope, receive: Receive) -> tuple[Receive, bool]:
         """The whole body, read before the app begins; whether the client left meanwhile. ApiFault: there is too much of it."""
@@ -94,7 +99,7 @@ class Guard:
             size += len(pieces[-1])
             more = message.get("more_body", False)
             if size > self._most:
-                raise ApiFault(413, f"the body is larger than the {self._most:,} bytes that may be sent", "too_large")
+                raise self._too_large()
         body = {"type": "http.request", "body": b"".join(pieces), "more_body": False}
         told = False
 

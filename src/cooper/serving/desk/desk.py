@@ -116,6 +116,7 @@ class Desk:
 
     def _between(self, running: Running) -> bool:
         """Let requests leave and enter; False when there is nothing more to do."""
+        self._measure_load()
         with self._changed:
             while not (self._waiting or self._jobs or self._closing):
                 self._leaving.clear()
@@ -132,10 +133,13 @@ class Desk:
             self._fail(job, Failed(code, f"the request took longer than the {self.limits.seconds:g} s that it may"))
         while (job := self._next()) is not None:
             self._enter(running, job)
-        self.figures.running.set(len(self._jobs))
-        self.figures.cache.set(self._promised() / self.budget)
+        self._measure_load()
         with self._changed:
             return bool(self._jobs or self._waiting or not self._closing)
+
+    def _measure_load(self) -> None:
+        self.figures.running.set(len(self._jobs))
+        self.figures.cache.set(self._promised() / self.budget)
 
     def _promised(self) -> int:
         return sum(job.needed for job in self._jobs.values())

@@ -63,5 +63,10 @@ def _file(path: Path) -> FileResponse:
 
 
 def _missing(name: str) -> JSONResponse:
-    said = {"message": f"the page has no file {name[:80]!r}", "type": "invalid_request_error", "param": None, "code": "not_found"}
+    said = {
+        "message": f"the page has no file {name[:80]!r}",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "not_found",
+    }
     return JSONResponse({"error": said}, status_code=404, headers=HEADERS)
