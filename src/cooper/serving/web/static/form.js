@@ -9,7 +9,7 @@ const NUMBERS = [
   ["temperature", "the temperature", false],
   ["turns", "the number of turns", true],
 ];
-const KNOWN = { png: "image/png", npy: "application/octet-stream" };
+const KNOWN = { png: "image/png", npy: "application/x-npy" };
 
 /** The form's values: {question, modes, seed, steps, temperature, turns}; numbers that are left out are null. */
 export function formOf() {
