@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cooper.cli.faults import is_full_disk, sentence_of
+from cooper.cli.console.faults import is_full_disk, sentence_of
 from cooper.files.rows import read_rows
 from cooper.trace.steps import Question, TextStep
 from cooper.trace.trace import Trace

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from cooper.cli.printing import TracePrinter, print_trace, thumbnail
+from cooper.cli.console.printing import TracePrinter, print_trace, thumbnail
 from cooper.files.arguments import visible
 from cooper.trace.steps import Question, TextStep
 

@@ -60,7 +60,7 @@ def test_cached_is_uncached(model, geometry, batch):
     ropes, parts = [0] * len(rows), [[] for _ in rows]
     for step in range(max(len(row) for row in rows)):
         busy = [i for i, row in enumerate(rows) if step < len(row)]
-        chosen = cache.select(torch.tensor(busy))
+        chosen = cache.select(busy)
         packed = pack([Row((rows[i][step],), start=ropes[i]) for i in busy], geometry)
         for i, hidden in zip(busy, rows_of(model, packed, chosen), strict=True):
             parts[i].append(hidden)
@@ -74,7 +74,7 @@ def test_cached_is_uncached(model, geometry, batch):
             done = torch.cat(parts[i])
             torch.testing.assert_close(done, whole[i][: len(done)], **CLOSE)
             cached = sum(len(p) for p, s in zip(parts[i], row, strict=False) if not isinstance(s, NoisedSegment))
-            assert int(cache.length_B[i]) == cached
+            assert int(cache.length_B[i]) == cache.lengths[i] == cached
 
 
 @FEW
@@ -126,8 +126,8 @@ def test_shared_beginning_is_held_once_and_changes_nothing(model, geometry, trun
     one = torch.ones(len(tokens), dtype=torch.long)
     fed = torch.tensor(tokens)
     with torch.no_grad():
-        model(pack_tokens(one * geometry.bos, one * context.rope, one, geometry), cache)
-        hidden = model(pack_tokens(fed, one * (context.rope + 1), one, geometry), cache)
+        model(pack_tokens(one * geometry.bos, one * context.rope, geometry), cache)
+        hidden = model(pack_tokens(fed, one * (context.rope + 1), geometry), cache)
     from cooper.sequence.segments import TextSegment
 
     for row, token in enumerate(tokens):

@@ -11,8 +11,8 @@ from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.flow import Branches, branches, guided, schedule
 from cooper.reasoning.context import EMPTY, Context, Seeded, begin, bind, extend
-from cooper.reasoning.decoding import Sampling, Writer, Written, write_turns
-from cooper.reasoning.denoising import Drawer, DrawnLatents, draw
+from cooper.reasoning.decoding import Decoding, Sampling, Writer, Written
+from cooper.reasoning.denoising import Denoising, Drawer, DrawnLatents
 from cooper.sequence.packing import Row, pack, pack_tokens
 from cooper.sequence.processor import Processor
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment, tokens_latent
@@ -77,13 +77,17 @@ def test_caches_and_next_token_logits(golden_dir, prefill, model, processor, con
 def next_logits(model: CooperModel, processor: Processor, context: Context) -> torch.Tensor:
     one = torch.ones(1, dtype=torch.long)
     geometry = processor.geometry
-    packed = pack_tokens(one * geometry.bos, one * context.rope, one, geometry)
+    packed = pack_tokens(one * geometry.bos, one * context.rope, geometry)
     return model.text_logits(model(packed, bind(model, [context])))[0]
 
 
 def write(model, processor, context, sampling, forced=()) -> Written:
-    events = write_turns(model, processor.geometry, processor.vocabulary, [Writer(context, Seeded(0), sampling, forced)])
-    return next(event for event in events if isinstance(event, Written))
+    decoding = Decoding(model, processor.geometry, processor.vocabulary)
+    decoding.join({0: Writer(context, Seeded(0), sampling, forced)})
+    while True:
+        for event in decoding.step():
+            if isinstance(event, Written):
+                return event
 
 
 def test_greedy_text(golden_dir, model, processor, contexts):
@@ -122,8 +126,8 @@ def full_vocabulary_scores(model, processor, context, targets) -> torch.Tensor:
     return scores[:-1].gather(1, targets[:, None])[:, 0]
 
 
-def drawer(contexts: dict[str, Context], noise: torch.Tensor, grid: tuple[int, int]) -> Drawer:
-    return Drawer(contexts["main"], grid, noise, contexts["cfg_text"], contexts["cfg_img"])
+def drawer(contexts: dict[str, Context], noise: torch.Tensor, grid: tuple[int, int], settings: DrawingDefaults) -> Drawer:
+    return Drawer(contexts["main"], grid, noise, contexts["cfg_text"], contexts["cfg_img"], settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +187,10 @@ def test_trajectories(golden_dir, flow, model, processor, contexts):
         )
         times = schedule(settings.num_timesteps, settings.timestep_shift)
         torch.testing.assert_close(times[: len(run["t"])], torch.tensor(run["t"])[: len(times)], atol=1e-6, rtol=0)
-        *_, drawn = draw(model, processor.geometry, [drawer(contexts, golden["init_noise"], grid)], settings)
-        assert isinstance(drawn, DrawnLatents)
-        torch.testing.assert_close(drawn.latents[0], golden[f"traj.{name}"][-1], atol=TOLERANCE, rtol=0)
+        denoising = Denoising(model, processor.geometry)
+        denoising.join({0: drawer(contexts, golden["init_noise"], grid, settings)})
+        drawn = [event for _ in times[1:] for event in denoising.step() if isinstance(event, DrawnLatents)]
+        torch.testing.assert_close(drawn[0].latents_ND, golden[f"traj.{name}"][-1], atol=TOLERANCE, rtol=0)
 
 
 def test_decoded_picture(golden_dir, flow, model):

@@ -240,37 +240,6 @@ def test_a_known_map_is_read_in_place_of_a_drawn_one(cooper):
     assert told == {(row, name) for row in range(3) for name in ("depth", "segmentation")}
 
 
-@pytest.mark.parametrize("drawing", [DrawingDefaults(num_timesteps=3), GUIDED], ids=["plain", "guided"])
-def test_a_request_that_enters_late_gets_the_answer_it_gets_alone(cooper, drawing):
-    # readings of different lengths, so their beginnings are joined with padding
-    early = Question((picture(), "Which is nearer, the red cube or the blue ball?"))
-    late = Question((picture(), picture(), "Where?"))
-    options = Options(sampling=SAMPLED, drawing=drawing)
-    script = encoded(cooper, DEPTH, ANSWER)
-
-    def request(seed: int) -> Request:
-        return Request(0, Seeded(seed), seed, script[: seed % 2 + 1])  # one sample's second turn is sampled, not scripted
-
-    def alone(question: Question, seed: int) -> Trace:
-        return next(e.trace for e in cooper.engine.run([question], [request(seed)], options) if isinstance(e, TraceDone))
-
-    running = cooper.engine.open()
-    assert list(running.admit([early], [request(0), request(1)], options)) == [0, 1]
-    events = list(running.step())
-    assert any(isinstance(event, StepDone) and isinstance(event.step, MapStep) for event in events), "a map is drawn already"
-    assert list(running.admit([late], [request(2), request(3)], options)) == [2, 3]
-    while running.live:
-        events.extend(running.step())
-    found = {event.row: event.trace for event in events if isinstance(event, TraceDone)}
-    for row, question in enumerate((early, early, late, late)):
-        expected = alone(question, row)
-        assert found[row].question is question
-        assert [t.token_ids for t in found[row].turns] == [t.token_ids for t in expected.turns]
-        for drawn, wanted in zip(found[row].maps, expected.maps, strict=True):
-            assert drawn.latents is not None and wanted.latents is not None
-            np.testing.assert_allclose(drawn.latents, wanted.latents, atol=1e-4)
-
-
 def test_every_row_has_options_of_its_own(cooper):
     """Modes, sampling, guidance, controls and turns mixed in one run: each row does what it does alone."""
     asked = Question((picture(), "Which is nearer?"))

@@ -60,7 +60,7 @@ def test_a_noised_picture_takes_no_rope_position_and_is_not_cached():
     assert packed.targets.velocity_index_M.tolist() == [0]
     torch.testing.assert_close(packed.latents.tokens_ND[0], torch.full((16,), 0.25))
     torch.testing.assert_close(packed.targets.velocity_MD, torch.ones(1, 16))
-    assert packed.splits.keep_B.tolist() == [0]
+    assert packed.splits.kept == (0,)
 
 
 def test_latent_tokens_and_back():
@@ -78,8 +78,8 @@ def test_positions_of_a_grid():
 
 
 def test_a_step_of_decoding_is_one_bare_token_per_row():
-    packed = pack_tokens(torch.tensor([5, 6]), torch.tensor([9, 11]), torch.tensor([1, 0]), GEOMETRY)
+    packed = pack_tokens(torch.tensor([5, 6]), torch.tensor([9, 11]), GEOMETRY)
     assert packed.rows == 2
     assert packed.position_L.tolist() == [9, 11]
-    assert packed.splits.keep_B.tolist() == [1, 0]
+    assert packed.splits.kept == (1, 1)
     assert packed.text.ids_T.tolist() == [5, 6]

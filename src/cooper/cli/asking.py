@@ -61,6 +61,10 @@ def ask(
     device: DeviceOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
+    server: Annotated[
+        str | None, typer.Option(help="Address of a running `cooper serve` that answers in MODEL's place.")
+    ] = None,
+    key_env: Annotated[str | None, typer.Option(help="Environment variable with the server's key.")] = None,
 ) -> None:
     """Answer a question about one or more pictures; the model may draw maps while it reasons."""
     from cooper.trace.asked import question_of
@@ -69,6 +73,9 @@ def ask(
 
     asked = question_of(images, question, subject)  # a bad question or folder is refused before a model is loaded
     choices = () if free else choice or None
+    if server is not None:
+        _show_trace(_asked_elsewhere(server, key_env, asked, mode, seed, choices, out), out, as_json)
+        return
     loaded = _load(model, base, device, seed, out)
     trace = loaded.ask(asked, mode=mode, seed=seed, choices=choices) if as_json else _stream(loaded, asked, mode, seed, choices)
     if out is not None:
@@ -77,6 +84,41 @@ def ask(
         typer.echo(json.dumps(trace_json(trace, out), ensure_ascii=False))
     elif out is not None:
         typer.echo(f"Page: {out / 'page.html'}")
+
+
+def _asked_elsewhere(
+    server: str,
+    key_env: str | None,
+    asked: "Question",
+    mode: AnswerMode,
+    seed: int,
+    choices: Sequence[str] | None,
+    out: Path | None,
+) -> "Trace":
+    """The answer of a running server."""
+    from cooper.cli.serving import keys_of
+    from cooper.serving.client import ask_server
+
+    seed_of(seed, "--seed")
+    key = next(iter(keys_of(key_env)), "")
+    return ask_server(server, key, asked, mode, seed, choices)
+
+
+def _show_trace(trace: "Trace", out: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from cooper.cli.console.printing import print_trace
+    from cooper.trace.page import save_with_page
+    from cooper.trace.record import trace_json
+
+    if out is not None:
+        save_with_page(trace, out)
+    if as_json:
+        typer.echo(json.dumps(trace_json(trace, out), ensure_ascii=False))
+    else:
+        print_trace(trace, Console())
+        if out is not None:
+            typer.echo(f"Page: {out / 'page.html'}")
 
 
 def depth(
@@ -138,7 +180,7 @@ def _load(model: str, base: Path | None, device: str | None, seed: int, out: Pat
 def _stream(model: "Cooper", asked: "Question", mode: AnswerMode, seed: int, choices: Sequence[str] | None) -> "Trace":
     from rich.console import Console
 
-    from cooper.cli.printing import TracePrinter
+    from cooper.cli.console.printing import TracePrinter
     from cooper.reasoning.events import DrawingProgress, StepDone, TextDelta, TraceDone
 
     printer = TracePrinter(Console(), asked, [modality.tag for modality in model.modalities.values()])
@@ -159,7 +201,7 @@ def _stream(model: "Cooper", asked: "Question", mode: AnswerMode, seed: int, cho
 def _show_map(drawn: "DrawnMap", out: Path | None, as_json: bool) -> None:
     from rich.console import Console
 
-    from cooper.cli.printing import print_trace
+    from cooper.cli.console.printing import print_trace
     from cooper.trace.record import trace_json
 
     if as_json:

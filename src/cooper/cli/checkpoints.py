@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cooper.cli.faults import quiet_libraries
+from cooper.cli.console.faults import quiet_libraries
 from cooper.files.arguments import visible
 from cooper.files.folders import output_folder
 from cooper.files.hub import resolve

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli.commands import OnceCommand, goes_on, told_when_interrupted
+from cooper.cli.console.commands import OnceCommand, goes_on, told_when_interrupted
 from cooper.curation.counts import By, Shown
 from cooper.errors import CooperError
 from cooper.files.arguments import visible, whole

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cooper.cli.commands import goes_on, told_when_interrupted
-from cooper.cli.faults import quiet_libraries
+from cooper.cli.console.commands import goes_on, told_when_interrupted
+from cooper.cli.console.faults import quiet_libraries
 from cooper.cli.scenes import CategoriesOption, FormatOption, WordingOption, listed
 from cooper.errors import CooperError
 from cooper.files.folders import run_folder

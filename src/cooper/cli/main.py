@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli import asking, checkpoints, data, evaluate, kits, results, scenes, training
-from cooper.cli.commands import Commands, OnceCommand, StoppedError
-from cooper.cli.faults import flush_or_tell, tell, tell_own_warnings, write_what_the_console_can
+from cooper.cli import asking, checkpoints, data, evaluate, kits, results, scenes, serving, training
+from cooper.cli.console.commands import Commands, OnceCommand, StoppedError
+from cooper.cli.console.faults import flush_or_tell, tell, tell_own_warnings, write_what_the_console_can
 from cooper.files.arguments import visible
 
 STOPPED = 130  # exit code of what Ctrl-C has ended
@@ -36,6 +36,7 @@ app.command()(results.study)
 app.command()(results.gates)
 app.command()(results.read)
 app.command()(kits.vlmeval)
+app.command()(serving.serve)
 
 
 def _print_version(wanted: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cooper.cli.commands import goes_on, told_when_interrupted
+from cooper.cli.console.commands import goes_on, told_when_interrupted
 from cooper.errors import CooperError
 
 if TYPE_CHECKING:

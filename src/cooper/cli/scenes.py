@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli.commands import told_when_interrupted
+from cooper.cli.console.commands import told_when_interrupted
 
 app = typer.Typer(help="Render rooms with exact depth, labels and questions.", no_args_is_help=True)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cooper.cli.faults import is_full_disk, quiet_libraries, sentence_of
+from cooper.cli.console.faults import is_full_disk, quiet_libraries, sentence_of
 from cooper.errors import CooperError
 from cooper.files.plain import read_plain
 

@@ -5,7 +5,6 @@ beginning. T: tokens of a tail with the new ones. G: shared beginnings.
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -18,7 +17,7 @@ from torch.nn.attention.flex_attention import (
 )
 from torch.nn.functional import scaled_dot_product_attention
 
-from cooper.model.cache import Cache
+from cooper.model.cache import Cache, Fold, once
 from cooper.sequence.packed import PackedSequence, Tiles
 from cooper.sequence.tiles import tiled
 
@@ -50,34 +49,31 @@ class AttentionPlan:
             self.elsewhere[place] = AttentionPlan(packed.to(place), self.cache, self.backend, self.elsewhere)
         return self.elsewhere[place]
 
-    @cached_property
+    @once
     def tiles(self) -> Tiles:
         made = tiled(self.packed).splits.tiles
         assert made is not None
         return made
 
-    @cached_property
+    @once
     def tail_mask_B1QT(self) -> Tensor:
         assert self.cache is not None
         return self.cache.tail_mask(self.packed.splits)[:, None]
 
-    @cached_property
-    def beginning_mask_BS(self) -> Tensor | None:
-        return self.cache.beginning_mask().to(self.packed.device) if self.cache and self.cache.beginnings else None
-
-    @cached_property
+    @once
     def full_mask_B1QS(self) -> Tensor:
         """The mask over beginning and tail together."""
-        if self.beginning_mask_BS is None:
+        assert self.cache is not None
+        if self.cache.beginnings is None:
             return self.tail_mask_B1QT
         q = self.tail_mask_B1QT.shape[2]
-        before = self.beginning_mask_BS[:, None, None].expand(-1, 1, q, -1)
+        before = self.cache.beginning_mask_BS.to(self.packed.device)[:, None, None].expand(-1, 1, q, -1)
         return torch.cat([before, self.tail_mask_B1QT], dim=-1)
 
-    @cached_property
-    def fold(self) -> "Fold":
-        assert self.cache is not None and self.cache.beginnings is not None
-        return fold_rows(self.cache.group_B.to(self.packed.device), self.cache.beginnings.keys[0].shape[0])
+    @once
+    def fold(self) -> Fold:
+        assert self.cache is not None
+        return self.cache.fold.to(self.packed.device)
 
     def places(self, heads: int) -> Tensor:
         """Where the cache keeps the new tokens, made once."""
@@ -89,14 +85,25 @@ class AttentionPlan:
     def few_bias(self, keys: int, each: int, dtype: torch.dtype) -> "FewBias":
         """Masks of few queries as numbers, made once; `each`: query heads of a key head."""
         if "few" not in self.made:
-            tail, begin = self.tail_mask_B1QT[:, 0], self.beginning_mask_BS
+            assert self.cache is not None
+            tail = self.tail_mask_B1QT[:, 0]
             several = each if tail.shape[1] > 1 else 1
             own = _bias(tail, dtype).repeat(1, several, 1).repeat_interleave(keys, 0)
-            shared = None if begin is None else _bias(begin, dtype)[:, None].repeat_interleave(keys, 0)
-            self.made["few"] = FewBias(own, shared)
+            self.made["few"] = FewBias(own, self._shared_bias(keys, dtype))
         return self.made["few"]
 
-    @cached_property
+    def _shared_bias(self, keys: int, dtype: torch.dtype) -> Tensor | None:
+        """What few queries add to the scores of their beginnings [B * K, 1, S]; the cache keeps it while rows grow."""
+        assert self.cache is not None
+        if self.cache.beginnings is None:
+            return None
+        made, key = self.cache.made, (keys, dtype, self.packed.device)
+        if key not in made:
+            mask_BS = self.cache.beginning_mask_BS.to(self.packed.device)
+            made[key] = _bias(mask_BS, dtype)[:, None].repeat_interleave(keys, 0)
+        return made[key]
+
+    @once
     def block_mask(self) -> BlockMask:
         """The same rule for FlexAttention over the packed list, no padding."""
         splits, total = self.packed.splits, len(self.packed.position_L)
@@ -120,45 +127,6 @@ class FewBias:
 
     own_XMT: Tensor
     shared_XMS: Tensor | None
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """Rows gathered by their shared beginning. `row_GE`: the rows of each beginning, padded with row 0 to the largest number E;
-    `place_B`: where row b went (g * E + e). `apart`: row b continues beginning b, and no other row does."""
-
-    row_GE: Tensor
-    place_B: Tensor
-    apart: bool = False
-
-    def folded(self, x_XMx: Tensor, keys: int) -> Tensor:
-        """Rows and heads [B * K, M, x] as beginnings and heads [G * K, E * M, x]."""
-        if self.apart:
-            return x_XMx
-        each = x_XMx.view(-1, keys, *x_XMx.shape[1:])[self.row_GE]  # [G, E, K, M, x]
-        return each.transpose(1, 2).flatten(2, 3).flatten(0, 1)
-
-    def unfolded(self, x_YNx: Tensor, keys: int) -> Tensor:
-        """Beginnings and heads [G * K, E * M, x] back to rows and heads [B * K, M, x]."""
-        if self.apart:
-            return x_YNx
-        each = x_YNx.view(-1, keys, self.row_GE.shape[1], x_YNx.shape[1] // self.row_GE.shape[1], x_YNx.shape[2])
-        return each.transpose(1, 2).flatten(0, 1)[self.place_B].flatten(0, 1)
-
-
-def fold_rows(group_B: Tensor, groups: int) -> Fold:
-    """Worked example: rows of beginnings [1, 0, 1] give `row_GE` [[1, 0], [0, 2]] and `place_B` [2, 0, 3]."""
-    count_G = torch.bincount(group_B, minlength=groups)
-    each = int(count_G.max())
-    order_B = torch.argsort(group_B, stable=True)
-    first_G = count_G.cumsum(0) - count_G
-    place_B = torch.empty_like(group_B)
-    rank_B = torch.arange(len(group_B), device=group_B.device) - first_G[group_B[order_B]]
-    place_B[order_B] = group_B[order_B] * each + rank_B
-    row_GE = torch.zeros(groups * each, dtype=torch.long, device=group_B.device)
-    row_GE[place_B] = torch.arange(len(group_B), device=group_B.device)
-    apart = groups == len(group_B) and bool((place_B == torch.arange(groups, device=group_B.device)).all())
-    return Fold(row_GE.view(groups, each), place_B, apart)
 
 
 def attend(q_Lnd: Tensor, k_LKd: Tensor, v_LKd: Tensor, plan: AttentionPlan, layer: int) -> Tensor:

@@ -3,7 +3,9 @@
 L: packed tokens. U: understanding tokens. N: latent tokens. H: hidden width. V: vocabulary rows. D: width of a latent token.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +31,9 @@ class Losses:
     ce_count: int
     mse_sum: Tensor
     mse_count: int
+
+
+Step = Callable[[PackedSequence, Cache], Tensor]
 
 
 class CooperModel(ReadsBothLayouts):
@@ -58,6 +63,7 @@ class CooperModel(ReadsBothLayouts):
         self.vae = Autoencoder(config.vae_geometry)
         self.attention_backend: Backend = "sdpa"
         self.gradient_checkpointing = False
+        self.traced: Step | None = None  # `trunk`, compiled for the steps of decoding
         self.complete = False  # with gradients, run every part, as `PerExpert` does
         self.post_init()
 
@@ -90,6 +96,17 @@ class CooperModel(ReadsBothLayouts):
 
     def forward(self, packed: PackedSequence, cache: Cache | None = None) -> Tensor:
         """Final hidden states [L, H], in packed order. With a cache, the rows continue what it holds and are added to it."""
+        if cache is None:
+            return self.trunk(packed)
+        cache.reserve(packed.splits.slot_BQ.shape[1])
+        step = self.traced if self.traced and packed.splits.even else self.trunk
+        hidden_LH = step(packed, cache)
+        cache.advance(packed.splits.kept)
+        return hidden_LH
+
+    def trunk(self, packed: PackedSequence, cache: Cache | None = None) -> Tensor:
+        """As `forward`, where the cache has room and keeps its lengths: tensors in, tensors out, nothing read back to the host,
+        so that it can be traced whole and replayed until the buffers of the cache grow."""
         x_LH = self.embed(packed)
         plan = AttentionPlan(packed, cache, self.attention_backend)
         turn = Rotation(*rotation(packed.position_L, self.config.head_dim, self.config.rope_theta))
@@ -98,8 +115,6 @@ class CooperModel(ReadsBothLayouts):
                 x_LH = self._gradient_checkpointing_func(layer.__call__, x_LH, turn, plan)
             else:
                 x_LH = layer(x_LH, turn, plan)
-        if cache is not None:
-            cache.advance(packed.splits.keep_B)
         return self.norm(x_LH, packed.und)
 
     def merge(self) -> "CooperModel":
@@ -109,6 +124,12 @@ class CooperModel(ReadsBothLayouts):
             for layer in self.layers:
                 assert isinstance(layer, MotLayer)
                 merge(layer)
+        return self
+
+    def trace_steps(self, **options: Any) -> "CooperModel":
+        """Compile the steps of decoding, each one graph, by `torch.compile` with these options; the first tokens then take a
+        minute or more. On a GPU `mode="reduce-overhead"` records them as CUDA graphs."""
+        self.traced = torch.compile(self.trunk, fullgraph=True, **options)
         return self
 
     def text_logits(self, hidden_LH: Tensor) -> Tensor:

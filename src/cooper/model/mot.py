@@ -47,6 +47,8 @@ class Merged:
         """Whether this is still what the layers compute, and gradients are not wanted: none was replaced, moved or adapted."""
         if torch.is_grad_enabled() or any(type(layer) is not nn.Linear for layer in (first, *others)):
             return False
+        if torch.compiler.is_compiling():  # addresses cannot be traced; what is compiled is compiled for weights as they lie
+            return True
         weight = first.weight
         return isinstance(weight, Tensor) and weight.data_ptr() == self.weight.data_ptr()
 

@@ -44,15 +44,9 @@ def bind(model: CooperModel, contexts: Sequence[Context]) -> Cache:
         groups += len(reading.keys[0])
     found = list(readings.values())
     beginnings = joined(found) if len(found) > 1 else found[0] if found else None
-    group_B, shared_B = (
-        torch.tensor(values, dtype=torch.long, device=model.device)
-        for values in (
-            [places[id(c.beginnings)] + c.group if c.shared else 0 for c in contexts],
-            [c.shared for c in contexts],
-        )
-    )
-    layers = model.config.num_hidden_layers
-    return Cache(layers, [context.tail for context in contexts], beginnings, group_B, shared_B)
+    groups = [places[id(c.beginnings)] + c.group if c.shared else 0 for c in contexts]
+    shared, tails = [c.shared for c in contexts], [c.tail for c in contexts]
+    return Cache(model.config.num_hidden_layers, tails, beginnings, groups, shared, model.device)
 
 
 def unbind(cache: Cache, contexts: Sequence[Context], ropes: Sequence[int]) -> list[Context]:
@@ -89,7 +83,7 @@ def begin(model: CooperModel, geometry: Geometry, segments: Sequence[Sequence[Se
     """Read the beginning of each row from nothing, as shared beginnings that any number of rows may continue."""
     cache = empty_cache(model.config.num_hidden_layers, len(segments), model.device)
     model(pack([Row(tuple(more)) for more in segments], geometry).to(model.device), cache)
-    beginnings, lengths = cache.freeze(), cache.length_B.tolist()
+    beginnings, lengths = cache.freeze(), cache.lengths
     return [Context(beginnings, group, lengths[group], None, ropes_of(more, 0)[-1]) for group, more in enumerate(segments)]
 
 

@@ -14,8 +14,6 @@ from cooper.errors import CooperError
 from cooper.files.arguments import brief, seed_of, short, shown, whole, words
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
-from cooper.model.checkpoints.opening import is_published_layout
-from cooper.model.checkpoints.published import Places
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.devices import Device, renamed
@@ -24,7 +22,7 @@ from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.drawn_map import DrawnMap
 from cooper.reasoning.engine import Engine
 from cooper.reasoning.events import Event, TraceDone
-from cooper.reasoning.options import Inference, Options
+from cooper.reasoning.options import Inference, Options, Request
 from cooper.reasoning.questions import (
     MAP_MODES,
     MOST_TOKENS,
@@ -34,12 +32,12 @@ from cooper.reasoning.questions import (
     requests_of,
     unread_notes,
 )
-from cooper.reasoning.session import Parts
+from cooper.reasoning.session import Parts, companions_of
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import options_in, question_of
 from cooper.trace.modes import AnswerMode, GivenMaps, answer_mode, given_maps
-from cooper.trace.prompts import DEFAULT, FILE_NAME, Prompts
+from cooper.trace.prompts import Prompts
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 
@@ -130,6 +128,13 @@ class Cooper:
             self, defaults=replace(self.defaults, sampling=asked.sampling, drawing=drawing, max_turns=asked.max_turns)
         )
 
+    def compiled(self, **options: Any) -> "Cooper":
+        """The same model, its steps of writing compiled by `torch.compile` with these options. Worth it where many tokens are
+        written: the first ones take a minute or more, and a compiler must be there. Answers stay the same, up to rounding.
+        """
+        self.engine.parts.model.trace_steps(**options)
+        return self
+
     def ask(
         self,
         image: Picture | Sequence[Picture] | Question,
@@ -166,10 +171,24 @@ class Cooper:
         options = self.options(mode)
         if known and mode not in MAP_MODES:
             warnings.warn(f"the mode {mode} reads no maps, so the known ones are passed over", stacklevel=3)
-        asked = self._checked([self._asked(image, question, subject, known)], options)
-        (request,) = requests_of(asked, 1, seed_of(seed))
-        events = self.engine.run(asked, [replace(request, choices=self._choices(asked[0], choices))], options)
-        return self._noted(events, asked[0])
+        asked, request = self.prepared(self._asked(image, question, subject, known), options, seed, choices)
+        return self._noted(self.engine.run([asked], [request], options), asked)
+
+    def prepared(
+        self, question: Question, options: Options, seed: int = 0, choices: Sequence[str] | None = None
+    ) -> tuple[Question, Request]:
+        """A question as the engine takes it, and the request for one answer: what `ask` makes of its arguments, for callers
+        that run the engine themselves. CooperError: for what no question can be made of."""
+        (asked,) = self._checked([question], options)
+        (request,) = requests_of([asked], 1, seed_of(seed))
+        return asked, replace(request, choices=self._choices(asked, choices))
+
+    def noted(self, trace: Trace, question: Question) -> Trace:
+        """The trace with what should be said of it: pictures unlike those that the model was trained on, known maps that it has
+        not read."""
+        parts = self.engine.parts
+        notes = notes_on(parts.model, parts.layout.processor, question.images)
+        return replace(trace, notes=notes + unread_notes(question, trace))
 
     def batch(
         self, questions: Sequence[Question], options: Options | None = None, seed: int = 0, samples: int = 1
@@ -225,15 +244,9 @@ class Cooper:
         return replace(question_of(image, question, subject), known=known)
 
     def _noted(self, events: Iterator[Event], question: Question) -> Iterator[Event]:
-        """The same events; the trace says if the pictures are unlike those that the model was trained on."""
+        """The same events; the trace is noted."""
         for event in events:
-            if isinstance(event, TraceDone):
-                parts = self.engine.parts
-                notes = notes_on(parts.model, parts.layout.processor, question.images)
-                notes += unread_notes(question, event.trace)
-                yield TraceDone(event.row, replace(event.trace, notes=notes))
-            else:
-                yield event
+            yield TraceDone(event.row, self.noted(event.trace, question)) if isinstance(event, TraceDone) else event
 
     def _choices(self, question: Question, given: Sequence[str] | None) -> tuple[str, ...]:
         """The texts that an answer is held to."""
@@ -272,29 +285,3 @@ class Cooper:
             return DrawnMap(step.reading, step.image, canvas, trace, source.width / source.height)
         shown_large = step.image.resize(source.size, Image.Resampling.BILINEAR)
         return DrawnMap(step.reading.resized(*source.size), shown_large, source, trace, source.width / source.height)
-
-
-def companions_of(
-    model: CooperModel, directory: Path, base: Path | None, prompts: Prompts | str | Path | None = None
-) -> tuple[Processor, Prompts]:
-    """Processor and prompts of a checkpoint; `prompts` replaces its own. CooperError: there is no tokenizer."""
-    tokenizer = Places(directory, base).find("tokenizer.json")
-    if tokenizer is None:
-        raise CooperError(f"{directory} holds no tokenizer.json" + ("" if base else "; name the base directory that does"))
-    return model.config.processor(tokenizer.parent), _prompts(prompts, directory, base)
-
-
-def _prompts(given: Prompts | str | Path | None, directory: Path, base: Path | None) -> Prompts:
-    if isinstance(given, Prompts):
-        return given
-    if given is not None and not isinstance(given, str | Path):
-        raise CooperError(f"prompts must be Prompts or a JSON file, not {shown(given)}")
-    path = Path(given) if given is not None else directory / FILE_NAME
-    if given is None and not path.is_file():
-        warnings.warn(
-            f"{directory} holds no {FILE_NAME}: the wording of this project is used, which these weights were not trained with",
-            stacklevel=3,
-        )
-        published = is_published_layout(directory, base)  # which has no system text where nothing is reasoned
-        return replace(DEFAULT, system={**DEFAULT.system, "direct": ""}) if published else DEFAULT
-    return Prompts.from_json(path)

@@ -1,16 +1,17 @@
-"""Decoding turns of text for many rows at once.
+"""Decoding turns of text for many rows at once: rows join and leave between tokens.
 
 B: rows. V: vocabulary that may be sampled.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from cooper.files.values import Above, AtMost, Size, Weight, check_fields
+from cooper.model.cache import Cache
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.context import Context, Randomness, bind, unbind
 from cooper.sequence.packing import Geometry, pack_tokens
@@ -87,57 +88,105 @@ class Written:
     truncated: bool
 
 
-@torch.no_grad()
-def write_turns(
-    model: CooperModel,
-    geometry: Geometry,
-    vocabulary: int,
-    writers: Sequence[Writer],
-) -> Iterator[NewToken | Written]:
-    """Decode one turn in every row until its end token or the limit; yields tokens as they come, and each finished turn.
+@dataclass(eq=False)
+class _Turn:
+    """A turn under way. `feed` is the token that the network reads next, at rope position `rope`."""
+
+    row: int
+    writer: Writer
+    feed: int
+    rope: int
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.ended or len(self.ids) == (len(self.writer.forced) or self.writer.sampling.max_tokens)
+
+
+class Decoding:
+    """The rows that write: each step gives every one of them a token. Rows join and leave between two steps.
 
     Every token written, the end token included, is fed back, so each context holds exactly what was sampled.
     """
-    total = len(writers)
-    ids: list[list[int]] = [[] for _ in range(total)]
-    logprobs: list[list[float]] = [[] for _ in range(total)]
-    contexts = [writer.context for writer in writers]
-    limits = [len(writer.forced) or writer.sampling.max_tokens for writer in writers]
-    live = list(range(total))
-    cache = bind(model, contexts)
-    feed = [geometry.bos] * total
-    ropes = [writer.context.rope for writer in writers]
-    ended = [False] * total
-    while live:
-        token_B, rope_B = (torch.tensor([x[row] for row in live], device=model.device) for x in (feed, ropes))
-        hidden_BH = model(pack_tokens(token_B, rope_B, torch.ones_like(rope_B), geometry), cache)
-        for row in live:
-            ropes[row] += 1
-        finished = [place for place, row in enumerate(live) if ended[row] or len(ids[row]) == limits[row]]
-        if finished:
-            for place in finished:
-                row = live[place]
-                alone = cache.select(torch.tensor([place], device=model.device))
-                context = unbind(alone, [contexts[row]], [ropes[row]])[0]
-                yield Written(row, context, tuple(ids[row]), tuple(logprobs[row]), not ended[row])
-            going = [place for place in range(len(live)) if place not in set(finished)]
-            if not going:
-                break
-            keep = torch.tensor(going, device=model.device)
-            cache, hidden_BH, live = (
-                cache.select(keep),
-                hidden_BH[keep],
-                [live[place] for place in going],
-            )
-        writing = [writers[row] for row in live]
-        scores_BV = word_logprobs(model.text_logits(hidden_BH), vocabulary, _heat(writing, model.device))
-        choices = choose(scores_BV, writing, ids, live)
-        for row, token, logprob in zip(live, choices.tokens, choices.logprobs, strict=True):
-            ids[row].append(token)
-            logprobs[row].append(logprob)
-            feed[row] = token
-            ended[row] = token == geometry.eos
-            yield NewToken(row, token)
+
+    def __init__(self, model: CooperModel, geometry: Geometry, vocabulary: int) -> None:
+        self._model, self._geometry, self._vocabulary = model, geometry, vocabulary
+        self._turns: list[_Turn] = []
+        self._cache: Cache | None = None
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows that write, by the numbers that they joined with."""
+        return [turn.row for turn in self._turns]
+
+    def join(self, writers: Mapping[int, Writer]) -> None:
+        """Let rows write a turn each from the next step on."""
+        if not writers:
+            return
+        contexts = [*self._contexts(), *(writer.context for writer in writers.values())]
+        bos = self._geometry.bos
+        self._turns += [_Turn(row, writer, bos, writer.context.rope) for row, writer in writers.items()]
+        self._cache = bind(self._model, contexts)
+
+    def leave(self, rows: Collection[int]) -> None:
+        """Drop rows, with the turns under way."""
+        self._keep([place for place, turn in enumerate(self._turns) if turn.row not in rows])
+
+    def _contexts(self) -> list[Context]:
+        """What every row has read so far."""
+        if self._cache is None:
+            return []
+        before = [turn.writer.context for turn in self._turns]
+        return unbind(self._cache, before, [turn.rope for turn in self._turns])
+
+    def _keep(self, places: Sequence[int]) -> None:
+        if len(places) == len(self._turns):
+            return
+        self._turns = [self._turns[place] for place in places]
+        if self._cache is not None:
+            self._cache = self._cache.select(places) if places else None
+
+    @torch.no_grad()
+    def step(self) -> Iterator[NewToken | Written]:
+        """One token more in every row; turns that are over with it come whole, and their rows have left."""
+        if not self._turns:
+            return
+        hidden_BH = self._fed()
+        over = [place for place, turn in enumerate(self._turns) if turn.over]
+        if over:
+            contexts, turns = self._contexts(), self._turns
+            going = [place for place in range(len(turns)) if place not in set(over)]
+            self._keep(going)
+            hidden_BH = hidden_BH[torch.tensor(going, dtype=torch.long, device=hidden_BH.device)]
+            for place in over:
+                turn = turns[place]
+                yield Written(turn.row, contexts[place], tuple(turn.ids), tuple(turn.logprobs), not turn.ended)
+        turns = list(self._turns)
+        if not turns:
+            return
+        writers = [turn.writer for turn in turns]
+        heat = _heat(writers, self._model.device)
+        scores_BV = word_logprobs(self._model.text_logits(hidden_BH), self._vocabulary, heat)
+        choices = choose(scores_BV, writers, [turn.ids for turn in turns])
+        for turn, token, logprob in zip(turns, choices.tokens, choices.logprobs, strict=True):
+            turn.ids.append(token)
+            turn.logprobs.append(logprob)
+            turn.feed, turn.ended = token, token == self._geometry.eos
+            yield NewToken(turn.row, token)
+
+    def _fed(self) -> Tensor:
+        """The hidden states [B, H] behind the next token of every row."""
+        assert self._cache is not None
+        token_B, rope_B = (
+            torch.tensor(values, device=self._model.device)
+            for values in ([turn.feed for turn in self._turns], [turn.rope for turn in self._turns])
+        )
+        hidden_BH = self._model(pack_tokens(token_B, rope_B, self._geometry), self._cache)
+        for turn in self._turns:
+            turn.rope += 1
+        return hidden_BH
 
 
 @dataclass(frozen=True)
@@ -164,29 +213,21 @@ def word_logprobs(logits_BV: Tensor, vocabulary: int, temperature: float | Tenso
     return (logits_BV[:, :vocabulary].float() / heat).log_softmax(-1)
 
 
-def choose(
-    scores_BV: Tensor,
-    writers: Sequence[Writer],
-    ids: Sequence[Sequence[int]],
-    live: Sequence[int],
-) -> Choices:
-    """Pick the next token of every row: forced, likeliest, or sampled by the row's own random number."""
-    held = [writer.guide.allowed(ids[row]) if writer.guide else [] for row, writer in zip(live, writers, strict=True)]
+def choose(scores_BV: Tensor, writers: Sequence[Writer], ids: Sequence[Sequence[int]]) -> Choices:
+    """Pick the next token of every row: forced, likeliest, or sampled by the row's own random number. `ids`: what its turn has
+    so far."""
+    held = [writer.guide.allowed(said) if writer.guide else [] for said, writer in zip(ids, writers, strict=True)]
     said_BV, scores_BV = scores_BV, _held(scores_BV, held)
     token_B = scores_BV.argmax(-1)
     drawn = [place for place, writer in enumerate(writers) if writer.sampling.temperature > 0]
     if drawn:
         at_D = torch.tensor(drawn, device=scores_BV.device)
-        u_D, top_p_D = (
-            torch.tensor(values, dtype=torch.float64, device=scores_BV.device)
-            for values in zip(
-                *((writers[place].random.uniform(), writers[place].sampling.top_p) for place in drawn), strict=True
-            )
-        )
-        token_B = token_B.index_copy(0, at_D, sample(scores_BV[at_D], u_D, top_p_D))
-    for place, (row, writer) in enumerate(zip(live, writers, strict=True)):
+        u_D = torch.tensor([writers[place].random.uniform() for place in drawn], dtype=torch.float64, device=scores_BV.device)
+        top_p = [writers[place].sampling.top_p for place in drawn]
+        token_B = token_B.index_copy(0, at_D, sample(scores_BV[at_D], u_D, top_p))
+    for place, (said, writer) in enumerate(zip(ids, writers, strict=True)):
         if writer.forced:
-            token_B[place] = writer.forced[len(ids[row])]
+            token_B[place] = writer.forced[len(said)]
     return Choices(token_B.tolist(), said_BV.gather(1, token_B[:, None])[:, 0].tolist())
 
 
@@ -197,21 +238,30 @@ def _held(scores_BV: Tensor, allowed: Sequence[Sequence[int]]) -> Tensor:
     return torch.stack([kept(row_V, some) if some else row_V for row_V, some in zip(scores_BV, allowed, strict=True)])
 
 
-def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: float | Tensor) -> Tensor:
-    """Inverse-transform sampling from the smallest set of likeliest tokens whose mass exceeds `top_p`, one for all rows or one
-    each [B] (the crossing token kept).
+def sample(logprobs_BV: Tensor, u_B: Tensor, top_p: Sequence[float]) -> Tensor:
+    """Inverse-transform sampling, in the order of the vocabulary, from the smallest set of likeliest tokens whose mass exceeds
+    the row's `top_p` (the crossing token kept). Nothing is sorted for rows of 1. `u_B`: numbers from 0 to 1 in float64.
 
-    Probabilities [0.5, 0.3, 0.2], top_p 0.6: the set is {0, 1}; u = 0.7 falls behind 0.5 / 0.8, so token 1 is drawn.
+    Probabilities [0.2, 0.5, 0.3], top_p 0.6: the set is {1, 2}; u = 0.7 falls behind 0.5 / 0.8, so token 2 is drawn.
     """
-    p_BV, order_BV = logprobs_BV.double().exp().sort(dim=-1, descending=True, stable=True)
+    p_BV = logprobs_BV.double().exp()
+    cutting = [row for row, most in enumerate(top_p) if most < 1]
+    if cutting:
+        cut_C = torch.tensor(cutting, device=p_BV.device)
+        most_C = torch.tensor([top_p[row] for row in cutting], dtype=p_BV.dtype, device=p_BV.device)
+        some_CV = p_BV[cut_C]
+        p_BV = p_BV.index_copy(0, cut_C, some_CV.masked_fill(~_likeliest(some_CV, most_C), 0.0))
     mass_BV = p_BV.cumsum(-1)
-    several = isinstance(top_p, Tensor)
-    if several or top_p < 1:
-        most = torch.where(top_p < 1, top_p, torch.inf)[:, None] if isinstance(top_p, Tensor) else top_p
-        p_BV = p_BV.masked_fill(mass_BV - p_BV > most, 0.0)
-        mass_BV = p_BV.cumsum(-1)
-    place_B = torch.searchsorted(mass_BV, (u_B * mass_BV[:, -1])[:, None], right=True)[:, 0]
-    return order_BV.gather(1, place_B.clamp(max=p_BV.shape[1] - 1)[:, None])[:, 0]
+    total_B = mass_BV[:, -1]
+    reached_B = torch.minimum(u_B * total_B, torch.nextafter(total_B, torch.zeros_like(total_B)))
+    return torch.searchsorted(mass_BV, reached_B[:, None], right=True)[:, 0]
+
+
+def _likeliest(p_BV: Tensor, most_B: Tensor) -> Tensor:
+    """Which tokens belong to the smallest set whose mass exceeds `most_B`: those with no more than that before them."""
+    sorted_BV, order_BV = p_BV.sort(dim=-1, descending=True, stable=True)
+    inside_BV = sorted_BV.cumsum(-1) - sorted_BV <= most_B[:, None]
+    return torch.zeros_like(inside_BV).scatter(1, order_BV, inside_BV)
 
 
 _TAIL = 16  # tokens in which the opening tag is looked for

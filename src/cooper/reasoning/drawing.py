@@ -1,38 +1,97 @@
-"""The drawing phase: rows draw one map each together, and those that go on read it back.
+"""Rows that draw: they denoise together, a step of the flow at a time, and those that go on read their maps back.
 
 N: latent tokens. D: width of a latent token. H, W: pixels.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
+from PIL import Image
 
 from cooper.perception.modality import Drawn, Modality
-from cooper.reasoning.denoising import Drawer, DrawnLatents, Progress, draw
+from cooper.reasoning.denoising import Denoised, Denoising, Drawer, DrawnLatents
 from cooper.reasoning.events import DrawingProgress, Event, StepDone
-from cooper.reasoning.options import Options
 from cooper.reasoning.session import Parts, Sample, Session
 from cooper.sequence.segments import Segment, TextSegment, tokens_latent
-from cooper.trace.steps import MapStep, Question, TextStep
+from cooper.trace.steps import MapStep, TextStep
 
 GREY = 0.5  # of a blank map, in each channel of the drawn picture
 
 
-def sketch(session: Session, rows: Sequence[int]) -> Iterator[Event]:
-    """Let rows draw the map that each wants next, or read one that is given in its place; with the option "none" neither."""
-    if not rows:
-        return
-    without = [row for row in rows if session.samples[row].options.given == "none"]
-    yield from _without_maps(session, without)
-    rows = [row for row in rows if row not in without]
-    yield from _request(session, [row for row in rows if session.samples[row].options.mode != "interleaved"])
-    given = {row: step for row in rows if (step := _given_step(session, row)) is not None}
-    for row, step in given.items():
-        yield _finished(session, row, step)
-    yield from _drawn(session, [row for row in rows if row not in given])
-    yield from _read_back(session, [row for row in rows if not session.samples[row].done])
+class Sketching:
+    """The rows of a session that draw: each joins with the map that it wants next, and leaves when it has read it back."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._denoising = Denoising(session.parts.model, session.parts.layout.processor.geometry)
+        self._began: dict[int, float] = {}
+
+    @property
+    def rows(self) -> list[int]:
+        return self._denoising.rows
+
+    def join(self, rows: Sequence[int]) -> Iterator[Event]:
+        """Let rows draw the map that each wants next, from the next step on. A row that reads one that is given in its place,
+        or with the option "none" goes on without, does so now and does not join."""
+        session = self._session
+        without = [row for row in rows if session.samples[row].options.given == "none"]
+        yield from _without_maps(session, without)
+        rows = [row for row in rows if row not in without]
+        yield from _request(session, [row for row in rows if session.samples[row].options.mode != "interleaved"])
+        given = {row: session.trying(row, lambda row=row: _given_step(session, row)) for row in rows}
+        rows = [row for row in rows if row not in session.failed]
+        yield from self._finish({row: step for row in rows if (step := given[row]) is not None})
+        drawers = {row: session.trying(row, lambda row=row: _drawer(session, row)) for row in rows if given[row] is None}
+        self._denoising.join({row: drawer for row, drawer in drawers.items() if drawer is not None})
+        self._began |= {row: time.perf_counter() for row in self._denoising.rows if row not in self._began}
+
+    def leave(self, rows: Collection[int]) -> None:
+        """Drop rows, with the maps under way."""
+        self._denoising.leave(rows)
+        for row in rows:
+            self._began.pop(row, None)
+
+    def step(self) -> Iterator[Event]:
+        """One step of the flow of every row; what is finished is read back."""
+        session, finished, told = self._session, [], defaultdict(list)
+        for event in self._denoising.step():
+            if isinstance(event, Denoised):
+                told[event.done, event.total].append(event.row)
+            else:
+                finished.append(event)
+        for (done, total), rows in told.items():
+            yield DrawingProgress(tuple(rows), done, total)
+        if not finished:
+            return
+        pictures = decoded(
+            session.parts, [each.latents_ND for each in finished], [_grid(session, each.row) for each in finished]
+        )
+        steps = {}
+        for each, drawn in zip(finished, pictures, strict=True):
+            seconds = time.perf_counter() - self._began.pop(each.row)
+            modality = session.parts.modalities[session.samples[each.row].wants[0]]
+            work = partial(_map_step, modality, drawn, each, seconds)
+            if (step := session.trying(each.row, work)) is not None:
+                steps[each.row] = step
+        yield from self._finish(steps)
+
+    def preview(self, row: int) -> Image.Image | None:
+        """The map under way of a row as far as it can be told: where the last velocity leads. None before the first step."""
+        session, clean_ND = self._session, self._denoising.clean(row)
+        if clean_ND is None:
+            return None
+        [drawn] = decoded(session.parts, [clean_ND], [_grid(session, row)])
+        return session.parts.modalities[session.samples[row].wants[0]].render(drawn)
+
+    def _finish(self, steps: Mapping[int, MapStep]) -> Iterator[Event]:
+        """Add maps, and let rows that go on read them."""
+        for row, step in steps.items():
+            yield _finished(self._session, row, step)
+        yield from _read_back(self._session, [row for row in steps if not self._session.samples[row].done])
 
 
 def _without_maps(session: Session, rows: Sequence[int]) -> Iterator[Event]:
@@ -40,32 +99,6 @@ def _without_maps(session: Session, rows: Sequence[int]) -> Iterator[Event]:
     for row in rows:
         session.samples[row].wants.clear()
     yield from _told(session, rows, [[] for _ in rows])
-
-
-def _drawn(session: Session, rows: Sequence[int]) -> Iterator[Event]:
-    """Let rows draw, all together that draw in the same way."""
-    ways: dict[Options, list[int]] = {}
-    for row in rows:
-        options = session.samples[row].options
-        ways.setdefault(Options(mode="map", drawing=options.drawing, map_noise=options.map_noise), []).append(row)
-    for options, some in ways.items():
-        yield from _drawn_together(session, some, options)
-
-
-def _drawn_together(session: Session, rows: Sequence[int], options: Options) -> Iterator[Event]:
-    parts, started = session.parts, time.perf_counter()
-    drawers = [_drawer(session, row) for row in rows]
-    result = DrawnLatents(())
-    for event in draw(parts.model, parts.layout.processor.geometry, drawers, options.drawing, options.map_noise):
-        if isinstance(event, Progress):
-            yield DrawingProgress(tuple(rows), event.done, event.total)
-        else:
-            result = event
-    pictures = decoded(parts, result.latents, [drawer.grid for drawer in drawers])
-    seconds = time.perf_counter() - started
-    for place, (row, drawn) in enumerate(zip(rows, pictures, strict=True)):
-        modality = parts.modalities[session.samples[row].wants[0]]
-        yield _finished(session, row, _map_step(modality, drawn, result, place, seconds))
 
 
 def _finished(session: Session, row: int, step: MapStep) -> StepDone:
@@ -82,7 +115,7 @@ def _given_step(session: Session, row: int) -> MapStep | None:
     A known map of the question comes first, whatever the options say. "repeat" has none to repeat before the first map.
     """
     sample, given = session.samples[row], session.samples[row].options.given
-    question, modality = _question(session, row), session.parts.modalities[sample.wants[0]]
+    question, modality = sample.question, session.parts.modalities[sample.wants[0]]
     if modality.name in question.known:
         return _given(modality, modality.encode(question.known[modality.name]))
     if given == "repeat":
@@ -105,33 +138,35 @@ def _given(modality: Modality, drawn: Drawn) -> MapStep:
     return MapStep(modality.name, drawn, modality.render(drawn), reading=modality.decode(drawn))
 
 
-def _question(session: Session, row: int) -> Question:
-    return session.questions[session.samples[row].request.question]
-
-
-def _map_step(modality: Modality, drawn: np.ndarray, result: DrawnLatents, place: int, seconds: float) -> MapStep:
-    """The map that row `place` of a drawing phase drew."""
-    noisy = bool(result.paths)
+def _map_step(modality: Modality, drawn: np.ndarray, result: DrawnLatents, seconds: float) -> MapStep:
+    """The map that a row drew."""
     return MapStep(
         modality=modality.name,
         drawn=drawn,
         image=modality.render(drawn),
-        latents=result.latents[place].float().cpu().numpy(),
+        latents=result.latents_ND.float().cpu().numpy(),
         seconds=seconds,
         reading=modality.decode(drawn),
-        path=torch.stack(result.paths[place]).cpu().numpy() if noisy else None,
-        logprobs=result.logprobs[place] if noisy else (),
+        path=torch.stack(result.path).cpu().numpy() if result.path else None,
+        logprobs=result.logprobs,
     )
 
 
 def _drawer(session: Session, row: int) -> Drawer:
     """Where a map is drawn: on the grid of the picture that the question names, from the row's own noise."""
-    sample, processor, question = session.samples[row], session.parts.layout.processor, _question(session, row)
-    canvas, config = processor.canvas(question.images[question.subject]), session.parts.model.config
+    sample, grid = session.samples[row], _grid(session, row)
+    random, options = sample.request.random, sample.options
+    noise_ND = random.normal(grid[0] * grid[1], session.parts.layout.processor.geometry.latent_width)
+    contexts = (sample.without_text, sample.without_image)
+    return Drawer(sample.main, grid, noise_ND, *contexts, random, options.drawing, options.map_noise)
+
+
+def _grid(session: Session, row: int) -> tuple[int, int]:
+    """Rows and columns of the latent tokens of a row's map."""
+    question, config = session.samples[row].question, session.parts.model.config
+    canvas = session.parts.layout.processor.canvas(question.images[question.subject])
     cell = config.vae_geometry.downsampling * config.latent_patch_size  # pixels of one latent token along a side
-    grid = (canvas.height // cell, canvas.width // cell)
-    noise_ND = sample.request.random.normal(grid[0] * grid[1], processor.geometry.latent_width)
-    return Drawer(sample.main, grid, noise_ND, sample.without_text, sample.without_image, sample.request.random)
+    return canvas.height // cell, canvas.width // cell
 
 
 def decoded(parts: Parts, latents: Sequence[torch.Tensor], grids: Sequence[tuple[int, int]]) -> list[np.ndarray]:

@@ -1,21 +1,24 @@
 """The engine: think -> perceive -> reflect -> answer, for many rows at once, as a stream of events.
 
-All rows that write decode together until each stops, then all rows that want a map draw together, and so on until every row
-has answered. A question's pictures and words are read once, whatever the number of its samples.
+One step gives every row that writes a token and brings every row that draws one step nearer to its map, so nobody waits for
+another's map or longest thought. A question's pictures and words are read once, whatever the number of its samples.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
+from PIL import Image
 
-from cooper.reasoning.drawing import sketch
-from cooper.reasoning.events import Event, TraceDone
+from cooper.reasoning.drawing import Sketching
+from cooper.reasoning.events import Event, RowFailed, TraceDone
 from cooper.reasoning.options import Options, Request
-from cooper.reasoning.session import Parts, Session
-from cooper.reasoning.writing import write
+from cooper.reasoning.session import Parts, PromptTokens, Session
+from cooper.reasoning.writing import Writing
 from cooper.trace.steps import Question
 from cooper.trace.trace import Trace
+
+PATIENCE = 64  # steps that a row of a batch waits with its map for others that write
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,23 +30,32 @@ class Engine:
 
     def run(self, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> Iterator[Event]:
         """Answer every request; events come as they happen, one TraceDone per request."""
-        running = self.open()
+        running = self.open(PATIENCE)
         running.admit(questions, requests, options)
         while running.live:
-            yield from running.step()
+            for event in running.step():
+                if isinstance(event, RowFailed):
+                    raise event.error
+                yield event
 
-    def open(self) -> "Running":
-        """A run without requests yet."""
-        return Running(Session(self.parts), self.name)
+    def open(self, patience: int = 0) -> "Running":
+        """A run without requests yet. `patience`: how many steps a row that wants a map waits for others that still write, so
+        that they draw together: for a batch that is asked for as a whole."""
+        return Running(Session(self.parts), self.name, patience)
 
 
-@dataclass(eq=False)
 class Running:
-    """A run under way: requests may enter between two steps. `live`: the rows that have not answered yet."""
+    """A run under way. Between two steps requests may enter and rows may be cancelled."""
 
-    session: Session
-    name: str = ""
-    live: list[int] = field(default_factory=list)
+    def __init__(self, session: Session, name: str, patience: int) -> None:
+        self.session, self.name, self.patience = session, name, patience
+        self._writing, self._drawing = Writing(session), Sketching(session)
+        self._waiting: dict[int, int] = {}  # steps that each row has waited to draw
+
+    @property
+    def live(self) -> list[int]:
+        """The rows that have not answered yet."""
+        return list(self.session.samples)
 
     @torch.no_grad()
     def admit(self, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> range:
@@ -52,25 +64,63 @@ class Running:
         Requests under way may have other options: modes, sampling, drawing and turns are each row's own. CooperError: the model
         cannot draw a map that the options name.
         """
-        rows = self.session.admit(questions, requests, options)
-        self.live.extend(rows)
-        return rows
+        return self.session.admit(questions, requests, options)
+
+    def cancel(self, rows: Collection[int]) -> None:
+        """Drop rows and what they hold in memory. Rows that are through or unknown are passed over."""
+        self._writing.leave(rows)
+        self._drawing.leave(rows)
+        self.session.drop(rows)
+        for row in rows:
+            self._waiting.pop(row, None)
+
+    def prompt(self, row: int) -> PromptTokens:
+        """The tokens that a live row has read before it begins."""
+        return self.session.samples[row].prompt
+
+    def drawing(self, row: int) -> str:
+        """The name of the map that a live row draws or will draw next."""
+        return self.session.samples[row].wants[0]
+
+    @torch.no_grad()
+    def preview(self, row: int) -> Image.Image | None:
+        """The map that a row is drawing as far as it can be told; None where there is none yet."""
+        return self._drawing.preview(row)
 
     @torch.no_grad()
     def step(self) -> Iterator[Event]:
-        """One turn of every row that writes, then one map of every row that draws."""
-        samples = self.session.samples
-        yield from write(self.session, [row for row in self.live if not samples[row].wants])
-        yield from sketch(self.session, [row for row in self.live if samples[row].wants])
-        for row in [row for row in self.live if samples[row].done]:
-            yield TraceDone(row, self._trace(row))
-            self.live.remove(row)
+        """A token of every row that writes, then a step of the flow of every row that draws. Read all events of a step before
+        the next call."""
+        yield from self._joined()
+        yield from self._writing.step()
+        yield from self._drawing.step()
+        samples, failed = self.session.samples, dict(self.session.failed)
+        self.cancel(failed)
+        for row, error in failed.items():
+            yield RowFailed(row, error)
+        for row in [row for row, sample in samples.items() if sample.done]:
+            trace = self._trace(row)
+            self.session.drop([row])
+            yield TraceDone(row, trace)
+
+    def _joined(self) -> Iterator[Event]:
+        """Let rows that neither write nor draw do what they do next. One that reads a given map may write at once."""
+        samples, busy = self.session.samples, {*self._writing.rows, *self._drawing.rows}
+        idle = [row for row in samples if row not in busy]
+        self._writing.join([row for row in idle if not samples[row].wants])
+        self._waiting |= {row: self._waiting.get(row, -1) + 1 for row in idle if samples[row].wants}
+        while self._waiting and (not self._writing.rows or max(self._waiting.values()) >= self.patience):
+            wanting, self._waiting = list(self._waiting), {}
+            yield from self._drawing.join(wanting)
+            left = [row for row in wanting if row not in {*self._drawing.rows, *self.session.failed} and not samples[row].done]
+            self._writing.join([row for row in left if not samples[row].wants])
+            self._waiting = {row: self.patience for row in left if samples[row].wants}
 
     def _trace(self, row: int) -> Trace:
         session, sample = self.session, self.session.samples[row]
         options = sample.options
         return Trace(
-            question=session.questions[sample.request.question],
+            question=sample.question,
             steps=tuple(sample.steps),
             mode=options.mode,
             model=self.name,

@@ -39,4 +39,12 @@ class DrawingProgress:
     total: int
 
 
-Event = TextDelta | StepDone | TraceDone | DrawingProgress
+@dataclass(frozen=True, eq=False)
+class RowFailed:
+    """Row `row` could not go on, because of `error`, and is gone; the others go on."""
+
+    row: int
+    error: Exception
+
+
+Event = TextDelta | StepDone | TraceDone | DrawingProgress | RowFailed

@@ -1,10 +1,10 @@
-"""The writing phase: rows decode one turn together, and each turn says what its row does next."""
+"""Rows that write: they decode together, a token a step, and each turn says what its row does next."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from cooper.reasoning.decoding import AnswerGuide, NewToken, Writer, Written, write_turns
+from cooper.reasoning.decoding import AnswerGuide, Decoding, NewToken, Writer, Written
 from cooper.reasoning.events import Event, StepDone, TextDelta
 from cooper.reasoning.session import Sample, Session
 from cooper.sequence.processor import Processor
@@ -31,23 +31,51 @@ class _Shown:
         return new
 
 
-def write(session: Session, rows: Sequence[int]) -> Iterator[Event]:
-    """Let rows write one turn each. A turn without a tag stays in the context, and its row writes on."""
-    if not rows:
-        return
-    parts, started = session.parts, time.perf_counter()
-    processor, samples = parts.layout.processor, [session.samples[row] for row in rows]
-    writers = [_writer(processor, sample, parts.model.config.refusal) for sample in samples]
-    shown = [_Shown(processor) for _ in rows]
-    for event in write_turns(parts.model, processor.geometry, processor.vocabulary, writers):
-        if isinstance(event, NewToken):
-            if text := shown[event.row].add(event.token):
-                yield TextDelta(rows[event.row], text)
-        else:
-            _take(session, samples[event.row], event, time.perf_counter() - started)
-    _follow(session, [row for row in rows if session.samples[row].turns > 0])
-    for row in rows:
-        yield StepDone(row, session.samples[row].steps[-1])
+class Writing:
+    """The rows of a session that write. A turn without a tag stays in the context, and its row writes on."""
+
+    def __init__(self, session: Session) -> None:
+        processor = session.parts.layout.processor
+        self._session, self._processor = session, processor
+        self._decoding = Decoding(session.parts.model, processor.geometry, processor.vocabulary)
+        self._shown: dict[int, _Shown] = {}
+        self._began: dict[int, float] = {}
+
+    @property
+    def rows(self) -> list[int]:
+        return self._decoding.rows
+
+    def join(self, rows: Sequence[int]) -> None:
+        """Let rows write one turn each from the next step on."""
+        session, refusal = self._session, self._session.parts.model.config.refusal
+        self._decoding.join({row: _writer(self._processor, session.samples[row], refusal) for row in rows})
+        self._shown |= {row: _Shown(self._processor) for row in rows}
+        self._began |= {row: time.perf_counter() for row in rows}
+
+    def leave(self, rows: Collection[int]) -> None:
+        """Drop rows, with the turns under way."""
+        self._decoding.leave(rows)
+        for row in rows:
+            self._shown.pop(row, None)
+            self._began.pop(row, None)
+
+    def step(self) -> Iterator[Event]:
+        """One token of every row. A row whose turn is over has left; what it does next stands in its sample."""
+        session, over = self._session, []
+        for event in self._decoding.step():
+            if isinstance(event, NewToken):
+                if text := self._shown[event.row].add(event.token):
+                    yield TextDelta(event.row, text)
+            else:
+                over.append(event)
+        for turn in over:
+            seconds = time.perf_counter() - self._began[turn.row]
+            session.trying(turn.row, lambda turn=turn, seconds=seconds: _take(session, turn, seconds))
+        self.leave([turn.row for turn in over])
+        done = [turn.row for turn in over if turn.row not in session.failed]
+        _follow(session, [row for row in done if session.samples[row].turns > 0])
+        for row in done:
+            yield StepDone(row, session.samples[row].steps[-1])
 
 
 def _writer(processor: Processor, sample: Sample, refusal: str) -> Writer:
@@ -57,9 +85,9 @@ def _writer(processor: Processor, sample: Sample, refusal: str) -> Writer:
     return Writer(sample.main, sample.request.random, sample.options.sampling, forced, guide)
 
 
-def _take(session: Session, sample: Sample, turn: Written, seconds: float) -> None:
+def _take(session: Session, turn: Written, seconds: float) -> None:
     """Keep a turn and decide what it asks for."""
-    parts = session.parts
+    parts, sample = session.parts, session.samples[turn.row]
     text = parts.layout.processor.decode(list(turn.token_ids))
     told = sample.steps[-1] if sample.steps else None
     opened = isinstance(told, TextStep) and told.author == "prompt" and opens_answer(told.text)

@@ -72,7 +72,7 @@ class Splits(Tensors):
     """How tokens fall into rows. `slot_BQ` is the packed index of each row's q-th token (0 where padded).
 
     `place_L` is the inverse: b * Q + q for each packed token. `mask_BQQ` says who sees whom; padding sees itself only.
-    `keep_B`: how many tokens of each row are written to a cache (noised rows write none). `tiles`: how attention without
+    `kept`: how many tokens of each row stay in a cache (of noised rows none). `tiles`: how attention without
     a cache cuts the rows, where that is known before the pass (`tiled`), so that a device need not read numbers back for it.
     `even`: rows are of one length and lie one behind the other in the packed list, so nothing need be gathered.
     """
@@ -81,7 +81,7 @@ class Splits(Tensors):
     slot_BQ: Tensor
     place_L: Tensor
     mask_BQQ: Tensor
-    keep_B: Tensor
+    kept: tuple[int, ...]
     tiles: Tiles | None = None
     even: bool = False
 

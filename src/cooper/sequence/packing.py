@@ -185,8 +185,8 @@ def pack(rows: list[Row], geometry: Geometry) -> PackedSequence:
     return _assemble(columns, rows, spans)
 
 
-def pack_tokens(ids_B: Tensor, rope_B: Tensor, keep_B: Tensor, geometry: Geometry) -> PackedSequence:
-    """One text token per row, bare (no marks): a step of decoding. `keep_B` is 0 for rows whose token is not to be cached."""
+def pack_tokens(ids_B: Tensor, rope_B: Tensor, geometry: Geometry) -> PackedSequence:
+    """One text token per row, bare (no marks): a step of decoding."""
     rows = len(ids_B)
     place_B = torch.arange(rows, device=ids_B.device)
     nothing = torch.empty(0, dtype=torch.long, device=ids_B.device)
@@ -205,7 +205,7 @@ def pack_tokens(ids_B: Tensor, rope_B: Tensor, keep_B: Tensor, geometry: Geometr
             place_B[:, None],
             place_B,
             place_B.new_ones(rows, 1, 1, dtype=torch.bool),
-            keep_B,
+            (1,) * rows,
             even=True,
         ),
         targets=Targets(nothing, nothing, nothing, empty_ND),
@@ -268,10 +268,9 @@ def _splits(rows: list[Row], spans: list[list[int]], packed_L: Tensor) -> Splits
         place_L[packed_L[start : start + length]] = b * longest + torch.arange(length)
         mask_BQQ[b, :length, :length] = visibility(row, span)
         start += length
-    keep_B = torch.tensor(
-        [0 if any(isinstance(s, NoisedSegment) for s in row.segments) else n for row, n in zip(rows, lengths, strict=True)]
-    )
-    return Splits(lengths, slot_BQ, place_L, mask_BQQ, keep_B)
+    noised = [any(isinstance(segment, NoisedSegment) for segment in row.segments) for row in rows]
+    kept = tuple(0 if drawn else length for drawn, length in zip(noised, lengths, strict=True))
+    return Splits(lengths, slot_BQ, place_L, mask_BQQ, kept)
 
 
 def visibility(row: Row, span: list[int]) -> Tensor:

@@ -79,9 +79,8 @@ def test_a_batch_that_is_no_number_on_one_process_ends_both(tmp_path):
 
 def test_a_picture_that_disappears_is_set_aside_by_the_process_that_misses_it(recipes, tmp_path):
     mine = make_pictures(tmp_path / "mine", 12)
-    recipe = recipes(
-        "amg", data={"kind": "pictures", "path": str(mine)}, val=str(mine), optimiser=LONG, record={"log_every": 1}
-    )
+    data = {"kind": "pictures", "path": str(mine)}
+    recipe = recipes("amg", data=data, val={**data}, maps=["depth"], optimiser=LONG, record={"log_every": 1})
     process = begun("amg", recipe, SHARDED)
     wait_for(process, lambda: len(lines(tmp_path / "run")) >= 3)
     gone = sorted((mine / "images" / "kitchen").iterdir())[0]

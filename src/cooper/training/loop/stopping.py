@@ -1,5 +1,6 @@
 """What ends a run before its last step: a signal, or a loss that is not a number."""
 
+import atexit
 import os
 import signal
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cooper.errors import CooperError
-from cooper.training.scale.sharding import anywhere, whole
+from cooper.training.scale.sharding import anywhere, leave, whole
 
 _signals: list[int] = []  # those that came while `noticing` lasts
 
@@ -75,6 +76,7 @@ class Stopping(TrainerCallback):
         self._before: dict[int, Any] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        atexit.register(leave)  # and not at the end of the run: another phase or run may come in this process
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._ask)
 

@@ -13,7 +13,7 @@ from cooper.model.checkpoints.loading import ADAPTER_CONFIG, is_quantised
 from cooper.model.checkpoints.names import VAE_PREFIX
 from cooper.model.checkpoints.opening import Checkpoint, open_checkpoint
 from cooper.model.cooper import CooperModel
-from cooper.reasoning.cooper import companions_of
+from cooper.reasoning.session import companions_of
 from cooper.training.bundles import Bundle, load_bundle
 from cooper.training.scale.recipe import ScaledRecipe
 

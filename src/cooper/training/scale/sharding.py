@@ -150,3 +150,9 @@ def agreed(said: bool) -> bool:
     if distributed.is_initialized():
         distributed.broadcast_object_list(told)
     return told[0]
+
+
+def leave() -> None:
+    """End what this process has begun with others. Threads of a group that is left open may abort a process that is through."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()

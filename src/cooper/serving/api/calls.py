@@ -1,0 +1,121 @@
+"""One call of a client: from its body to the events of its answer. A client that leaves takes its request along."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from cooper.errors import CooperError
+from cooper.serving.api.faults import ApiFault, of_code
+from cooper.serving.api.fields import Inquiry
+from cooper.serving.api.story import Answered, Scene, Story
+from cooper.serving.desk.desk import Desk, Full
+from cooper.serving.desk.jobs import Failed, Finished, Job, Told
+from cooper.serving.desk.kept import KeptTraces
+
+
+class Gone(Exception):  # noqa: N818 - nobody is left to be told
+    """The client has left."""
+
+
+@dataclass(frozen=True, eq=False)
+class House:
+    """What all calls share."""
+
+    desk: Desk
+    kept: KeptTraces
+    name: str  # of the model, as clients see it
+
+    @property
+    def tags(self) -> list[str]:
+        return [modality.tag for modality in self.desk.model.modalities.values()]
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A request under way. `trace`: the id under which its trace will be kept."""
+
+    house: House
+    asked: Inquiry
+    key: str
+    trace: str
+    job: Job
+    inbox: "asyncio.Queue[Told | None]"
+
+    async def scenes(self) -> AsyncIterator[Scene | None]:
+        """What comes, as it comes; None after some seconds of silence. The trace is kept before the last scene. ApiFault: there
+        is no answer; Gone: the client has left."""
+        story = Story(self.house.tags)
+        ended = False
+        try:
+            while not ended:
+                try:
+                    told = await asyncio.wait_for(self.inbox.get(), SILENCE)
+                except TimeoutError:
+                    yield None
+                    continue
+                if told is None:
+                    raise Gone
+                if isinstance(told, Failed):
+                    ended = True
+                    raise of_code(told.code, told.message)
+                if isinstance(told, Finished):
+                    ended = True
+                    await asyncio.to_thread(self.house.kept.keep, self.trace, told.trace, self.key)
+                for scene in story.scenes(told):
+                    yield scene
+        finally:
+            if not ended:
+                self.house.desk.leave(self.job)
+
+
+SILENCE = 10.0  # seconds after which a stream says that it lives
+
+
+async def begin(request: Request, house: House, asked: Inquiry, key: str) -> Call:
+    """Queue a request. ApiFault: there is no place, or it asks for more than there is."""
+    inbox: asyncio.Queue[Told | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def tell(told: Told) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(inbox.put_nowait, told)
+
+    desk = house.desk
+    try:
+        question, engine_request = await asyncio.to_thread(
+            desk.model.prepared, asked.question, asked.options, asked.seed, asked.choices
+        )
+        needed = desk.needed(question, asked.options)
+    except CooperError as error:
+        raise ApiFault(400, str(error), "invalid_value") from None
+    job = Job(question, engine_request, asked.options, needed, tell, asked.stream and asked.previews)
+    try:
+        desk.submit(job)
+    except Full as full:
+        raise ApiFault(429, str(full), "queue_full", headers={"Retry-After": str(full.seconds)}) from None
+    except CooperError as error:
+        raise ApiFault(503, str(error), "engine_dead") from None
+    watch = asyncio.create_task(_watch(request, inbox))
+    _WATCHING.add(watch)
+    watch.add_done_callback(_WATCHING.discard)
+    return Call(house, asked, key, house.kept.new_id(), job, inbox)
+
+
+_WATCHING: set[asyncio.Task] = set()  # a task that nothing holds may be collected
+
+
+async def _watch(request: Request, inbox: "asyncio.Queue[Told | None]") -> None:
+    """Wait until the client leaves, and say so."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    inbox.put_nowait(None)
+
+
+async def whole(call: Call) -> tuple[list[Scene], Answered]:
+    """All scenes of a call that is not streamed, the answer last."""
+    scenes = [scene async for scene in call.scenes() if scene is not None]
+    last = scenes[-1]
+    assert isinstance(last, Answered)
+    return scenes[:-1], last

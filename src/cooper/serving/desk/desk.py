@@ -1,0 +1,222 @@
+"""The desk: one thread that runs the engine for everybody. Requests wait in a queue, enter between two steps, and may leave."""
+
+import time
+import traceback
+from collections import deque
+from threading import Condition, Thread
+
+from cooper.errors import CooperError
+from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.engine import Running
+from cooper.reasoning.events import DrawingProgress, Event, RowFailed, StepDone, TextDelta, TraceDone
+from cooper.reasoning.options import Options
+from cooper.serving.desk.figures import Figures
+from cooper.serving.desk.jobs import Begun, Failed, Finished, Job, Preview
+from cooper.serving.desk.limits import Limits, bytes_per_token, free_memory, tokens_needed
+from cooper.trace.steps import MapStep, Question
+
+STALLED = 60.0  # seconds of one step after which the engine counts as stuck
+
+
+class Full(Exception):  # noqa: N818 - no error: the client is to come again
+    """The queue is full. `seconds`: after which it is worth asking again."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"the queue is full; come again in {seconds} s")
+        self.seconds = seconds
+
+
+class Desk:
+    """Runs the engine of a model in a thread of its own, from `open` to `close`."""
+
+    def __init__(self, model: Cooper, limits: Limits, figures: Figures) -> None:
+        self.model, self.limits, self.figures = model, limits, figures
+        parts = model.engine.parts
+        self.budget = limits.memory or free_memory(parts.model.device) // 2
+        self._token_bytes = bytes_per_token(parts)
+        self._changed, self._waiting = Condition(), deque[Job]()
+        self._jobs: dict[int, Job] = {}
+        self._leaving: set[str] = set()
+        self._closing = False
+        self._fault = ""
+        self._breath = time.monotonic()
+        self._pace = 1.0  # seconds from the end of one request to the end of the next, smoothed
+        self._last_end = 0.0
+        self._thread = Thread(target=self._work, name="cooper-engine", daemon=True)
+
+    def open(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self, seconds: float | None = None) -> None:
+        """Answer what is under way and what waits, for at most as many seconds, take nothing more, and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(seconds)
+
+    @property
+    def fault(self) -> str:
+        """Why no request can be answered, "" where they can."""
+        if self._fault:
+            return self._fault
+        if not self._thread.is_alive():
+            return "the engine has ended"
+        stuck = time.monotonic() - self._breath
+        return f"the engine has been in one step for {stuck:.0f} s" if self._jobs and stuck > STALLED else ""
+
+    def needed(self, question: Question, options: Options) -> int:
+        """Bytes of keys and values that a request may come to hold. CooperError: more than there will ever be."""
+        needed = tokens_needed(self.model.engine.parts, question, options) * self._token_bytes
+        if needed > self.budget:
+            raise CooperError(
+                f"this request may hold {needed / 2**20:,.0f} MiB of keys and values, and the server has "
+                f"{self.budget / 2**20:,.0f}: ask with fewer pictures, tokens or turns"
+            )
+        return needed
+
+    def submit(self, job: Job) -> None:
+        """Queue a request. Full: there is no place; CooperError: the server is going down or its engine has ended."""
+        with self._changed:
+            if self._closing or self.fault:
+                raise CooperError(f"no request is taken any more: {self.fault or 'the server is going down'}")
+            if len(self._jobs) + len(self._waiting) >= self.limits.rows + self.limits.queue:
+                raise Full(max(1, min(60, round(self._pace * (len(self._waiting) + 1)))))
+            self._waiting.append(job)
+            self.figures.waiting.set(len(self._waiting))
+            self._changed.notify()
+
+    def leave(self, job: Job) -> None:
+        """Drop a request, waiting or under way, at once. One that has ended is passed over."""
+        with self._changed:
+            self._leaving.add(job.id)
+            self._changed.notify()
+
+    def _work(self) -> None:
+        try:
+            running = self.model.engine.open()
+            while self._between(running):
+                self._breath = time.monotonic()
+                self._step(running)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must be told
+            traceback.print_exc()
+            self._end(f"the engine has ended: {type(error).__name__}")
+        else:
+            self._end("the server is going down")
+
+    def _end(self, why: str) -> None:
+        """Tell all that nobody will answer them."""
+        with self._changed:
+            self._fault = why
+            left = [*self._jobs.values(), *self._waiting]
+            self._jobs.clear()
+            self._waiting.clear()
+        for job in left:
+            self._fail(job, Failed("engine_dead", why))
+
+    def _between(self, running: Running) -> bool:
+        """Let requests leave and enter; False when there is nothing more to do."""
+        with self._changed:
+            while not (self._waiting or self._jobs or self._closing):
+                self._leaving.clear()
+                self._changed.wait(1.0)
+                self._breath = time.monotonic()
+            leaving, self._leaving = self._leaving, set()
+            late = time.monotonic() - self.limits.seconds
+            gone = [job for job in [*self._jobs.values(), *self._waiting] if job.id in leaving or job.came < late]
+            self._waiting = deque(job for job in self._waiting if job not in gone)
+        running.cancel([job.row for job in gone if job.row is not None])
+        for job in gone:
+            self._jobs.pop(-1 if job.row is None else job.row, None)
+            code = "cancelled" if job.id in leaving else "timeout"
+            self._fail(job, Failed(code, f"the request took longer than the {self.limits.seconds:g} s that it may"))
+        while (job := self._next()) is not None:
+            self._enter(running, job)
+        self.figures.running.set(len(self._jobs))
+        self.figures.cache.set(self._promised() / self.budget)
+        with self._changed:
+            return bool(self._jobs or self._waiting or not self._closing)
+
+    def _promised(self) -> int:
+        return sum(job.needed for job in self._jobs.values())
+
+    def _next(self) -> Job | None:
+        """The next request, where there is room for it."""
+        with self._changed:
+            if not self._waiting or len(self._jobs) >= self.limits.rows:
+                return None
+            if self._promised() + self._waiting[0].needed > self.budget:
+                return None
+            job = self._waiting.popleft()
+            self.figures.waiting.set(len(self._waiting))
+            return job
+
+    def _enter(self, running: Running, job: Job) -> None:
+        try:
+            [job.row] = running.admit([job.question], [job.request], job.options)
+        except CooperError as error:
+            self._fail(job, Failed("invalid_value", str(error)))
+            return
+        except Exception as error:  # noqa: BLE001 - reading one picture may fail in any way, and harms no other
+            traceback.print_exc()
+            self._fail(job, Failed("server_error", f"the question could not be read: {type(error).__name__}"))
+            return
+        self._jobs[job.row] = job
+        prompt = running.prompt(job.row)
+        self.figures.read.inc(prompt.text + prompt.pictures)
+        job.tell(Begun(prompt))
+
+    def _step(self, running: Running) -> None:
+        for event in list(running.step()):
+            self._tell(running, event)
+
+    def _tell(self, running: Running, event: Event) -> None:
+        if isinstance(event, DrawingProgress):
+            for row in event.rows:
+                self._show(running, self._jobs[row], event)
+            return
+        job = self._jobs[event.row]
+        if isinstance(event, TraceDone):
+            self._finish(job, event)
+        elif isinstance(event, RowFailed):
+            self._jobs.pop(event.row)
+            traceback.print_exception(event.error)
+            self._fail(job, Failed("server_error", f"the answer failed: {type(event.error).__name__}"))
+        else:
+            self._measure(job, event)
+            job.tell(event)
+
+    def _measure(self, job: Job, event: TextDelta | StepDone) -> None:
+        now = time.monotonic()
+        if isinstance(event, TextDelta):
+            (self.figures.first if job.wrote is None else self.figures.between).observe(now - (job.wrote or job.came))
+            job.wrote = now
+        elif isinstance(event.step, MapStep) and event.step.latents is not None:
+            self.figures.count(self.figures.drawn, event.step.modality)
+
+    def _show(self, running: Running, job: Job, event: DrawingProgress) -> None:
+        if job.row is None or event.done == event.total:  # the finished map comes as a step
+            return
+        image = None
+        if job.previews:
+            began = time.monotonic()
+            image = running.preview(job.row)
+            self.figures.decoding.observe(time.monotonic() - began)
+        job.tell(Preview(running.drawing(job.row), image, event.done, event.total))
+
+    def _finish(self, job: Job, event: TraceDone) -> None:
+        self._jobs.pop(event.row)
+        trace = self.model.noted(event.trace, job.question)
+        now = time.monotonic()
+        self.figures.written.inc(sum(len(turn.token_ids) for turn in trace.turns))
+        self.figures.whole.observe(now - job.came)
+        cut = bool(trace.turns) and trace.answer is None
+        self.figures.count(self.figures.ended, "length" if cut else "stop")
+        if self._last_end:
+            self._pace += 0.2 * (min(now - self._last_end, 60.0) - self._pace)
+        self._last_end = now
+        job.tell(Finished(trace))
+
+    def _fail(self, job: Job, why: Failed) -> None:
+        self.figures.count(self.figures.failed, why.code)
+        job.tell(why)
