@@ -19,7 +19,8 @@ PATIENCE = 600_000  # milliseconds that a wait may take before the test gives up
 NAMELESS = """() => {
   const shown = (one) => one.checkVisibility({ visibilityProperty: true });
   const named = (one) => {
-    const by = (one.getAttribute("aria-labelledby") ?? "").split(" ").map((id) => document.getElementById(id)?.textContent ?? "");
+    const ids = (one.getAttribute("aria-labelledby") ?? "").split(" ");
+    const by = ids.map((id) => document.getElementById(id)?.textContent ?? "");
     const labels = [...(one.labels ?? [])].map((label) => label.textContent);
     const own = one.matches("button, a, summary") ? one.textContent : "";
     return [one.getAttribute("aria-label") ?? "", ...by, ...labels, own].join("").trim();
@@ -45,7 +46,8 @@ PALE = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const one = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !one.checkVisibility({ visibilityProperty: true }) || one.closest(":disabled, noscript, option")) continue;
+    const seen = one.checkVisibility({ visibilityProperty: true }) && !one.closest(":disabled, noscript, option");
+    if (!walker.currentNode.data.trim() || !seen) continue;
     const style = getComputedStyle(one);
     const [ink, under] = [light(parts(style.color)), light(paper(one))];
     const ratio = (Math.max(ink, under) + 0.05) / (Math.min(ink, under) + 0.05);

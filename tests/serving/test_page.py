@@ -44,8 +44,8 @@ def downloaded(page, selector):
 
 
 def test_a_question_is_answered_with_a_map_and_its_trace(page, tmp_path):
-    moved = "new PerformanceObserver((list) => list.getEntries().forEach((one) => (window.moved = (window.moved ?? 0) + one.value)))"
-    page.evaluate(f"{moved}.observe({{ type: 'layout-shift' }})")
+    add = "(list) => list.getEntries().forEach((one) => (window.moved = (window.moved ?? 0) + one.value))"
+    page.evaluate(f"new PerformanceObserver({add}).observe({{ type: 'layout-shift' }})")
     previews = []
     page.on("response", lambda response: previews.append(response) if response.url.endswith("/v1/responses") else None)
     ask(page, NEAREST, "interleaved")
@@ -132,12 +132,12 @@ def test_settings_reach_the_trace(page):
     page.fill("#temperature", "0.5")
     ask(page, NEAREST, "interleaved")
     told = page.locator("article .hint").last.text_content()
-    assert "seed 7" in told and "temperature 0.5" in told and "2 drawing steps" in told
+    assert "seed 7" in told and "temperature 0.5" in told and "2 timesteps" in told
 
 
 def test_stop_ends_the_work_on_the_server(page, address):
     page.click("#settings summary")
-    page.fill("#steps", "500")  # far more than are drawn before the button is pressed
+    page.fill("#steps", "100")  # far more than are drawn before the button is pressed
     begin(page, NEAREST, "perception")
     page.wait_for_selector("canvas.map")
     page.click("#stop")

@@ -28,8 +28,8 @@ HEADERS = {
 def routes() -> APIRouter:
     """`/` is the page, `/static/NAME` a file of it, `/v1/pictures` a list of the bundled pictures.
 
-    The list has `name`, `description`, `questions` that fit, and `url`, from the address of the page. Files are looked up by name
-    in a fixed list, so no path leads out of it.
+    The list has `name`, `description`, `questions` that fit, and `url`, from the address of the page. Files are looked up by
+    name in a fixed list, so no path leads out of it.
     """
     router = APIRouter(include_in_schema=False)
     files = {path.relative_to(_STATIC).as_posix(): path for path in sorted(_STATIC.rglob("*")) if path.suffix in _TYPES}

@@ -162,7 +162,7 @@ function factsOf(trace, usage) {
   const settings = trace.settings ?? {};
   const told = [trace.model, `seed ${trace.seed}`];
   if (settings.temperature !== undefined) told.push(`temperature ${settings.temperature}`);
-  if (settings.num_timesteps !== undefined && trace.steps.some((step) => step.kind === "map")) told.push(`${settings.num_timesteps} drawing steps`);
+  if (settings.num_timesteps !== undefined && trace.steps.some((step) => step.kind === "map")) told.push(`${settings.num_timesteps} timesteps`);
   if (usage) told.push(usage);
   return told.filter(Boolean).join(" · ");
 }
