@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-PATIENCE = 600_000  # milliseconds that a wait may take before the test gives up: a machine may be slow
+PATIENCE = 120_000  # milliseconds that a wait may take before the test gives up: a machine may be slow
 
 # What a browser finds at fault with names and colours of what is shown.
 NAMELESS = """() => {

@@ -20,7 +20,6 @@ function problem(text) {
 }
 
 function pictureChanged(picture) {
-  problem("");
   const strange = !picture.bundled && model === "nano";
   byId("photo-note").hidden = !strange;
   if (strange) byId("photo-note").textContent = "The bundled model nano knows rendered rooms only. On a photograph its answers and maps mean little.";
@@ -175,7 +174,7 @@ async function offerPictures() {
   try {
     const offered = await pictures();
     picker.offer(offered);
-    if (!picker.picture) byId("gallery").querySelector("button")?.click();
+    if (!picker.picture) await picker.pick(offered[0]);
   } catch (error) {
     problem(error.message);
   }
