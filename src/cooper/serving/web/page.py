@@ -1,6 +1,5 @@
 """The web page: its files, the six bundled pictures, and the headers that keep a browser from loading anything else."""
 
-import json
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -13,6 +12,7 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".json": "application/json",
 }
 HEADERS = {
     "Content-Security-Policy": (
@@ -28,8 +28,8 @@ HEADERS = {
 def routes() -> APIRouter:
     """`/` is the page, `/static/NAME` a file of it, `/v1/pictures` a list of the bundled pictures.
 
-    Files are looked up by name in a fixed list, so no path leads out of it. None of the routes asks for a key: they tell nothing
-    of the model or of what others asked.
+    The list has `name`, `description`, `questions` that fit, and `url`, from the address of the page. Files are looked up by
+    name in a fixed list, so no path leads out of it.
     """
     router = APIRouter(include_in_schema=False)
     files = {path.relative_to(_STATIC).as_posix(): path for path in sorted(_STATIC.rglob("*")) if path.suffix in _TYPES}
@@ -43,19 +43,10 @@ def routes() -> APIRouter:
         return _file(files[name]) if name in files else _missing(name)
 
     @router.get("/v1/pictures")
-    def pictures() -> JSONResponse:
-        return JSONResponse({"object": "list", "data": bundled_pictures()}, headers=HEADERS)
+    def pictures() -> Response:
+        return _file(files["pictures.json"])
 
     return router
-
-
-def bundled_pictures() -> list[dict[str, object]]:
-    """The bundled pictures: `name`, `description`, `questions` that fit, and `url`, from the page's address."""
-    listed = json.loads((_STATIC / "pictures" / "pictures.json").read_text(encoding="utf-8"))
-    return [
-        {"url": f"static/pictures/{each['file']}", **{key: each[key] for key in ("name", "description", "questions")}}
-        for each in listed
-    ]
 
 
 def _file(path: Path) -> FileResponse:

@@ -13,7 +13,7 @@ export async function answered(card, body, signal) {
   try {
     const response = await followed(card, body, signal);
     const seconds = (performance.now() - began) / 1000;
-    const id = response.trace_id ?? response.trace?.id ?? response.id;
+    const id = response.trace_id;
     card.state("reading the trace");
     const zip = await traceFile(id, "trace.zip");
     const trace = await traceOf(zip);

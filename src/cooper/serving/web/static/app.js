@@ -4,12 +4,13 @@ import { answered } from "./answering.js";
 import { traceOf } from "./archive.js";
 import { Card } from "./card.js";
 import { keepKey, models, pictures, readKey, Refusal, sentence, traceFile } from "./client.js";
-import { bodyOf, formOf, KnownMap, showForm } from "./form.js";
+import { bodyOf, boundForm, formOf, KnownMap, showForm } from "./form.js";
 import { button, byId, dataUrl, element, say } from "./elements.js";
 import { drop, dropAll, keep, kept } from "./history.js";
 import { PicturePicker } from "./picture.js";
 
 let model = "";
+let limits = {};
 let running = null; // the AbortController of what is asked now
 const known = new KnownMap(problem);
 const picker = new PicturePicker({ changed: pictureChanged, problem });
@@ -19,7 +20,6 @@ function problem(text) {
 }
 
 function pictureChanged(picture) {
-  problem("");
   const strange = !picture.bundled && model === "nano";
   byId("photo-note").hidden = !strange;
   if (strange) byId("photo-note").textContent = "The bundled model nano knows rendered rooms only. On a photograph its answers and maps mean little.";
@@ -41,9 +41,10 @@ async function ask(event) {
     running = stop;
     busy(true);
     const url = await dataUrl(picture.blob, picture.type);
+    const bodies = asked.modes.map((mode) => bodyOf(asked, { model, mode, url, known: known.url }));
+    if (bodies.some((body) => JSON.stringify(body).length > limits.body)) throw new Refusal("the picture is larger than this server takes");
     const cards = show(asked, picture, asked.modes);
     say(`Asked in ${asked.modes.length === 1 ? `mode ${asked.modes[0]}` : `${asked.modes.length} modes`}`);
-    const bodies = asked.modes.map((mode) => bodyOf(asked, { model, mode, url, known: known.url }));
     const answers = await Promise.all(cards.map((card, place) => answered(card, bodies[place], stop.signal)));
     if (answers.some((answer) => answer.status === 401)) askForKey();
     await remember({ asked, picture, answers: answers.filter((answer) => answer.state === "done") });
@@ -156,7 +157,10 @@ async function start() {
 
 async function nameModel() {
   try {
-    model = (await models())[0]?.id ?? "";
+    const [served] = await models();
+    model = served?.id ?? "";
+    limits = served?.limits ?? {};
+    boundForm(limits, served?.defaults ?? {});
     byId("model").textContent = model ? `model: ${model}` : "no model";
     problem("");
     if (picker.picture) pictureChanged(picker.picture);
@@ -170,7 +174,7 @@ async function offerPictures() {
   try {
     const offered = await pictures();
     picker.offer(offered);
-    if (!picker.picture) byId("gallery").querySelector("button")?.click();
+    if (!picker.picture) await picker.pick(offered[0]);
   } catch (error) {
     problem(error.message);
   }

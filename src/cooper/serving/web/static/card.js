@@ -2,12 +2,12 @@
 
 import { blobOf, button, download, element, say } from "./elements.js";
 import { MapView } from "./map.js";
-import { tracePath } from "./client.js";
+import { readKey, tracePath } from "./client.js";
 
 const FILES = [
-  ["trace.zip", "Trace", "application/zip"],
-  ["depth.npy", "Depth array", "application/octet-stream"],
-  ["points.ply", "Point cloud", "application/octet-stream"],
+  ["trace.zip", "Trace"],
+  ["depth.npy", "Depth array"],
+  ["points.ply", "Point cloud"],
 ];
 
 export class Card {
@@ -93,18 +93,28 @@ export class Card {
     for (const [name, label] of FILES) {
       if (name !== "trace.zip" && !depth) continue;
       if (!id && !here[name]) continue;
-      const act = async () => {
-        try {
-          download(here[name] ?? (await this.fetchFile(id, name)), `cooper-${this.mode}-${name}`);
-        } catch (error) {
-          this.problem(error.message);
-        }
-      };
-      const made = button(label, act);
+      const made = button(label, () => this.hand(id, name, `cooper-${this.mode}-${name}`, here[name]));
       made.setAttribute("aria-label", `Download ${label.toLowerCase()} of mode ${this.mode}`);
       this.files.append(made);
     }
-    if (id) this.files.append(element("a", { href: tracePath(id, "page"), target: "_blank", rel: "noopener", "aria-label": `Page of the trace of mode ${this.mode}` }, "Page"));
+    if (id) this.files.append(this.page(id));
+  }
+
+  /** A link cannot send a key, so with one the page of the trace is handed out as a file. */
+  page(id) {
+    const named = { "aria-label": `Page of the trace of mode ${this.mode}` };
+    if (!readKey()) return element("a", { ...named, href: tracePath(id, "page"), target: "_blank", rel: "noopener" }, "Page");
+    const made = button("Page", () => this.hand(id, "page", `cooper-${this.mode}.html`));
+    made.setAttribute("aria-label", `Download the page of the trace of mode ${this.mode}`);
+    return made;
+  }
+
+  async hand(id, name, title, here = null) {
+    try {
+      download(here ?? (await this.fetchFile(id, name)), title);
+    } catch (error) {
+      this.problem(error.message);
+    }
   }
 
   fail(message) {
@@ -134,23 +144,25 @@ export class Card {
       place += 1;
       if (step.kind === "map") this.map(`trace ${number++}`, step.modality);
       else if (step.author === "model") {
-        const thought = thoughtOf(step.text);
+        const thought = thoughtOf(step.text, answer);
         if (thought) this.write(`text ${place}`, "thought", thought);
       }
     }
   }
 }
 
-/** The thought of a turn: what stands outside the answer, without tags. */
-function thoughtOf(text) {
-  return text.replace(/<answer>[\s\S]*?(<\/answer>|$)/g, "").replace(/<\/?[a-z][\w-]*>/gi, " ").trim();
+/** The thought of a turn: what stands outside the answer, without tags. A prompt may have opened the answer before the turn. */
+function thoughtOf(text, answer) {
+  const outside = text.replace(/<answer>[\s\S]*?(<\/answer>|$)/g, "").replace(/^[\s\S]*<\/answer>/, "");
+  const thought = outside.replace(/<\/?[a-z][\w-]*>/gi, " ").trim();
+  return thought === answer ? "" : thought;
 }
 
 function factsOf(trace, usage) {
   const settings = trace.settings ?? {};
   const told = [trace.model, `seed ${trace.seed}`];
   if (settings.temperature !== undefined) told.push(`temperature ${settings.temperature}`);
-  if (settings.num_timesteps !== undefined && trace.steps.some((step) => step.kind === "map")) told.push(`${settings.num_timesteps} drawing steps`);
+  if (settings.num_timesteps !== undefined && trace.steps.some((step) => step.kind === "map")) told.push(`${settings.num_timesteps} timesteps`);
   if (usage) told.push(usage);
   return told.filter(Boolean).join(" · ");
 }

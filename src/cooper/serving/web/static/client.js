@@ -67,7 +67,7 @@ async function refusalOf(response) {
 }
 
 export const models = async () => (await (await ask("v1/models")).json()).data;
-export const pictures = async () => (await (await ask("v1/pictures")).json()).data;
+export const pictures = async () => (await (await ask("static/pictures.json")).json()).data;
 export const bytesOf = async (path) => (await ask(path)).blob();
 export const traceFile = (id, name) => bytesOf(tracePath(id, name));
 export const tracePath = (id, name) => `v1/traces/${encodeURIComponent(id)}/${name}`;

@@ -40,7 +40,7 @@ export class CloudView {
       "aria-label": `Point cloud, ${name}. Arrow keys turn it, plus and minus change its size, 0 puts it back.`,
     });
     this.hold = button("Turn", () => this.toggle(), "quiet");
-    this.root = element("figure", { class: "tile" }, element("div", { class: "frame" }, this.canvas), element("figcaption", {}, element("span", {}, "point cloud"), this.hold));
+    this.root = element("figure", { class: "tile cloud-tile" }, element("div", { class: "frame" }, this.canvas), element("figcaption", {}, element("span", {}, "point cloud"), this.hold));
     this.hold.disabled = true;
     this.hold.setAttribute("aria-label", "Turn the point cloud");
     this.turning = false;

@@ -5,11 +5,11 @@ import { Refusal } from "./client.js";
 
 const NUMBERS = [
   ["seed", "the seed", true],
-  ["steps", "the number of drawing steps", true],
+  ["steps", "the number of timesteps", true],
   ["temperature", "the temperature", false],
   ["turns", "the number of turns", true],
 ];
-const KNOWN = { png: "image/png", npy: "application/octet-stream" };
+const KNOWN = { png: "image/png", npy: "application/x-npy" };
 
 /** The form's values: {question, modes, seed, steps, temperature, turns}; numbers that are left out are null. */
 export function formOf() {
@@ -31,6 +31,15 @@ function numberOf(field, name, whole) {
     throw new Refusal(`${name} must be a ${whole ? "whole " : ""}number from ${low} to ${high}`);
   }
   return value;
+}
+
+/** Says in the form what a server takes, and what holds where a field is empty. */
+export function boundForm(limits, defaults) {
+  if (limits.turns) byId("turns").max = limits.turns;
+  if (limits.timesteps) byId("steps").max = limits.timesteps;
+  for (const [id, value] of [["steps", defaults.num_timesteps], ["temperature", defaults.temperature]]) {
+    if (value !== undefined) byId(id).placeholder = `${value} (default)`;
+  }
 }
 
 /** Fills the form with the values of an earlier question. */

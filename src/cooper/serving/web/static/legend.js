@@ -38,8 +38,8 @@ function scale(map, pixels) {
   const bar = element("div", { class: "gradient" });
   bar.style.background = `linear-gradient(to right, ${colours.join(", ")})`;
   const unit = unitOf(map, "depth");
-  const end = (value) => `${value.toFixed(2)} ${unit}`.trim();
-  const ends = element("div", { class: "scale" }, element("span", {}, `${end(low)} nearest`), element("span", {}, end((low + high) / 2)), element("span", {}, `${end(high)} farthest`));
+  const mark = (value, what = "") => element("span", {}, `${value.toFixed(2)} ${unit}`.trim(), what && element("i", {}, what));
+  const ends = element("div", { class: "scale" }, mark(low, " nearest"), mark((low + high) / 2), mark(high, " farthest"));
   return element("div", { class: "legend" }, bar, ends);
 }
 

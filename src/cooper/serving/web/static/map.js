@@ -15,8 +15,9 @@ export class MapView {
     this.title = element("span", {});
     this.value = element("output", { class: "value", "aria-live": "polite" });
     this.legend = element("div", { class: "legend-place" });
-    this.tiles = element("div", { class: "tiles" }, this.tile(this.canvas, this.title), this.tile(this.photo, "the picture"));
-    this.root = element("div", { class: "map-view" }, this.tiles, this.value, this.legend);
+    this.told = element("div", { class: "reading" }, this.value, this.legend);
+    this.tiles = element("div", { class: "tiles" }, this.tile(this.canvas, this.title), this.tile(this.photo, "the picture"), this.told);
+    this.root = element("div", { class: "map-view" }, this.tiles);
     for (const canvas of [this.canvas, this.photo]) canvas.parentElement.style.aspectRatio = `${picture.width} / ${picture.height}`;
     this.done = false;
     this.name(modality);
@@ -36,7 +37,7 @@ export class MapView {
     this.canvas.setAttribute("aria-label", `${shown} map.${how}`);
     if (shown === "depth" && !this.cloud) {
       this.cloud = new CloudView("from the depth map");
-      this.tiles.append(this.cloud.root);
+      this.told.before(this.cloud.root);
     }
   }
 
@@ -64,7 +65,7 @@ export class MapView {
     copy.imageSmoothingEnabled = false;
     copy.drawImage(this.canvas, 0, 0, width, height);
     this.legend.replaceChildren(legendOf(map, copy.getImageData(0, 0, width, height).data));
-    this.value.textContent = "Point at the map, or press an arrow key on it, to read a value.";
+    this.value.textContent = "Point at the map to read a value.";
     this.size = { width, height };
   }
 

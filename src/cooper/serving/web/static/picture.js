@@ -49,19 +49,26 @@ export class PicturePicker {
     this.gallery.replaceChildren(
       ...pictures.map((one) => {
         const image = element("img", { src: one.url, alt: "", width: 64, height: 64 });
-        const act = async () => {
-          try {
-            await this.set(await bytesOf(one.url), { name: one.name, description: one.description, questions: one.questions, bundled: true });
-          } catch (error) {
-            this.problem(error.message);
-          }
+        const act = () => {
+          this.problem("");
+          return this.pick(one);
         };
         return element("button", { type: "button", "aria-label": `${one.name}: ${one.description}`, "aria-pressed": "false", "data-name": one.name, on: { click: act } }, image);
       }),
     );
   }
 
+  /** Takes a bundled picture. */
+  async pick({ url, name, description, questions }) {
+    try {
+      await this.set(await bytesOf(url), { name, description, questions, bundled: true });
+    } catch (error) {
+      this.problem(error.message);
+    }
+  }
+
   async take(file) {
+    this.problem("");
     try {
       if (!KINDS.includes(file.type)) throw new Refusal("a picture must be a PNG, JPEG or WebP file");
       await this.set(file, { name: file.name || "pasted picture", questions: [], bundled: false });
