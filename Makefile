@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: check check-tests demo docs docs-reference format lint reproduce-nano test test-kits test-slow clean
+.PHONY: check check-tests demo serve docs docs-reference format lint reproduce-nano test test-kits test-slow clean
 
 # torch is installed first and by version: this takes the CPU build where that is the one at hand
 $(VENV)/.ready: pyproject.toml
@@ -15,7 +15,7 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --editable ".[train,scenes,judge,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[train,scenes,judge,serve,dev]"
 	touch $@
 
 $(VENV)/.ready-docs: $(VENV)/.ready-dev
@@ -37,6 +37,10 @@ docs-reference: $(VENV)/.ready-dev ## the pages of docs/reference that come from
 
 demo: $(VENV)/.ready ## answer a spatial question about a held-out scene; writes demo/page.html
 	$(BIN)/cooper ask src/cooper/assets/demo/room.png "$$(head -n 1 src/cooper/assets/demo/questions.txt)" --out $(DEMO)
+
+serve: $(VENV)/.ready ## the web page and OpenAI's endpoints on the bundled model, at http://127.0.0.1:8000 until Ctrl-C
+	$(BIN)/python -m pip install --quiet --editable ".[serve]"
+	$(BIN)/cooper serve
 
 test: $(VENV)/.ready-dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -q -n 2
