@@ -4,6 +4,7 @@
 are found when first used, so that importing this package loads no torch.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.metadata import version
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = ["Cooper", "Options", "Question", "Reading", "Sampling", "Trace", "__version__", "ask", "example", "stream"]
+
+for _library in ("torchao", "bitsandbytes", "torch.utils._pytree", "diffusers.quantizers"):
+    logging.getLogger(_library).setLevel(logging.ERROR)  # with the extra `quant` they log at import what no user can heed
 
 _PLACES = {
     "Cooper": "cooper.reasoning.cooper",

@@ -46,7 +46,7 @@ def loaded(monkeypatch, example_trace, depth_step):
     """The names of the models that were loaded."""
     names = []
 
-    def load(name, base=None, device_map=None):
+    def load(name, base=None, device_map=None, quantization=None):
         names.append(name)
         return FakeCooper(example_trace, depth_step)
 

@@ -11,7 +11,9 @@ from tests.evaluation.suites.test_published import Says, mmvp  # noqa: F401 - a 
 
 @pytest.fixture
 def says(monkeypatch):
-    monkeypatch.setattr(door.Cooper, "from_pretrained", classmethod(lambda cls, name, base=None, device_map=None: Says("A")))
+    monkeypatch.setattr(
+        door.Cooper, "from_pretrained", classmethod(lambda cls, name, base=None, device_map=None, quantization=None: Says("A"))
+    )
 
 
 @pytest.mark.usefixtures("says")

@@ -40,7 +40,9 @@ def mm_vet(tmp_path):
 @pytest.fixture
 def model(monkeypatch) -> Says:
     says = Says("one")
-    monkeypatch.setattr(door.Cooper, "from_pretrained", classmethod(lambda cls, name, base=None, device_map=None: says))
+    monkeypatch.setattr(
+        door.Cooper, "from_pretrained", classmethod(lambda cls, name, base=None, device_map=None, quantization=None: says)
+    )
     return says
 
 

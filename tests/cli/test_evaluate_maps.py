@@ -13,7 +13,7 @@ def loaded(monkeypatch):
     """The names of the models that were loaded."""
     names = []
 
-    def load(cls, name, base=None, device_map=None):
+    def load(cls, name, base=None, device_map=None, quantization=None):
         names.append(name)
         return Draws()
 

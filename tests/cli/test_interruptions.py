@@ -20,7 +20,9 @@ from tests.evaluation.suites.test_published import Says, mmvp  # noqa: F401 - a 
 
 def use(monkeypatch, model: Says) -> None:
     """A fake in place of the model, so that a run can be stopped at a batch."""
-    monkeypatch.setattr(door.Cooper, "from_pretrained", classmethod(lambda cls, name, base=None, device_map=None: model))
+    monkeypatch.setattr(
+        door.Cooper, "from_pretrained", classmethod(lambda cls, name, base=None, device_map=None, quantization=None: model)
+    )
 
 
 def test_an_evaluation_says_where_it_goes_on(run, tmp_path, mmvp, monkeypatch):  # noqa: F811

@@ -26,7 +26,9 @@ from tests.files.test_locks import holding
 @pytest.fixture
 def says(monkeypatch):
     """A fake model, for what is tested here are folders and tables: its replies are known, and nothing is loaded."""
-    monkeypatch.setattr(door.Cooper, "from_pretrained", classmethod(lambda cls, name, base=None, device_map=None: Says("A")))
+    monkeypatch.setattr(
+        door.Cooper, "from_pretrained", classmethod(lambda cls, name, base=None, device_map=None, quantization=None: Says("A"))
+    )
 
 
 @pytest.fixture

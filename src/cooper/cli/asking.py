@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cooper.cli.console.commands import BaseOption, DeviceOption, QuantizationOption
 from cooper.errors import CooperError
 from cooper.files.arguments import seed_of
 from cooper.files.hub import resolve
@@ -27,11 +28,6 @@ ModeOption = Annotated[
     ),
 ]
 ModelOption = Annotated[str, typer.Option("--model", help="Model: nano, a directory, or a hub id.")]
-BaseOption = Annotated[
-    Path | None,
-    typer.Option("--base", help="BAGEL directory with configuration, tokenizer and autoencoder, if MODEL holds only weights."),
-]
-DeviceOption = Annotated[str | None, typer.Option("--device", help="Device: auto, cpu, cuda, ... The CPU by default.")]
 SeedOption = Annotated[
     int, typer.Option("--seed", help="Random seed, from 0 to 2**32 - 1; the same seed gives the same result.")
 ]
@@ -59,6 +55,7 @@ def ask(
     free: Annotated[bool, typer.Option("--free", help="Do not restrict the answer to the options of the question.")] = False,
     base: BaseOption = None,
     device: DeviceOption = None,
+    quantization: QuantizationOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
     server: Annotated[
@@ -76,7 +73,7 @@ def ask(
     if server is not None:
         _show_trace(_asked_elsewhere(server, key_env, asked, mode, seed, choices, out), out, as_json)
         return
-    loaded = _load(model, base, device, seed, out)
+    loaded = _load(model, base, device, quantization, seed, out)
     trace = loaded.ask(asked, mode=mode, seed=seed, choices=choices) if as_json else _stream(loaded, asked, mode, seed, choices)
     if out is not None:
         save_with_page(trace, out)
@@ -129,6 +126,7 @@ def depth(
     native: NativeOption = False,
     base: BaseOption = None,
     device: DeviceOption = None,
+    quantization: QuantizationOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -138,7 +136,7 @@ def depth(
     if not 0 < view < 180:
         raise CooperError(f"--view is {view:g} degrees; it must lie between 0 and 180")
     picture = opened(image)
-    drawn = _load(model, base, device, seed, out).depth(picture, seed, native)
+    drawn = _load(model, base, device, quantization, seed, out).depth(picture, seed, native)
     if out is not None:
         drawn.save(out, drawn.point_cloud(view))
     _show_map(drawn, out, as_json)
@@ -151,6 +149,7 @@ def segment(
     native: NativeOption = False,
     base: BaseOption = None,
     device: DeviceOption = None,
+    quantization: QuantizationOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -158,13 +157,13 @@ def segment(
     from cooper.files.pictures import opened
 
     picture = opened(image)
-    drawn = _load(model, base, device, seed, out).segment(picture, seed, native)
+    drawn = _load(model, base, device, quantization, seed, out).segment(picture, seed, native)
     if out is not None:
         drawn.save(out)
     _show_map(drawn, out, as_json)
 
 
-def _load(model: str, base: Path | None, device: str | None, seed: int, out: Path | None) -> "Cooper":
+def _load(model: str, base: Path | None, device: str | None, quantization: str | None, seed: int, out: Path | None) -> "Cooper":
     """The model, when all else that was asked for is known to be possible."""
     seed_of(seed, "--seed")
     if out is not None:
@@ -174,7 +173,7 @@ def _load(model: str, base: Path | None, device: str | None, seed: int, out: Pat
     resolve(model)
     from cooper.reasoning.cooper import Cooper
 
-    return Cooper.from_pretrained(model, base=base, device_map=device)
+    return Cooper.from_pretrained(model, base=base, device_map=device, quantization=quantization)
 
 
 def _stream(model: "Cooper", asked: "Question", mode: AnswerMode, seed: int, choices: Sequence[str] | None) -> "Trace":

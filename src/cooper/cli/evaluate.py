@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cooper.cli.console.commands import goes_on, told_when_interrupted
+from cooper.cli.console.commands import BaseOption, DeviceOption, QuantizationOption, goes_on, told_when_interrupted
 from cooper.cli.console.faults import quiet_libraries
 from cooper.cli.scenes import CategoriesOption, FormatOption, WordingOption, listed
 from cooper.errors import CooperError
@@ -58,10 +58,6 @@ SkipOption = Annotated[
 RescoreOption = Annotated[
     bool, typer.Option("--rescore", help="Score saved replies again, without the model; NAMES may be folders of runs.")
 ]
-BaseOption = Annotated[
-    Path | None,
-    typer.Option(help="BAGEL directory with configuration, tokenizer and autoencoder, if MODEL holds only weights."),
-]
 MOST_UNSCORED = 0.01  # of all rows, beyond which a run has failed
 
 
@@ -87,7 +83,8 @@ def evaluate(
     skip_bad: SkipOption = False,
     rescore: RescoreOption = False,
     base: BaseOption = None,
-    device: Annotated[str | None, typer.Option(help="Device: auto, cpu, cuda, ... The CPU by default.")] = None,
+    device: DeviceOption = None,
+    quantization: QuantizationOption = None,
     inference: Annotated[Path | None, typer.Option(help="YAML file with settings of sampling, drawing and max_turns.")] = None,
     judge: Annotated[str, typer.Option(help="Address of an OpenAI-compatible judge that scores what rules cannot.")] = "",
     judge_model: Annotated[str, typer.Option(help="Name of the judge model.")] = "",
@@ -105,7 +102,7 @@ def evaluate(
     if rescore and are_runs(names):
         read = partial(suite_in, judge=asked, skip_bad=skip_bad, quiet=as_json)
         _rescored({name: lambda name=name: read(Path(name)).rescore() for name in names}, as_json)
-        return
+        return None
     wanted = EvaluationRequest(
         model=model, out=out or RUNS, modes=_modes(names, mode), seed=seed, form=form, wording=wording,
         limit=limit, dataset=dataset, split=split, batch=batch, maps=maps, traces=traces, blind=blind,
@@ -113,18 +110,17 @@ def evaluate(
     )  # fmt: skip
     places = _places(names, data or [])
     _check_judge(names, asked)
-    controls = _given(given, true_maps)
-    jobs: list[tuple[str, GivenMaps]] = [(name, control) for name in names for control in controls]
+    jobs: list[tuple[str, GivenMaps]] = [(name, control) for name in names for control in _given(given, true_maps)]
     requests = [replace(wanted, data=places.get(name, ""), given_maps=control) for name, control in jobs]
     for request, (name, _) in zip(requests, jobs, strict=True):  # mistakes in any of them show before files are read
         request.suite(name)
     changed = None if inference is None else _inference(inference)
-    origin, placed = Origin.of(model, base, changed), zip(requests, _folders(jobs, out, model, dataset), jobs, strict=True)
+    origin = Origin.of(model, base, changed, quantization)
+    placed = zip(requests, _folders(jobs, out, model, dataset), jobs, strict=True)
     suites = [replace(request, origin=origin, out=folder).suite(name) for request, folder, (name, _) in placed]
     if rescore:
-        _rescored({str(suite.out): suite.rescore for suite in suites}, as_json)
-    else:
-        _run(suites, lambda: _loaded(model, base, device, changed), as_json)
+        return _rescored({str(suite.out): suite.rescore for suite in suites}, as_json)
+    return _run(suites, lambda: _loaded(model, base, device, quantization, changed), as_json)
 
 
 def _run(suites: "Sequence[Suite]", load: "Callable[[], Cooper]", as_json: bool) -> None:
@@ -253,7 +249,9 @@ def folder_name(model: str) -> str:
     return re.sub(r"[^\w.-]+", "_", model.strip("/"))
 
 
-def _loaded(model: str, base: Path | None, device: str | None, inference: "Inference | None") -> "Cooper":
+def _loaded(
+    model: str, base: Path | None, device: str | None, quantization: str | None, inference: "Inference | None"
+) -> "Cooper":
     """The model with the given settings in place of its own, on the device of this process."""
     from cooper.evaluation.runs.processes import Share
     from cooper.reasoning.cooper import Cooper
@@ -261,7 +259,7 @@ def _loaded(model: str, base: Path | None, device: str | None, inference: "Infer
     share = Share.here()
     if not share.first:
         quiet_libraries()  # the first process shows them already
-    loaded = Cooper.from_pretrained(model, base=base, device_map=share.device(device))
+    loaded = Cooper.from_pretrained(model, base=base, device_map=share.device(device), quantization=quantization)
     return loaded if inference is None else loaded.with_inference(inference)
 
 

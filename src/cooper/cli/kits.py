@@ -23,7 +23,7 @@ def vlmeval(
     limit: Annotated[int | None, typer.Option(help="Largest number of questions.")] = None,
     base: Annotated[str, typer.Option(help="BAGEL directory or hub id, if MODEL holds only weights.")] = "",
     inference: Annotated[str, typer.Option(help="YAML file with settings of sampling, drawing and max_turns.")] = "",
-    device: Annotated[str, typer.Option(help="Device, such as cuda. The CPU by default.")] = "",
+    device: Annotated[str, typer.Option(help="Device, such as cuda. The accelerator by default, if there is one.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
 ) -> None:
     """Evaluate a model with an installed VLMEvalKit. Fails if the kit failed on any row."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cooper.cli.console.commands import goes_on, told_when_interrupted
+from cooper.cli.console.commands import DeviceOption, QuantizationOption, goes_on, told_when_interrupted
 from cooper.errors import CooperError
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def gates(
         Path | None,
         typer.Option(help="Folder of the results, by default runs/gates/MODEL; continues a run that was stopped there."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Device: auto, cpu, cuda, ... The CPU by default.")] = None,
+    device: DeviceOption = None,
+    quantization: QuantizationOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the gates as JSON.")] = False,
 ) -> None:
     """Measure whether the next stage of a study is worth its hours: gates A to D, each with a 95 % interval.
@@ -110,10 +111,11 @@ def gates(
     settings = GateSettings(
         model=model, tower=tower, train=train or "", labels=labels, steps=steps, words=words, seed=seed, limit=limit,
         gates=tuple(part.strip() for part in gate.split(",") if part.strip()), batch=batch, quiet=as_json, data=data,
-        out=out or Path("runs/gates") / folder_name(asked), origin=Origin.of(asked) if asked else Origin(),
+        out=out or Path("runs/gates") / folder_name(asked),
+        origin=Origin.of(asked, quantization=quantization) if asked else Origin(),
     )  # fmt: skip
     with told_when_interrupted(lambda: goes_on(settings.out)), held(settings.out, "cooper gates"):
-        found = Asking(settings, *_asked_of(settings, device)).answers()
+        found = Asking(settings, *_asked_of(settings, device, quantization)).answers()
     if not settings.share.first:
         return
     typer.echo(json.dumps(gates_json(found)) if as_json else visible(gates_table(found).markdown()))
@@ -121,7 +123,9 @@ def gates(
         raise typer.Exit(GATE_SHUT)
 
 
-def _asked_of(settings: "GateSettings", device: str | None) -> "tuple[Callable[[], Cooper], Callable[[], Features]]":
+def _asked_of(
+    settings: "GateSettings", device: str | None, quantization: str | None
+) -> "tuple[Callable[[], Cooper], Callable[[], Features]]":
     """What loads the model and the tower, each once and only when it is asked for."""
     from cooper.model.tower import Tower
     from cooper.reasoning.cooper import Cooper
@@ -129,7 +133,8 @@ def _asked_of(settings: "GateSettings", device: str | None) -> "tuple[Callable[[
 
     @cache
     def model() -> Cooper:
-        return Cooper.from_pretrained(settings.model, device_map=settings.share.device(device))
+        where = settings.share.device(device)
+        return Cooper.from_pretrained(settings.model, device_map=where, quantization=quantization)
 
     def tower() -> "Features":
         found = load_vision(Path(settings.tower))

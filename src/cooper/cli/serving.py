@@ -4,11 +4,12 @@ import os
 import socket
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cooper.cli.asking import BaseOption, DeviceOption, ModelOption
+from cooper.cli.asking import ModelOption
+from cooper.cli.console.commands import BaseOption, DeviceOption, QuantizationOption
 from cooper.errors import CooperError
 from cooper.files.folders import output_folder
 
@@ -45,6 +46,7 @@ def serve(
     model: ModelOption = "nano",
     device: DeviceOption = None,
     base: BaseOption = None,
+    quantization: QuantizationOption = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine's own need --key-env.")
     ] = "127.0.0.1",
@@ -78,7 +80,6 @@ def serve(
         from cooper.serving.desk.limits import MIB, Limits
     except ImportError as error:
         raise CooperError(f'serving needs further packages ({error.name}): pip install "cooper[serve]"') from None
-    _listens(host, port)
     limits = Limits(
         rows=most_rows,
         queue=queue,
@@ -99,18 +100,20 @@ def serve(
         drain=drain,
         replica=str(os.getpid()),
     )
-    _run(model, base, device, settings, host, port)
+    loading = {"base": base, "device_map": device, "quantization": quantization}
+    _run(model, loading, settings, host, port)
 
 
-def _run(model: str, base: Path | None, device: str | None, settings: "Settings", host: str, port: int) -> None:
+def _run(model: str, loading: dict[str, Any], settings: "Settings", host: str, port: int) -> None:
     """Load the model and serve until a signal comes."""
     import uvicorn
 
     from cooper.reasoning.cooper import Cooper
     from cooper.serving.app import app_of
 
+    _listens(host, port)
     config = uvicorn.Config(
-        app_of(Cooper.from_pretrained(model, base=base, device_map=device), settings),
+        app_of(Cooper.from_pretrained(model, **loading), settings),
         host,
         port,
         log_level="warning",

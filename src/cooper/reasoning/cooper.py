@@ -14,6 +14,7 @@ from cooper.errors import CooperError
 from cooper.files.arguments import brief, seed_of, short, shown, whole, words
 from cooper.files.hub import resolve
 from cooper.files.pictures import Picture, opened
+from cooper.model.checkpoints.placing import placement
 from cooper.model.config import DrawingDefaults
 from cooper.model.cooper import CooperModel
 from cooper.model.devices import Device, renamed
@@ -66,25 +67,33 @@ class Cooper:
         dtype: torch.dtype | str | None = None,
         device_map: Device | dict[str, Device] | None = None,
         prompts: Prompts | str | Path | None = None,
+        quantization: Any = None,
         **synonyms: Any,
     ) -> "Cooper":
         """Load "nano" (bundled), a directory or a hub id, in our layout or the published one.
 
-        `base` names the directory that holds configuration and tokenizer of bare published weights. `dtype` None means
-        float32 on a CPU, else the stored type. `prompts` replaces the checkpoint's own. `device` and `torch_dtype` are other
-        names of `device_map` and `dtype`. Raises CooperError, also for an argument that there is not.
+        `base` names the directory that holds configuration and tokenizer of bare published weights. `device_map` None means
+        the accelerator, if there is one. `dtype` None means the stored type there, and on a CPU float32, or bfloat16 where
+        only that fits into the free memory. `prompts` replaces the checkpoint's own. `quantization`: "int8" or "4bit"
+        weights in the decoder, or a `BitsAndBytesConfig` or `TorchAoConfig` of transformers. `device` and `torch_dtype` are
+        other names of `device_map` and `dtype`.
+
+        Raises CooperError before weights are read if they need more memory than is free, and for an argument that there is
+        not.
         """
         given = {"name_or_path": name_or_path, "base": base, "dtype": dtype, "device_map": device_map, "prompts": prompts}
-        named = renamed(given, synonyms)
-        dtype, device_map = named["dtype"], named["device_map"]
+        named = renamed({**given, "quantization": quantization}, synonyms)
         directory = resolve(name_or_path)
         base_directory = resolve(base) if base is not None else None
-        on_cpu = device_map is None or str(device_map) == "cpu"
+        placed = placement(
+            directory, base_directory, dtype=named["dtype"], device_map=named["device_map"], quantization=quantization
+        )
         model = CooperModel.from_pretrained(
             directory,
             base=base_directory,
-            dtype=dtype or (torch.float32 if on_cpu else "auto"),
-            device_map=device_map,
+            dtype=placed.dtype,
+            device_map=placed.device_map,
+            **({} if quantization is None else {"quantization_config": quantization}),
         ).eval()
         return cls.of(model, *companions_of(model, directory, base_directory, prompts), str(name_or_path))
 

@@ -147,9 +147,9 @@ def save_companions(bundle: Bundle, folder: Path) -> None:
 
 
 def load_bundle(start: Path, base: Path | None = None) -> Bundle:
-    """A checkpoint of either layout in float32: a folder, a hub id or `nano`, as `Cooper.from_pretrained` reads it. CooperError
-    names what is missing or does not fit; prompts that are missing are ours, with a warning."""
-    parts = Cooper.from_pretrained(str(start), None if base is None else str(base), torch.float32).engine.parts
+    """A checkpoint of either layout in float32 on the CPU: a folder, a hub id or `nano`, as `Cooper.from_pretrained` reads it.
+    CooperError names what is missing or does not fit; prompts that are missing are ours, with a warning."""
+    parts = Cooper.from_pretrained(str(start), None if base is None else str(base), torch.float32, "cpu").engine.parts
     return Bundle(parts.model, parts.layout.processor, parts.prompts)
 
 

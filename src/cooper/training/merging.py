@@ -53,7 +53,7 @@ def _with_adapter(source: Path, base: Path | None) -> Bundle:
     companions = base or (None if (source / "tokenizer.json").is_file() else network)
     own = source if (source / PROMPTS_FILE).is_file() else network
     prompts = own / PROMPTS_FILE if (own / PROMPTS_FILE).is_file() else None
-    door = Cooper.from_pretrained(source, companions, "auto", prompts=prompts)
+    door = Cooper.from_pretrained(source, companions, "auto", "cpu", prompts=prompts)
     parts = door.engine.parts
     return Bundle(parts.model, parts.layout.processor, parts.prompts)
 

@@ -1,14 +1,25 @@
-"""Commands that say what is kept when they are interrupted, and that refuse an option that is given twice."""
+"""What commands share: options of models; what is kept when one is interrupted; an option that is given twice is refused."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from cooper.errors import CooperError
+
+BaseOption = Annotated[
+    Path | None,
+    typer.Option("--base", help="BAGEL directory with configuration, tokenizer and autoencoder, if MODEL holds only weights."),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="Device: auto, cpu, cuda, ... The accelerator by default, if there is one.")
+]
+QuantizationOption = Annotated[
+    str | None, typer.Option("--quantization", help="Weights of the decoder in int8 or 4bit; needs the extra quant.")
+]
 
 
 class StoppedError(Exception):

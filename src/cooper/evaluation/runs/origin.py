@@ -18,18 +18,25 @@ PIECES, PIECE = 64, 4096  # bytes of a file that are looked at: weights move eve
 @dataclass(frozen=True)
 class Origin:
     """`base`: the directory that completes bare weights. `weights`: digest of the files. `inference`: settings in place of the
-    checkpoint's own, as JSON values."""
+    checkpoint's own, as JSON values. `quantization`: "int8" or "4bit" where weights have few bits."""
 
     base: str = ""
     weights: str = ""
     inference: Mapping[str, Any] | None = None
+    quantization: str = ""
 
     @classmethod
-    def of(cls, model: str, base: str | Path | None = None, inference: "Inference | None" = None) -> "Origin":
+    def of(
+        cls,
+        model: str,
+        base: str | Path | None = None,
+        inference: "Inference | None" = None,
+        quantization: str | None = None,
+    ) -> "Origin":
         """Of a model as `Cooper.from_pretrained` finds it. CooperError: there is none."""
         directories = [resolve(name) for name in (model, base) if name]
         settings = None if inference is None else json.loads(json.dumps(asdict(inference)))
-        return cls(str(base or ""), files_digest(directories), settings)
+        return cls(str(base or ""), files_digest(directories), settings, quantization or "")
 
     @property
     def record(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def suite_in(folder: Path, *, judge: JudgeSettings | None = None, skip_bad: bool
     taken = {each.name for each in fields(kind)} - {"origin", "out"}
     known["form"] = known.get("format")
     said = {key: value for key, value in known.items() if key in taken and value is not None}
-    origin = {key: known[key] for key in ("base", "weights", "inference") if key in known}
+    origin = {key: known[key] for key in ("base", "weights", "inference", "quantization") if key in known}
     said |= {"name": name, "out": str(folder), "origin": origin, "skip_bad": skip_bad, "quiet": quiet}
     return build(kind, said if kind is ScenesSuite else {**said, "judged": True, "judge": judge}, str(path))
 

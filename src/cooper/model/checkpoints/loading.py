@@ -1,12 +1,12 @@
 """How `from_pretrained` reads both layouts, on the meta device, in any type, on any devices."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import is_accelerate_available, logging
 
@@ -14,8 +14,16 @@ from cooper.errors import CooperError
 from cooper.files.hub import resolve
 from cooper.files.rows import read_object
 from cooper.model.checkpoints.names import VAE_PREFIX
-from cooper.model.checkpoints.opening import OWN_STEM, is_published_layout, network_dtype, open_checkpoint, verify_ours
-from cooper.model.checkpoints.tensor_files import DTYPES, is_finite, read_header, read_headers
+from cooper.model.checkpoints.opening import (
+    OWN_STEM,
+    is_published_layout,
+    network_dtype,
+    open_checkpoint,
+    stored_dtype,
+    verify_ours,
+)
+from cooper.model.checkpoints.quantising import bits_of, quantised, settings_of, unpacked
+from cooper.model.checkpoints.tensor_files import DTYPES, is_finite, read_header, read_headers, read_tensors
 from cooper.model.config import CooperConfig
 from cooper.model.devices import SHARED_OUT, SYNONYMS, Device, checked_device, checked_dtype, renamed
 
@@ -44,9 +52,11 @@ class ReadsBothLayouts(PreTrainedModel):
         ``base`` names the directory or hub id that holds the configuration, autoencoder and tokenizer of bare published
         weights. ``dtype`` "auto" (or None) keeps the types as stored; any other casts the network, and leaves the
         autoencoder in float32. ``device`` and ``torch_dtype`` are other names of ``device_map``
-        and ``dtype``. Everything else is Hugging Face's; ``output_loading_info`` is not offered, for every
+        and ``dtype``. ``quantization_config`` may also be "int8" or "4bit"; only linear layers of the decoder are quantised.
+        Everything else is Hugging Face's; ``output_loading_info`` is not offered, for every
         tensor is checked. Raises CooperError naming the file or tensor at fault.
         """
+        bits_of(kwargs.get("quantization_config"))
         synonyms = {name: kwargs.pop(name) for name in SYNONYMS if name in kwargs}
         named = renamed({"dtype": None if dtype == "auto" else dtype, "device_map": device_map}, synonyms)
         kwargs["dtype"], device_map = checked_dtype(named["dtype"]), named["device_map"]
@@ -72,44 +82,58 @@ class ReadsBothLayouts(PreTrainedModel):
         if (directory / ADAPTER_CONFIG).is_file():
             return cls._with_adapter(directory, base, *model_args, **kwargs)
         keeps_types = kwargs["dtype"] == "auto"
+        few = kwargs.get("quantization_config") is not None
         if not is_published_layout(directory, base_directory):
             if is_quantised(directory):
+                if few:
+                    raise CooperError(f"{directory} is quantised already; load it without naming a quantization")
                 return cls._quantised(directory, *model_args, **kwargs)
             stored = verify_ours(directory)
             if keeps_types:
                 kwargs["dtype"] = network_dtype(stored)  # what the weights have, whatever the configuration says
-            model = super().from_pretrained(directory, *model_args, **kwargs)
+            if few:
+                model = cls._with_few_bits(directory, read_tensors(stored), directory, *model_args, **kwargs)
+            else:
+                model = super().from_pretrained(directory, *model_args, **kwargs)
             dtypes = {name: DTYPES[header.dtype] for name, header in stored.items()}
         else:
             checkpoint = open_checkpoint(directory, base_directory)
             state = dict(checkpoint.state)
-            model = super().from_pretrained(None, config=checkpoint.config, state_dict=state, **kwargs)
+            kwargs |= {"config": checkpoint.config, "state_dict": state}
+            if few:
+                kwargs["dtype"] = stored_dtype(checkpoint) if keeps_types else kwargs["dtype"]
+                model = cls._with_few_bits(None, state, directory, **kwargs)
+            else:
+                model = super().from_pretrained(None, **kwargs)
             model.name_or_path = model.config.name_or_path = str(directory)
             dtypes = {name: tensor.dtype for name, tensor in state.items()}
         if keeps_types:
             _restore_types(model, dtypes)
-        _require_finite(model, directory)
+        if not few:
+            _require_finite(model.named_parameters(), directory)
+            _require_finite(model.named_buffers(), directory)
         return model
+
+    @classmethod
+    def _with_few_bits(
+        cls, source: Path | None, state: Mapping[str, Tensor], directory: Path, *model_args: Any, **kwargs: Any
+    ) -> Self:
+        """A plain checkpoint, quantised as it is read; its numbers are looked at before, for later they cannot be."""
+        settings = settings_of(kwargs.pop("quantization_config"), kwargs["dtype"])
+        _require_finite(state.items(), directory)
+        with quantised():
+            return unpacked(super().from_pretrained(source, *model_args, quantization_config=settings, **kwargs))
 
     @classmethod
     def _with_adapter(cls, directory: Path, base: str | Path | None, *model_args: Any, **kwargs: Any) -> Self:
         """The network that an adapter was trained on, loaded and checked as any other, with the adapter's weights."""
-        config = directory / ADAPTER_CONFIG
-        named = read_object(config, lenient=True).get("base_model_name_or_path")
-        if not isinstance(named, str):
-            raise CooperError(f"{config}: base_model_name_or_path does not name the network that the adapter belongs to")
-        if not (directory / ADAPTER_FILE).is_file():
-            raise CooperError(f"{directory} holds no {ADAPTER_FILE}; other formats of adapters are not read")
-        read_header(directory / ADAPTER_FILE)
-        network = resolve(named)
-        if (network / ADAPTER_CONFIG).is_file():
-            raise CooperError(f"{config}: {named} is an adapter, too; name the network itself")
+        network = network_below(directory)
         model = cls._from_directory(network, base, *model_args, **kwargs)
         try:
             model.load_adapter(str(directory))
         except (ValueError, TypeError, KeyError, RuntimeError, ImportError) as error:
-            raise CooperError(f"the adapter {directory} does not fit {named}: {' '.join(str(error).split())[:300]}") from None
-        _require_finite(model, directory)
+            raise CooperError(f"the adapter {directory} does not fit {network}: {' '.join(str(error).split())[:300]}") from None
+        _require_finite(((name, each) for name, each in model.named_parameters() if ".lora_" in name), directory)
         return model
 
     @classmethod
@@ -156,13 +180,28 @@ def _bars(directory: Path) -> Iterator[None]:
         logging.enable_progress_bar()
 
 
-def _require_finite(model: nn.Module, directory: Path) -> None:
+def _require_finite(named: Iterable[tuple[str, Tensor]], directory: Path) -> None:
     """Refuse weights that hold a NaN or an infinity, by name; weights that lie on the disk are not read for it."""
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+    for name, tensor in named:
         if tensor.device.type != "meta" and not is_finite(tensor.detach()):
             raise CooperError(
                 f"{directory}: tensor {name} holds numbers that are not finite, so nothing can be computed with it"
             )
+
+
+def network_below(directory: Path) -> Path:
+    """The directory of the network that an adapter was trained on. CooperError: there is none, or no weights of the adapter."""
+    config = directory / ADAPTER_CONFIG
+    named = read_object(config, lenient=True).get("base_model_name_or_path")
+    if not isinstance(named, str):
+        raise CooperError(f"{config}: base_model_name_or_path does not name the network that the adapter belongs to")
+    if not (directory / ADAPTER_FILE).is_file():
+        raise CooperError(f"{directory} holds no {ADAPTER_FILE}; other formats of adapters are not read")
+    read_header(directory / ADAPTER_FILE)
+    network = resolve(named)
+    if (network / ADAPTER_CONFIG).is_file():
+        raise CooperError(f"{config}: {named} is an adapter, too; name the network itself")
+    return network
 
 
 def is_quantised(directory: Path) -> bool:

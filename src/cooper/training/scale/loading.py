@@ -1,7 +1,6 @@
 """Checkpoints that are loaded to be trained: whole, quantised, or without weights, which sharding reads part by part."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -12,12 +11,11 @@ from cooper.files.hub import resolve
 from cooper.model.checkpoints.loading import ADAPTER_CONFIG, is_quantised
 from cooper.model.checkpoints.names import VAE_PREFIX
 from cooper.model.checkpoints.opening import Checkpoint, open_checkpoint
+from cooper.model.checkpoints.quantising import bits_config, settings_of
 from cooper.model.cooper import CooperModel
 from cooper.reasoning.session import companions_of
 from cooper.training.bundles import Bundle, load_bundle
 from cooper.training.scale.recipe import ScaledRecipe
-
-KEPT = ("vae", "vit", "connector", "latent_in", "latent_out", "time_embedder", "lm_head")  # never quantised
 
 
 def load_scaled(recipe: ScaledRecipe, init: Path, base: Path | None) -> Bundle:
@@ -48,21 +46,6 @@ def _empty(checkpoint: Checkpoint) -> CooperModel:
 
 def _quantised(recipe: ScaledRecipe, directory: Path, base: Path | None) -> CooperModel:
     """The linear layers of the decoder in 4 or 8 bits by bitsandbytes, the rest in float32."""
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError:
-        raise CooperError("quantise needs bitsandbytes: pip install 'cooper[quant]'") from None
-    from transformers import BitsAndBytesConfig
-
-    settings: dict[str, Any] = {"load_in_8bit": True}
-    if recipe.quantise == "4bit":
-        compute = torch.float32 if recipe.optimiser.precision == "float32" else torch.bfloat16
-        settings = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
-        settings["bnb_4bit_compute_dtype"] = compute
-    config = BitsAndBytesConfig(llm_int8_skip_modules=list(KEPT), **settings)
-    try:
-        return CooperModel.from_pretrained(directory, base=base, dtype=torch.float32, quantization_config=config)
-    except (ValueError, RuntimeError, ImportError, NotImplementedError) as error:
-        if isinstance(error, CooperError):
-            raise
-        raise CooperError(f"bitsandbytes cannot quantise here: {' '.join(str(error).split())[:300]}") from None
+    compute = torch.float32 if recipe.optimiser.precision == "float32" else torch.bfloat16
+    settings = bits_config(load_in_8bit=True) if recipe.quantise == "8bit" else settings_of("4bit", compute)
+    return CooperModel.from_pretrained(directory, base=base, dtype=torch.float32, quantization_config=settings)
