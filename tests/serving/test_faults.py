@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cooper.cli.serving import serve
+from cooper.errors import CooperError
 from cooper.perception.depth import DepthModality
 from cooper.reasoning.engine import Running
 from tests.serving.running import Served, asking, serving, settings_in
@@ -204,19 +206,28 @@ def test_a_killed_server_keeps_the_traces_of_what_was_done(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("asked", "says"),
     [
-        (["--host", "0.0.0.0"], "would let everybody ask"),
-        (["--key-env", "COOPER_NO_SUCH_KEY"], "not set or empty"),
-        (["--most-rows", "0"], "rows"),
-        (["--port", "70000"], "port"),
-        (["--host", "no.such.host.invalid", "--key-env", "PATH"], ""),
-        (["--model", "/no/such/model"], "no/such/model"),
+        ({"host": "0.0.0.0"}, "would let everybody ask"),
+        ({"key_env": "COOPER_NO_SUCH_KEY"}, "not set or empty"),
+        ({"key_env": "COOPER_SHORT_KEY"}, "fewer than 8 characters"),
+        ({"most_rows": 0}, "rows is 0"),
+        ({"keep_seconds": -1.0}, "keep_seconds"),
+        ({"host": "no.such.host.invalid", "key_env": "COOPER_GOOD_KEY"}, "cannot listen on no.such.host.invalid"),
+        ({"traces": Path(__file__)}, r"test_faults\.py"),
     ],
 )
-def test_a_server_that_cannot_start_says_why(words, says):
-    done = subprocess.run([sys.executable, "-m", "cooper", "serve", *words], capture_output=True, text=True, check=False)
-    assert done.returncode in (1, 2) and says in done.stderr and "Traceback" not in done.stderr
+def test_a_server_that_cannot_start_says_why(monkeypatch, asked, says):
+    """The command itself, called as its function."""
+    monkeypatch.setenv("COOPER_SHORT_KEY", "short")
+    monkeypatch.setenv("COOPER_GOOD_KEY", "long-enough-a-key")
+    with pytest.raises(CooperError, match=says):
+        serve(**asked)
+
+
+def test_a_port_that_is_taken_is_said_before_the_model_is_loaded(served):
+    with pytest.raises(CooperError, match="cannot listen on 127.0.0.1"):
+        serve(port=int(served.url.rsplit(":", 1)[1]), model="/no/such/model")
 
 
 def test_metrics_come_back_to_rest(served):
