@@ -184,7 +184,7 @@ def test_one_sentence_says_what_is_wrong(page):
     page.fill("#seed", "0")
     page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
     page.wait_for_selector("#problem:not(:empty)")
-    assert page.text_content("#problem") == "A.png cannot be opened as a picture."
+    assert page.text_content("#problem") == "a.png cannot be opened as a picture."
 
 
 @pytest.mark.slow

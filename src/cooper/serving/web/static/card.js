@@ -2,7 +2,7 @@
 
 import { blobOf, button, download, element, say } from "./elements.js";
 import { MapView } from "./map.js";
-import { readKey, tracePath } from "./client.js";
+import { readKey, sentence, tracePath } from "./client.js";
 
 const FILES = [
   ["trace.zip", "Trace"],
@@ -82,8 +82,7 @@ export class Card {
   }
 
   note(text) {
-    const said = text[0].toUpperCase() + text.slice(1);
-    this.notes.append(element("p", { class: "warning" }, /[.!?]$/.test(said) ? said : `${said}.`));
+    this.notes.append(element("p", { class: "warning" }, sentence(text)));
   }
 
   /** Buttons that hand out files. What the browser has is not fetched again. */
