@@ -260,11 +260,13 @@ def test_a_photograph_is_called_one(page):
 def test_history_is_kept_shown_again_and_deleted(page):
     ask(page, NEAREST, "interleaved")
     answer = page.text_content("article .final")
+    thoughts = page.locator("article .turn").all_text_contents()
     page.reload()
     page.wait_for_selector("#history .entry")
     page.click("#history .entry")
     page.wait_for_selector("article[data-state=done]")
     assert page.text_content("article .final") == answer
+    assert page.locator("article .turn").all_text_contents() == thoughts
     assert page.locator("article .legend").count() == 1
     assert page.input_value("#question") == NEAREST
     page.click("#history button[aria-label^='Delete from the history']")

@@ -153,7 +153,8 @@ export class Card {
 /** The thought of a turn: what stands outside the answer, without tags. A prompt may have opened the answer before the turn. */
 function thoughtOf(text, answer) {
   const outside = text.replace(/<answer>[\s\S]*?(<\/answer>|$)/g, "").replace(/^[\s\S]*<\/answer>/, "");
-  const thought = outside.replace(/<\/?[a-z][\w-]*>/gi, " ").trim();
+  const unasked = outside.replace(/<(?!think>)([a-z][\w-]*)>[\s\S]*?<\/\1>/gi, ""); // without what asks for a map
+  const thought = unasked.replace(/<\/?[a-z][\w-]*>/gi, " ").trim();
   return thought === answer ? "" : thought;
 }
 
