@@ -138,6 +138,6 @@ def begin(page, question: str, *modes: str) -> None:
     page.fill("#question", question)
     for box in page.query_selector_all("input[name=mode]"):
         box.set_checked(box.get_attribute("value") in modes)
+    asked = int(page.get_attribute("#answers", "data-asked") or 0)
     page.click("#send")
-    page.wait_for_selector("#stop:enabled")
-    page.wait_for_selector(f"article[data-mode={modes[-1]}]")
+    page.wait_for_selector(f"#answers[data-asked='{asked + 1}']")

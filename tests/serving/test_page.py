@@ -13,6 +13,7 @@ from cooper.trace.example import example_questions
 from cooper.trace.trace import Trace
 from tests.serving.browsing import NAMELESS, PALE, ask, begin, chromium, opened_page, serving
 
+pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 pytestmark = pytest.mark.browser
 NEAREST = example_questions()[0]
 HOSTILE = "\"'><script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\"></textarea><b>bold</b>"
@@ -114,6 +115,43 @@ def test_the_point_cloud_turns_by_keys_and_by_dragging(page):
     page.mouse.up()
     seen.append(cloud.screenshot())
     assert len(set(seen)) == 3
+    assert page.locator("article .tile button").text_content() == "Turn"  # less motion is asked for, so it stands still
+
+
+@pytest.mark.slow
+def test_the_point_cloud_turns_by_itself_until_it_is_held(browser, address):
+    with opened_page(browser, address, reduced_motion="no-preference") as page:
+        ask(page, NEAREST, "interleaved")
+        hold = page.locator("article .tile button")
+        assert hold.text_content() == "Hold"
+        drawn = "document.querySelector('canvas.cloud').toDataURL()"
+        first, tries = page.evaluate(drawn), 0
+        while page.evaluate(drawn) == first and (tries := tries + 1) < 1000:
+            page.wait_for_timeout(30)
+        assert page.evaluate(drawn) != first
+        hold.click()
+        assert hold.text_content() == "Turn"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_picture_is_dropped_or_pasted(page, way):
+    photo = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(photo, "PNG")
+    page.evaluate(
+        """([way, bytes]) => {
+          const given = new DataTransfer();
+          given.items.add(new File([new Uint8Array(bytes)], "given.png", { type: "image/png" }));
+          const settings = { bubbles: true, cancelable: true };
+          const event = way === "drop"
+            ? new DragEvent("drop", { ...settings, dataTransfer: given })
+            : new ClipboardEvent("paste", { ...settings, clipboardData: given });
+          document.getElementById("drop").dispatchEvent(event);
+        }""",
+        [way, list(photo.getvalue())],
+    )
+    page.wait_for_selector("#picture-name:text-is('given.png, 40 × 30 pixels')")
+    assert page.is_visible("#photo-note")
 
 
 @pytest.mark.slow
@@ -184,7 +222,26 @@ def test_one_sentence_says_what_is_wrong(page):
     page.fill("#seed", "0")
     page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
     page.wait_for_selector("#problem:not(:empty)")
-    assert page.text_content("#problem") == "A.png cannot be opened as a picture."
+    assert page.text_content("#problem") == "a.png cannot be opened as a picture."
+
+
+def test_a_full_or_missing_server_is_named_in_the_card(page):
+    # the server of these tests is neither full nor gone, so both are played
+    full = json.dumps({"error": {"message": "64 requests wait already", "code": "queue_full"}})
+    page.route("**/v1/responses", lambda route: route.fulfill(status=429, body=full, headers={"Retry-After": "3"}))
+    ask(page, NEAREST, "direct")
+    assert page.text_content("article .problem") == "64 requests wait already. Try again in 3 s."
+    page.unroute("**/v1/responses")
+    page.route("**/v1/responses", lambda route: route.abort("connectionrefused"))
+    ask(page, NEAREST, "direct")
+    assert page.text_content("article .problem") == "The server cannot be reached."
+    page.unroute("**/v1/responses")
+    half = 'data: {"type": "response.in_progress"}\n\n'
+    page.route("**/v1/responses", lambda route: route.fulfill(body=half, content_type="text/event-stream"))
+    ask(page, NEAREST, "direct")
+    assert page.text_content("article .problem") == "The server ended the answer before it was complete."
+    assert page.locator("#history .entry").count() == 0
+    page.faults.clear()  # Chromium reports what failed
 
 
 @pytest.mark.slow
@@ -203,11 +260,13 @@ def test_a_photograph_is_called_one(page):
 def test_history_is_kept_shown_again_and_deleted(page):
     ask(page, NEAREST, "interleaved")
     answer = page.text_content("article .final")
+    thoughts = page.locator("article .turn").all_text_contents()
     page.reload()
     page.wait_for_selector("#history .entry")
     page.click("#history .entry")
     page.wait_for_selector("article[data-state=done]")
     assert page.text_content("article .final") == answer
+    assert page.locator("article .turn").all_text_contents() == thoughts
     assert page.locator("article .legend").count() == 1
     assert page.input_value("#question") == NEAREST
     page.click("#history button[aria-label^='Delete from the history']")

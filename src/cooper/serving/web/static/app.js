@@ -64,6 +64,7 @@ function busy(is) {
 
 /** Empty cards for a question, one a mode. */
 function show(asked, picture, modes) {
+  byId("answers").dataset.asked = String(Number(byId("answers").dataset.asked ?? 0) + 1);
   byId("empty").hidden = true;
   byId("asked").hidden = false;
   byId("asked").textContent = asked.question;

@@ -2,7 +2,7 @@
 
 import { blobOf, button, download, element, say } from "./elements.js";
 import { MapView } from "./map.js";
-import { readKey, tracePath } from "./client.js";
+import { readKey, sentence, tracePath } from "./client.js";
 
 const FILES = [
   ["trace.zip", "Trace"],
@@ -82,8 +82,7 @@ export class Card {
   }
 
   note(text) {
-    const said = text[0].toUpperCase() + text.slice(1);
-    this.notes.append(element("p", { class: "warning" }, /[.!?]$/.test(said) ? said : `${said}.`));
+    this.notes.append(element("p", { class: "warning" }, sentence(text)));
   }
 
   /** Buttons that hand out files. What the browser has is not fetched again. */
@@ -154,7 +153,8 @@ export class Card {
 /** The thought of a turn: what stands outside the answer, without tags. A prompt may have opened the answer before the turn. */
 function thoughtOf(text, answer) {
   const outside = text.replace(/<answer>[\s\S]*?(<\/answer>|$)/g, "").replace(/^[\s\S]*<\/answer>/, "");
-  const thought = outside.replace(/<\/?[a-z][\w-]*>/gi, " ").trim();
+  const unasked = outside.replace(/<(?!think>)([a-z][\w-]*)>[\s\S]*?<\/\1>/gi, ""); // without what asks for a map
+  const thought = unasked.replace(/<\/?[a-z][\w-]*>/gi, " ").trim();
   return thought === answer ? "" : thought;
 }
 

@@ -13,7 +13,8 @@ export class Refusal extends Error {
 export function sentence(text) {
   const said = String(text).trim();
   if (!said) return "";
-  const whole = said[0].toUpperCase() + said.slice(1);
+  const named = /^[^\s:]*[._\d]\S/.test(said); // it begins with the name of a field or a file
+  const whole = named ? said : said[0].toUpperCase() + said.slice(1);
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
 

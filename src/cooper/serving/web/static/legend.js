@@ -4,6 +4,7 @@ import { element } from "./elements.js";
 
 const STOPS = 24;
 const ALIKE = 60; // distance in RGB below which two colours of one class are shown as one
+const SAMPLE = 4096; // pixels of an object that tell its colour, at most
 const MOST = 3; // colours shown of one class
 
 const rgb = (colour) => `rgb(${colour.join(", ")})`;
@@ -73,7 +74,8 @@ function keys(map, pixels) {
 
 function coloursOf(objects, pixels) {
   const found = [];
-  for (const places of objects.values()) {
+  for (const all of objects.values()) {
+    const places = all.filter((_, number) => number % Math.ceil(all.length / SAMPLE) === 0);
     const middle = [0, 1, 2].map((channel) => median(places.map((place) => pixels[4 * place + channel])));
     const near = found.some((other) => Math.hypot(...middle.map((value, channel) => value - other[channel])) < ALIKE);
     if (!near && found.length < MOST) found.push(middle);
