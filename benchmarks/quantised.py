@@ -23,12 +23,13 @@ from torch import Tensor
 
 from cooper.evaluation.figures.comparison import compare_runs, rows_by_mode
 from cooper.evaluation.figures.statistics import Estimate, bounded_mean, plain_mean
-from cooper.evaluation.maps.drawing import DEPTH, SEGMENTATION
+from cooper.evaluation.maps.drawing import DEPTH, SEGMENTATION, draw_maps
 from cooper.evaluation.maps.scores import depth_figures, segmentation_figures
 from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.suites.scenes import ScenesSuite
 from cooper.reasoning.cooper import Cooper
-from cooper.scenes.examples import CONVENTIONS
+from cooper.scenes.examples import CONVENTIONS, scene_example
+from cooper.scenes.store import SceneSet
 
 PLAIN = "float32"
 MODES = ("text", "interleaved")
@@ -74,6 +75,10 @@ def measure(way: str, asked: argparse.Namespace, folder: Path) -> None:
         origin=Origin.of(asked.model, quantization=few),
     )
     suite.evaluate(door)
+    scenes = SceneSet(asked.data)
+    truths = [scene_example(scenes[number]) for number in range(min(asked.maps, len(scenes)))]  # questions may need fewer
+    for kind in (DEPTH, SEGMENTATION):
+        draw_maps(door, kind, truths, conventions=CONVENTIONS, settings=suite)
     told = {"weights": sum(stored.values()), "peak": memory("VmHWM") - before}
     (folder / f"{way}.json").write_text(json.dumps(told))
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from cooper.errors import CooperError
-from cooper.model import memory
-from cooper.model.memory import FreeMemory, Needs, fitting_dtype, free_of_machine, room_of, size
+from cooper.model.checkpoints import memory
+from cooper.model.checkpoints.memory import FreeMemory, Needs, fitting_dtype, free_of_machine, room_of, size
 
 GB = 10**9
 BIG = Needs(linear=13 * GB, rest=GB, kept=GB, token=57_344, stored=torch.bfloat16)  # much like the published network

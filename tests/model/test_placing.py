@@ -8,9 +8,9 @@ from cooper.errors import CooperError
 from cooper.files.hub import resolve
 from cooper.model.checkpoints import placing
 from cooper.model.checkpoints.export import export
+from cooper.model.checkpoints.memory import FreeMemory
 from cooper.model.checkpoints.placing import needs_of, placement
 from cooper.model.cooper import CooperModel
-from cooper.model.memory import FreeMemory
 from cooper.reasoning.cooper import Cooper
 from cooper.training.bundles import load_bundle
 from tests.networks import picture as picture_of_noise

@@ -16,6 +16,7 @@ from cooper.model.attention import AttentionPlan, Backend
 from cooper.model.cache import Cache
 from cooper.model.checkpoints.loading import ReadsBothLayouts
 from cooper.model.config import CooperConfig
+from cooper.model.head import Head, Score, in_parts
 from cooper.model.latents import PositionTable, TimeEmbedder, Waves
 from cooper.model.mot import MotLayer, PerExpert, RMSNorm, Rotation, merge, rotation
 from cooper.model.vae import Autoencoder
@@ -59,7 +60,7 @@ class CooperModel(ReadsBothLayouts):
         self.time_embedder = TimeEmbedder(hidden)
         self.layers = nn.ModuleList(MotLayer(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = PerExpert(lambda: RMSNorm(hidden, eps=config.rms_norm_eps))
-        self.lm_head = nn.Linear(hidden, config.vocab_size, bias=False)
+        self.lm_head = Head(hidden, config.vocab_size)
         self.vae = Autoencoder(config.vae_geometry)
         self.attention_backend: Backend = "sdpa"
         self.gradient_checkpointing = False
@@ -136,6 +137,14 @@ class CooperModel(ReadsBothLayouts):
         """Next-token logits [L, V] of understanding tokens."""
         return self.lm_head(hidden_LH)
 
+    def scored(self, hidden_SH: Tensor, ids_S: Tensor, score: Score) -> tuple[Tensor, ...]:
+        """What `score` says of the logits and ids of tokens, without the logits [S, V] of all of them at once."""
+        if isinstance(self.lm_head, Head):
+            return self.lm_head(hidden_SH, ids_S, score)
+        if self.complete:  # an adapted head that is sharded: all ranks must call it equally often
+            return score(self.text_logits(hidden_SH), ids_S)
+        return in_parts(self.text_logits, self.config.vocab_size, hidden_SH=hidden_SH, ids_S=ids_S, score=score)
+
     def velocity(self, hidden_NH: Tensor) -> Tensor:
         """Velocities noise - x_0 [N, D] of latent tokens."""
         return self.latent_out(hidden_NH)
@@ -147,11 +156,16 @@ class CooperModel(ReadsBothLayouts):
         """
         hidden_LH = self(packed)
         targets = packed.targets
-        logits_SV = self.text_logits(hidden_LH[targets.index_S])
-        ce = cross_entropy(logits_SV.float(), targets.ids_S, reduction="sum") if len(targets.ids_S) else logits_SV.sum()
+        (ce_K,) = self.scored(hidden_LH[targets.index_S], targets.ids_S, _cross_entropy)
         drawn_MD = self.velocity(hidden_LH[packed.und :][targets.velocity_index_M])
         mse = (drawn_MD.float() - targets.velocity_MD).pow(2).mean(-1).sum() if len(drawn_MD) else drawn_MD.sum()
-        return Losses(ce, len(targets.ids_S), mse, len(drawn_MD))
+        return Losses(ce_K.sum(), len(targets.ids_S), mse, len(drawn_MD))
+
+
+def _cross_entropy(logits_SV: Tensor, ids_S: Tensor) -> tuple[Tensor]:
+    """Summed over some tokens, [1]; without any a zero that still touches the logits."""
+    summed = cross_entropy(logits_SV.float(), ids_S, reduction="sum") if len(ids_S) else logits_SV.sum()
+    return (summed[None],)
 
 
 AutoConfig.register("cooper", CooperConfig)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from cooper.model.checkpoints.loading import ADAPTER_CONFIG, ADAPTER_FILE, is_quantised, network_below
+from cooper.model.checkpoints.memory import Needs, accelerator, fitting_dtype, room_of
 from cooper.model.checkpoints.names import VAE_PREFIX, network_entries
 from cooper.model.checkpoints.opening import OWN_STEM, is_published_layout, network_dtype, own_config, verify_ours
 from cooper.model.checkpoints.published import Places, config_of
@@ -16,7 +17,6 @@ from cooper.model.checkpoints.quantising import QUANTISED, bits_of
 from cooper.model.checkpoints.tensor_files import Stored, read_header, read_headers
 from cooper.model.config import CooperConfig
 from cooper.model.devices import SHARED_OUT, Device, checked_device, checked_dtype, computes_bf16
-from cooper.model.memory import Needs, accelerator, fitting_dtype, room_of
 
 _VAE_BYTES = torch.float32.itemsize  # of a number of the autoencoder, whatever the network's type
 

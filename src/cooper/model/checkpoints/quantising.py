@@ -16,7 +16,7 @@ from torch import nn
 
 from cooper.errors import CooperError
 from cooper.files.arguments import shown
-from cooper.model.memory import BITS
+from cooper.model.checkpoints.memory import BITS
 
 KEPT = ("vae", "vit", "connector", "latent_in", "latent_out", "time_embedder", "lm_head", "embed_tokens")  # never quantised
 Network = TypeVar("Network", bound=nn.Module)

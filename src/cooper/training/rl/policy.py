@@ -23,6 +23,11 @@ class Words:
     vocabulary: int
     temperature: float = 1.0
 
+    def score(self, logits_SV: Tensor, ids_S: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy (nats) of tokens, [S] each."""
+        scores_SV = word_logprobs(logits_SV, self.vocabulary, self.temperature)
+        return scores_SV.gather(1, ids_S[:, None])[:, 0], -(scores_SV.exp() * scores_SV).sum(-1)
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:
@@ -58,12 +63,11 @@ class Policy(PreTrainedModel):
         """Score the targets of packed rollouts. Next-token targets were shifted by the packer, as everywhere."""
         hidden_LH = self.cooper(packed)
         targets = packed.targets
-        logits_SV = self.cooper.text_logits(hidden_LH[targets.index_S])
-        scores_SV = word_logprobs(logits_SV, words.vocabulary, words.temperature)
+        logprob_S, entropy_S = self.cooper.scored(hidden_LH[targets.index_S], targets.ids_S, words.score)
         velocity_MD = self.cooper.velocity(hidden_LH[packed.und :][targets.velocity_index_M]).float()
         nothing = 0 * velocity_MD.sum()  # without maps to score, the head of velocities still has gradients on every rank
         return Scores(
-            scores_SV.gather(1, targets.ids_S[:, None])[:, 0] + nothing,
-            -(scores_SV.exp() * scores_SV).sum(-1),
+            logprob_S + nothing,
+            entropy_S,
             velocity_MD,
         )
