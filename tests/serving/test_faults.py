@@ -226,7 +226,7 @@ def test_a_server_that_cannot_start_says_why(monkeypatch, asked, says):
 
 
 def test_a_port_that_is_taken_is_said_before_the_model_is_loaded(served):
-    with pytest.raises(CooperError, match="cannot listen on 127.0.0.1"):
+    with pytest.raises(CooperError, match=r"cannot listen on 127\.0\.0\.1"):
         serve(port=int(served.url.rsplit(":", 1)[1]), model="/no/such/model")
 
 
