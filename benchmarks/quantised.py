@@ -109,7 +109,7 @@ def found_in(folder: Path, way: str) -> dict[str, Any]:
     overlaps = {row.id: row.iou for row in SEGMENTATION.kept(plain, CONVENTIONS)}
     found["abs_rel_difference"] = figure(plain_mean([row.aligned.abs_rel - errors[row.id] for row in depth]))
     steps = [(row.iou, overlaps[row.id]) for row in regions]
-    found["miou_per_image_difference"] = figure(plain_mean([one - other for one, other in steps if one and other]))
+    found["miou_per_image_difference"] = figure(plain_mean([one - other for one, other in steps if None not in (one, other)]))
     return found
 
 
