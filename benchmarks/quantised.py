@@ -77,8 +77,8 @@ def measure(way: str, asked: argparse.Namespace, folder: Path) -> None:
     suite.evaluate(door)
     scenes = SceneSet(asked.data)
     truths = [scene_example(scenes[number]) for number in range(min(asked.maps, len(scenes)))]  # questions may need fewer
-    for kind in (DEPTH, SEGMENTATION):
-        draw_maps(door, kind, truths, conventions=CONVENTIONS, settings=suite)
+    draw_maps(door, DEPTH, truths, conventions=CONVENTIONS, settings=suite)
+    draw_maps(door, SEGMENTATION, truths, conventions=CONVENTIONS, settings=suite)
     told = {"weights": sum(stored.values()), "peak": memory("VmHWM") - before}
     (folder / f"{way}.json").write_text(json.dumps(told))
 
@@ -109,7 +109,9 @@ def found_in(folder: Path, way: str) -> dict[str, Any]:
     overlaps = {row.id: row.iou for row in SEGMENTATION.kept(plain, CONVENTIONS)}
     found["abs_rel_difference"] = figure(plain_mean([row.aligned.abs_rel - errors[row.id] for row in depth]))
     steps = [(row.iou, overlaps[row.id]) for row in regions]
-    found["miou_per_image_difference"] = figure(plain_mean([one - other for one, other in steps if one and other]))
+    found["miou_per_image_difference"] = figure(
+        plain_mean([one - other for one, other in steps if one is not None and other is not None])
+    )
     return found
 
 
