@@ -134,9 +134,10 @@ def test_7_text_that_is_decoded_and_encoded_again(door, monkeypatch):
 def test_8_a_turn_without_a_tag_that_is_forgotten(door, monkeypatch):
     honest = writing._take
 
-    def forgetful(session, sample, turn, seconds):
+    def forgetful(session, turn, seconds):
+        sample = session.samples[turn.row]
         before = sample.main
-        honest(session, sample, turn, seconds)
+        honest(session, turn, seconds)
         tags = [modality.tag for modality in session.parts.modalities.values()]
         if isinstance(parse_turn(sample.steps[-1].text, tags), Think):
             sample.main = before
