@@ -22,10 +22,25 @@ from tests.serving.running import Served, asking, serving, settings_in
 LONG = {"mode": "perception", "drawing": {"num_timesteps": 100}}  # a hundred steps of two maps: time to leave
 
 
-def until(happened: Callable[[], bool]) -> None:
-    """Wait for something that must happen."""
+def until(happened: Callable[[], bool], served: Served | None = None) -> None:
+    """Wait for something that must happen; after two minutes say how things stand, rather than wait for ever."""
+    end = time.monotonic() + 120
     while not happened():
         time.sleep(0.01)
+        desk = served.house.desk if served else None
+        assert time.monotonic() < end, desk and (desk.fault, desk._jobs, desk._waiting, desk._leaving)
+
+
+@pytest.fixture
+def slowly(monkeypatch):
+    """Steps with a pause, so that there is time to leave before an answer is there, on any machine."""
+    honest = Running.step
+
+    def paused(self):
+        time.sleep(0.02)
+        return honest(self)
+
+    monkeypatch.setattr(Running, "step", paused)
 
 
 def busy(served: Served) -> int:
@@ -34,29 +49,29 @@ def busy(served: Served) -> int:
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "plain"])
 @pytest.mark.parametrize("route", ["/v1/chat/completions", "/v1/responses"])
-def test_a_client_that_leaves_frees_its_row(served, stream, route):
+def test_a_client_that_leaves_frees_its_row(served, slowly, stream, route):
     body = asking(stream=stream, **LONG)
     body["input" if route.endswith("responses") else "messages"] = body.pop("messages")
     with httpx.Client(base_url=served.url, timeout=60) as client, ThreadPoolExecutor(1) as pool:
         if stream:
             with client.stream("POST", route, json=body) as answer:
                 next(answer.iter_bytes())
-                until(lambda: busy(served) == 1)
+                until(lambda: busy(served) == 1, served)
         else:
             asked = pool.submit(client.post, route, json=body, timeout=httpx.Timeout(60, read=1.0))
-            until(lambda: busy(served) == 1 or asked.done())
+            until(lambda: busy(served) == 1 or asked.done(), served)
             assert isinstance(asked.exception(), httpx.ReadTimeout)  # it waited a second and left
-    until(lambda: busy(served) == 0)
+    until(lambda: busy(served) == 0, served)
     found = served.client.post("/v1/chat/completions", json=asking(seed=3)).json()
     assert found["choices"][0]["message"]["content"] == "red capsule"
 
 
-def test_a_full_queue_says_when_to_come_again(nano, tmp_path):
+def test_a_full_queue_says_when_to_come_again(nano, slowly, tmp_path):
     with serving(nano, settings_in(tmp_path, limits={"rows": 1, "queue": 1})) as small, ThreadPoolExecutor(2) as pool:
         first = pool.submit(small.client.post, "/v1/chat/completions", json=asking(**LONG))
-        until(lambda: busy(small) == 1)
+        until(lambda: busy(small) == 1, small)
         second = pool.submit(small.client.post, "/v1/chat/completions", json=asking(seed=3))
-        until(lambda: len(small.house.desk._waiting) == 1)
+        until(lambda: len(small.house.desk._waiting) == 1, small)
         third = small.client.post("/v1/chat/completions", json=asking())
         assert third.status_code == 429 and int(third.headers["retry-after"]) >= 1
         assert third.json()["error"]["code"] == "queue_full"
@@ -65,7 +80,7 @@ def test_a_full_queue_says_when_to_come_again(nano, tmp_path):
         assert second.result().json()["choices"][0]["message"]["content"] == "red capsule"
 
 
-def test_what_takes_too_long_ends(nano, tmp_path):
+def test_what_takes_too_long_ends(nano, slowly, tmp_path):
     with serving(nano, settings_in(tmp_path, limits={"seconds": 0.5})) as hasty:
         answer = hasty.client.post("/v1/chat/completions", json=asking(**LONG))
         assert answer.status_code == 504 and "0.5 s" in answer.json()["error"]["message"]
@@ -73,7 +88,7 @@ def test_what_takes_too_long_ends(nano, tmp_path):
         body["input"] = body.pop("messages")
         events = hasty.client.post("/v1/responses", json=body).text
         assert "event: response.failed" in events and '"code": "timeout"' in events
-        until(lambda: busy(hasty) == 0)
+        until(lambda: busy(hasty) == 0, hasty)
 
 
 def test_more_memory_than_there_is_is_refused_before_it_starts(nano, tmp_path):
@@ -123,11 +138,11 @@ def test_a_row_that_fails_harms_no_other(served, monkeypatch):
     assert failed.json()["error"]["message"] == "the answer failed: ValueError"
 
 
-def test_a_dead_engine_is_told_to_all_and_seen(nano, tmp_path, monkeypatch):
+def test_a_dead_engine_is_told_to_all_and_seen(nano, slowly, tmp_path, monkeypatch):
     with serving(nano, settings_in(tmp_path)) as doomed, ThreadPoolExecutor(2) as pool:
         plain = pool.submit(doomed.client.post, "/v1/chat/completions", json=asking(**LONG))
         streamed = pool.submit(doomed.client.post, "/v1/chat/completions", json=asking(stream=True, **LONG))
-        until(lambda: busy(doomed) == 2)
+        until(lambda: busy(doomed) == 2, doomed)
 
         def dies(self):
             raise MemoryError("no more")
@@ -148,6 +163,26 @@ def test_traces_are_kept_for_a_time_and_a_size(nano, tmp_path):
         name = brief.client.post("/v1/chat/completions", json=asking()).json()["trace_id"]
         time.sleep(0.05)
         assert brief.client.get(f"/v1/traces/{name}").status_code == 404
+
+
+def test_a_trace_that_cannot_be_kept_costs_no_answer(served, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cooper.serving.desk.kept.save_with_page", full)
+    found = served.client.post("/v1/chat/completions", json=asking(seed=3))
+    assert found.status_code == 200 and found.json()["choices"][0]["message"]["content"] == "red capsule"
+    assert served.client.get(f"/v1/traces/{found.json()['trace_id']}").status_code == 404
+    assert not list(served.house.kept._folder.glob("draft-*"))
+
+
+def test_what_nobody_foresaw_is_an_error_in_the_same_form(served, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("secret of the house")
+
+    monkeypatch.setattr("cooper.serving.app.parts_of", broken)
+    found = served.client.post("/v1/chat/completions", json=asking())
+    assert found.status_code == 500 and found.json()["error"]["code"] == "server_error" and "secret" not in found.text
 
 
 def test_replicas_share_their_traces(nano, tmp_path):
@@ -182,7 +217,7 @@ def test_a_stopped_server_answers_what_is_under_way(tmp_path):
     process, url = begun(tmp_path / "traces")
     with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=url, timeout=60) as client:
         asked = pool.submit(client.post, "/v1/chat/completions", json=asking(**LONG))
-        until(lambda: "num_requests_running{" in (text := httpx.get(f"{url}/metrics").text) and _running(text) == 1.0)
+        until(lambda: asked.done() or _running(httpx.get(f"{url}/metrics").text) == 1.0)
         process.send_signal(signal.SIGTERM)
         assert asked.result().status_code == 200
     said = process.communicate()[1]

@@ -67,6 +67,7 @@ def app_of(model: Cooper, settings: Settings) -> FastAPI:
 
         app.include_router(routes())
     app.add_exception_handler(ApiFault, _told)  # pyright: ignore[reportArgumentType]
+    app.add_exception_handler(Exception, _unforeseen)
     app.add_exception_handler(404, _no_route)
     app.add_exception_handler(405, _no_route)
     app.add_middleware(Guard, keys=Keys(settings.keys), hosts=settings.hosts, most=settings.limits.body)
@@ -79,6 +80,10 @@ def app_of(model: Cooper, settings: Settings) -> FastAPI:
 
 async def _told(_request: Request, fault: ApiFault) -> Response:
     return fault.response()
+
+
+async def _unforeseen(_request: Request, _error: Exception) -> Response:
+    return ApiFault(500, "the server has failed at this request; its log says how", "server_error").response()
 
 
 async def _no_route(request: Request, error: Any) -> Response:

@@ -1,6 +1,7 @@
 """One call of a client: from its body to the events of its answer. A client that leaves takes its request along."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -62,12 +63,19 @@ class Call:
                     raise of_code(told.code, told.message)
                 if isinstance(told, Finished):
                     ended = True
-                    await asyncio.to_thread(self.house.kept.keep, self.trace, told.trace, self.key)
+                    await asyncio.to_thread(self._keep, told)
                 for scene in story.scenes(told):
                     yield scene
         finally:
             if not ended:
                 self.house.desk.leave(self.job)
+
+    def _keep(self, told: Finished) -> None:
+        """Keep the trace. Where that fails, on a full disk for instance, the client has its answer all the same."""
+        try:
+            self.house.kept.keep(self.trace, told.trace, self.key)
+        except (CooperError, OSError):
+            traceback.print_exc()
 
 
 SILENCE = 10.0  # seconds after which a stream says that it lives

@@ -38,12 +38,17 @@ class KeptTraces:
         return f"tr_{secrets.token_urlsafe(16)}"
 
     def keep(self, name: str, trace: Trace, key: str) -> None:
-        """Write a trace under an id from `new_id`, and drop what is too old or too much."""
+        """Write a trace under an id from `new_id`, all or nothing, and drop what is too old or too much. CooperError,
+        OSError: it cannot be written."""
         draft = Path(mkdtemp(prefix="draft-", dir=self._folder))
-        save_with_page(trace, draft / _TRACE)
-        size = sum(file.stat().st_size for file in draft.rglob("*") if file.is_file())
-        (draft / _OWNER).write_text(json.dumps({"key": digest(key), "at": time.time(), "bytes": size}))
-        draft.rename(self._folder / name)
+        try:
+            save_with_page(trace, draft / _TRACE)
+            size = sum(file.stat().st_size for file in draft.rglob("*") if file.is_file())
+            (draft / _OWNER).write_text(json.dumps({"key": digest(key), "at": time.time(), "bytes": size}))
+            draft.rename(self._folder / name)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
         self._sweep()
 
     def find(self, name: str, key: str) -> Path | None:
