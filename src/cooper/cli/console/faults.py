@@ -12,7 +12,7 @@ from cooper.errors import CooperError
 from cooper.files.arguments import visible
 from cooper.files.folders import is_cut_short
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 LONGEST_SENTENCE = 2000  # characters
 
 
