@@ -68,7 +68,7 @@ WRONG: dict[str, list[Any]] = {  # a field and values that it may not have
     "mode": ["loud", 3, None, [], {"a": 1}, "INTERLEAVED"],
     "seed": [-1, 2**32, 1.5, "zero", [], True],
     "temperature": [-0.1, 2.1, "hot", [], "Infinity"],
-    "top_p": [-0.1, 1.1, "much", {}],
+    "top_p": [0, -0.1, 1.1, "much", {}],
     "max_tokens": [0, -5, "many", 1.5, []],
     "max_turns": [0, -1, 99, "two", 1.5],
     "drawing": [

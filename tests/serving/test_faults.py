@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
@@ -136,6 +137,60 @@ def test_a_row_that_fails_harms_no_other(served, monkeypatch):
     assert sorted(answer.status_code for answer in answers) == [200, 500]
     failed = next(answer for answer in answers if answer.status_code == 500)
     assert failed.json()["error"]["message"] == "the answer failed: ValueError"
+
+
+def test_a_note_that_fails_costs_no_answer(served, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no notes today")
+
+    monkeypatch.setattr(type(served.house.desk.model), "noted", broken)
+    found = served.client.post("/v1/chat/completions", json=asking(seed=3))
+    assert found.status_code == 200 and found.json()["choices"][0]["message"]["content"] == "red capsule"
+    assert served.client.get("/ready").status_code == 200
+
+
+def test_a_map_that_cannot_be_shown_ends_its_own_request_alone(served, monkeypatch):
+    """Maps under way are made for responses; a chat that is streamed beside them never asks for one."""
+
+    def broken(*_):
+        raise RuntimeError("no look today")
+
+    monkeypatch.setattr(Running, "preview", broken)
+    body = asking(stream=True, seed=3)
+    with ThreadPoolExecutor(2) as pool:
+        chat = pool.submit(served.client.post, "/v1/chat/completions", json=body)
+        response = pool.submit(served.client.post, "/v1/responses", json={"input": body["messages"], "stream": True, "seed": 3})
+        assert "red capsule" in chat.result().text
+        assert "event: response.failed" in response.result().text
+    assert served.client.get("/ready").status_code == 200
+    until(lambda: busy(served) == 0, served)
+
+
+def test_an_engine_that_hangs_keeps_nobody_beyond_the_time(nano, tmp_path, monkeypatch):
+    honest, goes_on = Running.step, Event()
+
+    def hangs(self):
+        goes_on.wait()
+        return honest(self)
+
+    monkeypatch.setattr(Running, "step", hangs)
+    with serving(nano, settings_in(tmp_path, limits={"seconds": 0.5})) as hasty:
+        try:
+            assert hasty.client.post("/v1/chat/completions", json=asking()).status_code == 504
+            assert busy(hasty) == 1, "the engine has not come back"
+        finally:
+            goes_on.set()
+        until(lambda: busy(hasty) == 0, hasty)
+
+
+def test_half_a_body_is_waited_for_only_so_long(served, monkeypatch):
+    import socket
+
+    monkeypatch.setattr("cooper.serving.guards.BODY", 0.2)
+    with socket.create_connection(("127.0.0.1", int(served.url.rsplit(":", 1)[1]))) as line:
+        line.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\n{")
+        line.settimeout(60)
+        assert line.recv(4096).startswith(b"HTTP/1.1 408")
 
 
 def test_a_dead_engine_is_told_to_all_and_seen(nano, slowly, tmp_path, monkeypatch):

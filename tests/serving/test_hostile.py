@@ -97,6 +97,21 @@ def test_pages_elsewhere_cannot_ask_unless_they_are_named(locked, served):
     )
 
 
+def test_a_page_elsewhere_cannot_spend_the_servers_time(served, locked):
+    """A browser sends such a request without asking first. Where there are keys, the key decides."""
+    body = json.dumps(asking(mode="direct"))
+    for origin, status in (("https://evil.example", 403), ("null", 403), (served.url, 200)):
+        headers = {"Origin": origin, "Content-Type": "text/plain"}
+        assert served.client.post("/v1/chat/completions", content=body, headers=headers).status_code == status, origin
+    headers = {"Origin": "https://evil.example", **bearer(KEYS[0])}
+    assert locked.client.post("/v1/chat/completions", content=body, headers=headers).status_code == 200
+
+
+def test_an_unknown_field_is_called_one(served):
+    said = served.client.post("/v1/chat/completions", json=asking(shell="rm")).json()["error"]
+    assert (said["code"], said["param"]) == ("unknown_field", "shell")
+
+
 def test_a_body_that_is_too_large_is_not_read(nano, tmp_path):
     with serving(nano, settings_in(tmp_path, limits={"body": 5000})) as small:
         answer = small.client.post("/v1/chat/completions", content=b"x" * 5001)

@@ -1,6 +1,6 @@
 """The app: routes over one desk, and what is served beside them."""
 
-import importlib.util
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,13 +16,14 @@ from cooper.reasoning.cooper import Cooper
 from cooper.serving.api import chat, responses
 from cooper.serving.api.calls import Call, Gone, House, begin
 from cooper.serving.api.faults import ApiFault
-from cooper.serving.api.fields import asked_of, body_of, parts_of
+from cooper.serving.api.fields import Inquiry, asked_of, body_of, parts_of
 from cooper.serving.api.traces import VIEWS, folder_of
 from cooper.serving.desk.desk import Desk
 from cooper.serving.desk.figures import Figures
 from cooper.serving.desk.kept import KeptTraces
 from cooper.serving.desk.limits import Limits
 from cooper.serving.guards import Guard, Keys
+from cooper.serving.web import routes
 from cooper.trace.modes import MODES
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -62,15 +63,14 @@ def app_of(model: Cooper, settings: Settings) -> FastAPI:
     _answers(app, house)
     _facts(app, house, figures)
     _traces(app, house)
-    if importlib.util.find_spec("cooper.serving.web") is not None:
-        from cooper.serving.web import routes  # pyright: ignore[reportMissingImports]
-
-        app.include_router(routes())
+    app.include_router(routes())
     app.add_exception_handler(ApiFault, _told)  # pyright: ignore[reportArgumentType]
     app.add_exception_handler(Exception, _unforeseen)
     app.add_exception_handler(404, _no_route)
     app.add_exception_handler(405, _no_route)
-    app.add_middleware(Guard, keys=Keys(settings.keys), hosts=settings.hosts, most=settings.limits.body)
+    app.add_middleware(
+        Guard, keys=Keys(settings.keys), hosts=settings.hosts, origins=settings.origins, most=settings.limits.body
+    )
     if settings.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["GET", "POST"], allow_headers=["authorization"]
@@ -95,7 +95,11 @@ def _answers(app: FastAPI, house: House) -> None:
     """The two ways to ask."""
 
     async def call_of(request: Request, field_name: str) -> Call:
-        body = body_of(await request.body())
+        asked = await asyncio.to_thread(inquiry, await request.body(), field_name)  # pictures are decoded in it
+        return await begin(request, house, asked, request.scope["key"], previews=field_name == "input")
+
+    def inquiry(raw: bytes, field_name: str) -> Inquiry:
+        body = body_of(raw)
         given = body.pop(field_name, None)
         if field_name == "input" and isinstance(given, str):
             given = [{"role": "user", "content": given}]
@@ -105,8 +109,7 @@ def _answers(app: FastAPI, house: House) -> None:
                 404, f"the model {str(wanted)[:80]!r} is not served here; {house.name!r} is", "model_not_found", "model"
             )
         parts = parts_of(given, field_name, house.desk.limits)
-        asked = asked_of(body, parts, house.desk.model, house.desk.limits)
-        return await begin(request, house, asked, request.scope["key"])
+        return asked_of(body, parts, house.desk.model, house.desk.limits)
 
     async def answered(call: Call, plain: Maker, streamed: Maker) -> Response:
         if call.asked.stream:
@@ -157,15 +160,11 @@ def _facts(app: FastAPI, house: House, figures: Figures) -> None:
 def _traces(app: FastAPI, house: House) -> None:
     """What was answered, for as long as it is kept."""
     for path, view in VIEWS.items():
-
-        def get(request: Request, trace: str, view: Callable[[Path], Response] = view) -> Response:
-            return view(folder_of(house.kept, trace, request.scope["key"]))
-
-        app.get(f"/v1/traces/{{trace}}{path}", response_model=None)(_bare(get))
+        app.get(f"/v1/traces/{{trace}}{path}", response_model=None)(_of_trace(house.kept, view))
 
 
-def _bare(get: Callable[..., Response]) -> Callable[[Request, str], Response]:
+def _of_trace(kept: KeptTraces, view: Callable[[Path], Response]) -> Callable[[Request, str], Response]:
     def route(request: Request, trace: str) -> Response:
-        return get(request, trace)
+        return view(folder_of(kept, trace, request.scope["key"]))
 
     return route

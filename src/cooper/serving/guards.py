@@ -1,5 +1,6 @@
 """What stands before the app, as plain ASGI: who may ask, from where, and how much may come in."""
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -12,6 +13,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+BODY = 60.0  # seconds in which the body of a request must have come
 OPEN = ("/", "/health", "/ready", "/v1/pictures")  # what needs no key, as /static: these tell nothing of what was asked
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -28,6 +30,9 @@ class Keys:
     def __init__(self, keys: tuple[str, ...] = ()) -> None:
         self._keys = keys
 
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
     def of(self, header: str) -> str:
         """The key in an Authorization header. ApiFault: there is none, or a wrong one. All are compared, in constant time."""
         if not self._keys:
@@ -42,10 +47,11 @@ class Keys:
 
 class Guard:
     """Checks host, key and size of every request before the app sees it, and adds headers to answers. `hosts`: the names by
-    which the server may be called, none where any will do; a page elsewhere that has its name point here calls by another."""
+    which the server may be called, none where any will do; a page elsewhere that has its name point here calls by another.
+    `origins`: pages elsewhere that may ask. Where there are keys any page may that has one."""
 
-    def __init__(self, app: App, keys: Keys, hosts: tuple[str, ...], most: int) -> None:
-        self._app, self._keys, self._hosts, self._most = app, keys, hosts, most
+    def __init__(self, app: App, keys: Keys, hosts: tuple[str, ...], origins: tuple[str, ...], most: int) -> None:
+        self._app, self._keys, self._hosts, self._origins, self._most = app, keys, hosts, origins, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,7 +66,11 @@ class Guard:
 
         try:
             scope["key"] = self._checked(scope)
-            received, gone = await self._limited(scope, receive)
+            received, gone = await asyncio.wait_for(self._limited(scope, receive), BODY)
+        except TimeoutError:
+            late = ApiFault(408, f"the body did not come within {BODY:g} s", "timeout", headers={"Connection": "close"})
+            await late.response()(scope, receive, headed)
+            return
         except ApiFault as fault:
             await fault.response()(scope, receive, headed)
             return
@@ -74,6 +84,10 @@ class Guard:
         name = host[: host.find("]") + 1] if host.startswith("[") else host.split(":")[0]
         if self._hosts and name.lower() not in self._hosts:
             raise ApiFault(403, "this server is not called by that name; see --allow-host", "host_not_allowed")
+        origin = headers.get("origin", "")
+        own = origin.partition("://")[2] == headers.get("host", "")
+        if scope["method"] == "POST" and origin and not (own or self._keys or origin in self._origins):
+            raise ApiFault(403, "a page of another server may not ask here; see --allow-origin", "origin_not_allowed")
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length[:18]) > self._most:
             raise self._too_large()

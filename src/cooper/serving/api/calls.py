@@ -1,6 +1,8 @@
 """One call of a client: from its body to the events of its answer. A client that leaves takes its request along."""
 
 import asyncio
+import contextlib
+import time
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from cooper.errors import CooperError
 from cooper.serving.api.faults import ApiFault, of_code
 from cooper.serving.api.fields import Inquiry
 from cooper.serving.api.story import Answered, Scene, Story
-from cooper.serving.desk.desk import Desk, Full
+from cooper.serving.desk.desk import CANCELLED, Desk, Full
 from cooper.serving.desk.jobs import Failed, Finished, Job, Told
 from cooper.serving.desk.kept import KeptTraces
 
@@ -46,13 +48,18 @@ class Call:
 
     async def scenes(self) -> AsyncIterator[Scene | None]:
         """What comes, as it comes; None after some seconds of silence. The trace is kept before the last scene. ApiFault: there
-        is no answer; Gone: the client has left."""
-        story = Story(self.house.tags)
+        is no answer, or none in time, which is held here, for the engine may hang; Gone: the client has left."""
+        story, why = Story(self.house.tags), CANCELLED
         ended = False
+        most = self.house.desk.limits.seconds
         try:
             while not ended:
+                left = self.job.came + most - time.monotonic()
+                if left <= 0:
+                    why = Failed("timeout", f"the request took longer than the {most:g} s that it may")
+                    raise of_code(why.code, why.message)
                 try:
-                    told = await asyncio.wait_for(self.inbox.get(), SILENCE)
+                    told = await asyncio.wait_for(self.inbox.get(), min(SILENCE, left))
                 except TimeoutError:
                     yield None
                     continue
@@ -63,31 +70,35 @@ class Call:
                     raise of_code(told.code, told.message)
                 if isinstance(told, Finished):
                     ended = True
-                    await asyncio.to_thread(self._keep, told)
+                    told = await asyncio.to_thread(self._kept, told)
                 for scene in story.scenes(told):
                     yield scene
         finally:
             if not ended:
-                self.house.desk.leave(self.job)
+                self.house.desk.leave(self.job, why)
 
-    def _keep(self, told: Finished) -> None:
-        """Keep the trace. Where that fails, on a full disk for instance, the client has its answer all the same."""
+    def _kept(self, told: Finished) -> Finished:
+        """The trace with its notes, kept. Where that fails, on a full disk for instance, the answer comes all the same."""
+        trace = told.trace
         try:
-            self.house.kept.keep(self.trace, told.trace, self.key)
-        except (CooperError, OSError):
+            trace = self.house.desk.model.noted(trace, self.job.question)
+            self.house.kept.keep(self.trace, trace, self.key)
+        except Exception:  # noqa: BLE001 - nothing beside the answer may cost the answer
             traceback.print_exc()
+        return Finished(trace)
 
 
 SILENCE = 10.0  # seconds after which a stream says that it lives
 
 
-async def begin(request: Request, house: House, asked: Inquiry, key: str) -> Call:
-    """Queue a request. ApiFault: there is no place, or it asks for more than there is."""
+async def begin(request: Request, house: House, asked: Inquiry, key: str, previews: bool) -> Call:
+    """Queue a request. `previews`: whether maps under way can be sent. ApiFault: there is no place, or it asks for more than
+    there is."""
     inbox: asyncio.Queue[Told | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
     def tell(told: Told) -> None:
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
             loop.call_soon_threadsafe(inbox.put_nowait, told)
 
     desk = house.desk
@@ -98,7 +109,7 @@ async def begin(request: Request, house: House, asked: Inquiry, key: str) -> Cal
         needed = desk.needed(question, asked.options)
     except CooperError as error:
         raise ApiFault(400, str(error), "invalid_value") from None
-    job = Job(question, engine_request, asked.options, needed, tell, asked.stream and asked.previews)
+    job = Job(question, engine_request, asked.options, needed, tell, previews and asked.stream and asked.previews)
     try:
         desk.submit(job)
     except Full as full:

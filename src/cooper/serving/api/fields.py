@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,7 @@ from PIL import Image
 from cooper.errors import CooperError
 from cooper.files.arguments import shown
 from cooper.files.pictures import LazyPicture
-from cooper.files.values import AtLeast, AtMost, build
+from cooper.files.values import Above, AtLeast, AtMost, build
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.options import Options
@@ -54,7 +54,7 @@ class Extras:
     mode: AnswerMode = "interleaved"
     seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] | None = 0
     temperature: Annotated[float, AtLeast(0), AtMost(2)] | None = None
-    top_p: Annotated[float, AtLeast(0), AtMost(1)] | None = None
+    top_p: Annotated[float, Above(0), AtMost(1)] | None = None
     max_tokens: Annotated[int, AtLeast(1)] | None = None
     max_turns: Annotated[int, AtLeast(1)] | None = None
     drawing: dict[str, Any] | None = None
@@ -120,7 +120,9 @@ def asked_of(body: Mapping[str, Any], parts: Sequence[Part], model: Cooper, limi
         options = _options(extras, model, limits)
         question = Question(tuple(parts), extras.subject, known=_known(extras.known or {}))
     except CooperError as error:
-        raise ApiFault(400, str(error), "invalid_value", _named(str(error), values)) from None
+        unknown = next((name for name in values if name not in Extras.__dataclass_fields__), "")
+        code = "unknown_field" if unknown else "invalid_value"
+        raise ApiFault(400, str(error), code, unknown or _named(str(error), values)) from None
     wants = extras.stream_options or {}
     if set(wants) - {"include_usage", "include_obfuscation"}:
         raise ApiFault(400, "stream_options takes include_usage only", "invalid_value", "stream_options")
@@ -143,12 +145,8 @@ def _named(message: str, values: Mapping[str, Any]) -> str:
 def _options(extras: Extras, model: Cooper, limits: Limits) -> Options:
     """CooperError: a value beyond what the server allows."""
     own = model.defaults.sampling
-    for name, value, most in (
-        ("max_tokens", extras.max_tokens, None),
-        ("max_turns", extras.max_turns, limits.turns),
-    ):
-        if value is not None and most is not None and value > most:
-            raise CooperError(f"{name} is {value}; this server allows {most}")
+    if extras.max_turns is not None and extras.max_turns > limits.turns:
+        raise CooperError(f"max_turns is {extras.max_turns}; this server allows {limits.turns}")
     tokens = min(extras.max_tokens or own.max_tokens, limits.tokens)  # clients ask for thousands by habit
     heat = own.temperature if extras.temperature is None else extras.temperature
     sampling = Sampling(heat, extras.top_p or own.top_p, tokens)
@@ -220,9 +218,6 @@ def _map_of(data: bytes, name: str, place: str) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise error if isinstance(error, CooperError) else CooperError(f"{place} is no PNG that can be read") from None
     return array.astype(np.float32) / 1000 if name == "depth" else array.astype(np.int32)
-
-
-Role = Literal["user", "system", "developer", "assistant"]
 
 
 def parts_of(messages: Any, name: str, limits: Limits) -> list[Part]:

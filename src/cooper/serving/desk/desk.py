@@ -15,6 +15,7 @@ from cooper.serving.desk.jobs import Begun, Failed, Finished, Job, Preview
 from cooper.serving.desk.limits import Limits, bytes_per_token, free_memory, tokens_needed
 from cooper.trace.steps import MapStep, Question
 
+CANCELLED = Failed("cancelled", "the client has left")
 STALLED = 60.0  # seconds of one step after which the engine counts as stuck
 
 
@@ -36,7 +37,7 @@ class Desk:
         self._token_bytes = bytes_per_token(parts)
         self._changed, self._waiting = Condition(), deque[Job]()
         self._jobs: dict[int, Job] = {}
-        self._leaving: set[str] = set()
+        self._leaving: dict[str, Failed] = {}  # why, by id
         self._closing = False
         self._fault = ""
         self._breath = time.monotonic()
@@ -86,10 +87,10 @@ class Desk:
             self.figures.waiting.set(len(self._waiting))
             self._changed.notify()
 
-    def leave(self, job: Job) -> None:
+    def leave(self, job: Job, why: Failed = CANCELLED) -> None:
         """Drop a request, waiting or under way, at once. One that has ended is passed over."""
         with self._changed:
-            self._leaving.add(job.id)
+            self._leaving[job.id] = why
             self._changed.notify()
 
     def _work(self) -> None:
@@ -122,15 +123,13 @@ class Desk:
                 self._leaving.clear()
                 self._changed.wait(1.0)
                 self._breath = time.monotonic()
-            leaving, self._leaving = self._leaving, set()
-            late = time.monotonic() - self.limits.seconds
-            gone = [job for job in [*self._jobs.values(), *self._waiting] if job.id in leaving or job.came < late]
+            leaving, self._leaving = self._leaving, {}
+            gone = [job for job in [*self._jobs.values(), *self._waiting] if job.id in leaving]
             self._waiting = deque(job for job in self._waiting if job not in gone)
         running.cancel([job.row for job in gone if job.row is not None])
         for job in gone:
             self._jobs.pop(-1 if job.row is None else job.row, None)
-            code = "cancelled" if job.id in leaving else "timeout"
-            self._fail(job, Failed(code, f"the request took longer than the {self.limits.seconds:g} s that it may"))
+            self._fail(job, leaving[job.id])
         while (job := self._next()) is not None:
             self._enter(running, job)
         self._measure_load()
@@ -171,19 +170,25 @@ class Desk:
         job.tell(Begun(prompt))
 
     def _step(self, running: Running) -> None:
+        """One step, told to all whom it concerns. Whatever fails for one of them ends that request alone."""
         for event in list(running.step()):
-            self._tell(running, event)
+            for row in event.rows if isinstance(event, DrawingProgress) else (event.row,):
+                job = self._jobs.get(row)  # none where an event of the same step has failed
+                if job is None:
+                    continue
+                try:
+                    self._tell(running, job, event)
+                except Exception as error:  # noqa: BLE001 - a map that cannot be shown, a client's loop that is gone
+                    running.cancel([row])
+                    self._tell(running, job, RowFailed(row, error))
 
-    def _tell(self, running: Running, event: Event) -> None:
+    def _tell(self, running: Running, job: Job, event: Event) -> None:
         if isinstance(event, DrawingProgress):
-            for row in event.rows:
-                self._show(running, self._jobs[row], event)
-            return
-        job = self._jobs[event.row]
-        if isinstance(event, TraceDone):
+            self._show(running, job, event)
+        elif isinstance(event, TraceDone):
             self._finish(job, event)
         elif isinstance(event, RowFailed):
-            self._jobs.pop(event.row)
+            self._jobs.pop(event.row, None)
             traceback.print_exception(event.error)
             self._fail(job, Failed("server_error", f"the answer failed: {type(event.error).__name__}"))
         else:
@@ -209,9 +214,8 @@ class Desk:
         job.tell(Preview(running.drawing(job.row), image, event.done, event.total))
 
     def _finish(self, job: Job, event: TraceDone) -> None:
+        trace, now = event.trace, time.monotonic()
         self._jobs.pop(event.row)
-        trace = self.model.noted(event.trace, job.question)
-        now = time.monotonic()
         self.figures.written.inc(sum(len(turn.token_ids) for turn in trace.turns))
         self.figures.whole.observe(now - job.came)
         cut = bool(trace.turns) and trace.answer is None
