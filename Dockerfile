@@ -7,7 +7,8 @@ RUN pip install "torch>=2.11,<2.14" --index-url "$TORCH_INDEX"
 WORKDIR /opt/cooper
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
-RUN pip install ".[serve]" && useradd --create-home cooper
+RUN pip install ".[serve]" && useradd --create-home cooper \
+    && install -d -o cooper -g cooper /home/cooper/traces  # a volume put there belongs to the same user
 USER cooper
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s \

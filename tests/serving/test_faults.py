@@ -14,6 +14,7 @@ from threading import Event
 import httpx
 import pytest
 
+from cooper.cli.asking import ask
 from cooper.cli.serving import serve
 from cooper.errors import CooperError
 from cooper.perception.depth import DepthModality
@@ -318,6 +319,11 @@ def test_a_server_that_cannot_start_says_why(monkeypatch, asked, says):
 def test_a_port_that_is_taken_is_said_before_the_model_is_loaded(served):
     with pytest.raises(CooperError, match=r"cannot listen on 127\.0\.0\.1"):
         serve(port=int(served.url.rsplit(":", 1)[1]), model="/no/such/model")
+
+
+def test_a_server_is_asked_without_loading_a_model(served):
+    with pytest.raises(CooperError, match="--device says how a model is loaded here"):
+        ask([Path("room.png")], "What?", server=served.url, device="cpu")
 
 
 def test_metrics_come_back_to_rest(served):

@@ -68,6 +68,8 @@ def ask(
     from cooper.trace.page import save_with_page
     from cooper.trace.record import trace_json
 
+    if server is not None:
+        _only_here(model=model, base=base, device=device, quantization=quantization)
     asked = question_of(images, question, subject)  # a bad question or folder is refused before a model is loaded
     choices = () if free else choice or None
     if server is not None:
@@ -81,6 +83,13 @@ def ask(
         typer.echo(json.dumps(trace_json(trace, out), ensure_ascii=False))
     elif out is not None:
         typer.echo(f"Page: {out / 'page.html'}")
+
+
+def _only_here(**given: object) -> None:
+    """CooperError: an option of a model that is loaded here, beside the address of a server."""
+    for name, value in given.items():
+        if value not in (None, "nano"):
+            raise CooperError(f"--{name} says how a model is loaded here, and --server asks one that is loaded: leave one out")
 
 
 def _asked_elsewhere(

@@ -129,7 +129,7 @@ class CooperModel(ReadsBothLayouts):
 
     def trace_steps(self, **options: Any) -> "CooperModel":
         """Compile the steps of decoding, each one graph, by `torch.compile` with these options; the first tokens then take a
-        minute or more. On a GPU `mode="reduce-overhead"` records them as CUDA graphs."""
+        minute or more. Tried on CPUs only."""
         self.traced = torch.compile(self.trunk, fullgraph=True, **options)
         return self
 
