@@ -34,15 +34,18 @@ def until(happened: Callable[[], bool], served: Served | None = None) -> None:
 
 
 @pytest.fixture
-def slowly(monkeypatch):
-    """Steps with a pause, so that there is time to leave before an answer is there, on any machine."""
-    honest = Running.step
+def gate(monkeypatch) -> Event:
+    """Until it is set, requests enter and leave the engine and get no further: nothing is over before it was looked at."""
+    honest, opened = Running.step, Event()
 
-    def paused(self):
-        time.sleep(0.02)
-        return honest(self)
+    def waiting(self):
+        if opened.is_set():
+            return honest(self)
+        time.sleep(0.01)
+        return iter(())
 
-    monkeypatch.setattr(Running, "step", paused)
+    monkeypatch.setattr(Running, "step", waiting)
+    return opened
 
 
 def busy(served: Served) -> int:
@@ -51,7 +54,7 @@ def busy(served: Served) -> int:
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "plain"])
 @pytest.mark.parametrize("route", ["/v1/chat/completions", "/v1/responses"])
-def test_a_client_that_leaves_frees_its_row(served, slowly, stream, route):
+def test_a_client_that_leaves_frees_its_row(served, gate, stream, route):
     body = asking(stream=stream, **LONG)
     body["input" if route.endswith("responses") else "messages"] = body.pop("messages")
     with httpx.Client(base_url=served.url, timeout=60) as client, ThreadPoolExecutor(1) as pool:
@@ -64,11 +67,12 @@ def test_a_client_that_leaves_frees_its_row(served, slowly, stream, route):
             until(lambda: busy(served) == 1 or asked.done(), served)
             assert isinstance(asked.exception(), httpx.ReadTimeout)  # it waited a second and left
     until(lambda: busy(served) == 0, served)
+    gate.set()
     found = served.client.post("/v1/chat/completions", json=asking(seed=3)).json()
     assert found["choices"][0]["message"]["content"] == "red capsule"
 
 
-def test_a_full_queue_says_when_to_come_again(nano, slowly, tmp_path):
+def test_a_full_queue_says_when_to_come_again(nano, gate, tmp_path):
     with serving(nano, settings_in(tmp_path, limits={"rows": 1, "queue": 1})) as small, ThreadPoolExecutor(2) as pool:
         first = pool.submit(small.client.post, "/v1/chat/completions", json=asking(**LONG))
         until(lambda: busy(small) == 1, small)
@@ -78,11 +82,12 @@ def test_a_full_queue_says_when_to_come_again(nano, slowly, tmp_path):
         assert third.status_code == 429 and int(third.headers["retry-after"]) >= 1
         assert third.json()["error"]["code"] == "queue_full"
         assert "cooper:num_requests_waiting" in small.client.get("/metrics").text
+        gate.set()
         assert first.result().status_code == 200
         assert second.result().json()["choices"][0]["message"]["content"] == "red capsule"
 
 
-def test_what_takes_too_long_ends(nano, slowly, tmp_path):
+def test_what_takes_too_long_ends(nano, gate, tmp_path):
     with serving(nano, settings_in(tmp_path, limits={"seconds": 0.5})) as hasty:
         answer = hasty.client.post("/v1/chat/completions", json=asking(**LONG))
         assert answer.status_code == 504 and "0.5 s" in answer.json()["error"]["message"]
@@ -194,7 +199,7 @@ def test_half_a_body_is_waited_for_only_so_long(served, monkeypatch):
         assert line.recv(4096).startswith(b"HTTP/1.1 408")
 
 
-def test_a_dead_engine_is_told_to_all_and_seen(nano, slowly, tmp_path, monkeypatch):
+def test_a_dead_engine_is_told_to_all_and_seen(nano, gate, tmp_path, monkeypatch):
     with serving(nano, settings_in(tmp_path)) as doomed, ThreadPoolExecutor(2) as pool:
         plain = pool.submit(doomed.client.post, "/v1/chat/completions", json=asking(**LONG))
         streamed = pool.submit(doomed.client.post, "/v1/chat/completions", json=asking(stream=True, **LONG))

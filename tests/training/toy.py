@@ -1,5 +1,6 @@
 """A regression with two loss terms of uneven counts: enough to test a trainer, and run by itself to be interrupted."""
 
+import atexit
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -76,7 +77,14 @@ def lines(trainer: PackedTrainer) -> list[dict[str, float]]:
     return [{name: line[name] for name in names} for line in trainer.state.log_history if "grad_norm" in line]
 
 
+def _left_behind() -> None:
+    """Say how many threads of a process group are still there when the interpreter is about to go."""
+    names = [name.read_text().strip() for name in Path("/proc/self/task").glob("*/comm")]
+    print("gloo threads:", sum("gloo" in name for name in names))
+
+
 if __name__ == "__main__":
+    atexit.register(_left_behind)  # what is registered first runs last
     what, target = sys.argv[1], Path(sys.argv[2])
     if what == "slow":
         try:

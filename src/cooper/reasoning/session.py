@@ -1,5 +1,6 @@
 """What an engine is made of, and one run of it: the samples under way, and the contexts they grow."""
 
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 from cooper.errors import CooperError
 from cooper.files.arguments import shown
+from cooper.model.checkpoints.memory import room_of
 from cooper.model.checkpoints.opening import is_published_layout
 from cooper.model.checkpoints.published import Places
 from cooper.model.cooper import CooperModel
@@ -38,6 +40,12 @@ class Parts:
         if name not in self.modalities or name not in self.prompts.requests:
             raise CooperError(f"this checkpoint draws no {name} maps; it draws: {', '.join(self.modalities) or 'none'}")
         return self.modalities[name]
+
+    @property
+    def free_memory(self) -> int:
+        """Bytes that are free where the model lies, as loading counts them; very many where they cannot be known."""
+        free = room_of(self.model.device).free
+        return sys.maxsize if free is None else free
 
     def extend(self, contexts: Sequence[Context], segments: Sequence[Sequence[Segment]]) -> list[Context]:
         """Read further segments into each context, all in one forward pass."""

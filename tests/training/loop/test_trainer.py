@@ -129,6 +129,7 @@ def _logged(folder: Path, processes: int) -> list[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": _path()}
     done = subprocess.run(command, env=environment, cwd=TOY.parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("gloo threads: 0") == processes or not Path("/proc/self/task").exists(), done.stdout
     return (folder / "metrics.jsonl").read_text().splitlines()
 
 

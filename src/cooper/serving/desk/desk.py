@@ -12,7 +12,7 @@ from cooper.reasoning.events import DrawingProgress, Event, RowFailed, StepDone,
 from cooper.reasoning.options import Options
 from cooper.serving.desk.figures import Figures
 from cooper.serving.desk.jobs import Begun, Failed, Finished, Job, Preview
-from cooper.serving.desk.limits import Limits, bytes_per_token, free_memory, tokens_needed
+from cooper.serving.desk.limits import Limits, bytes_per_token, tokens_needed
 from cooper.trace.steps import MapStep, Question
 
 CANCELLED = Failed("cancelled", "the client has left")
@@ -33,7 +33,7 @@ class Desk:
     def __init__(self, model: Cooper, limits: Limits, figures: Figures) -> None:
         self.model, self.limits, self.figures = model, limits, figures
         parts = model.engine.parts
-        self.budget = limits.memory or free_memory(parts.model.device) // 2
+        self.budget = limits.memory or parts.free_memory // 2
         self._token_bytes = bytes_per_token(parts)
         self._changed, self._waiting = Condition(), deque[Job]()
         self._jobs: dict[int, Job] = {}

@@ -1,10 +1,7 @@
 """What a server does at most: for one request, for all at once, and with what it keeps."""
 
-import os
 from dataclasses import dataclass
 from typing import Annotated
-
-import torch
 
 from cooper.files.values import Above, AtLeast, check_fields
 from cooper.reasoning.options import Options
@@ -63,10 +60,3 @@ def _picture_tokens(parts: Parts, width: int, height: int) -> int:
     cell = config.vae_geometry.downsampling * config.latent_patch_size
     seen, patch = processor.vit.size(drawn.width, drawn.height), config.vit_geometry.patch_size
     return drawn.width * drawn.height // cell**2 + seen.width * seen.height // patch**2 + 4
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free where the model lies."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

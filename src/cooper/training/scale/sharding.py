@@ -5,6 +5,7 @@ before and dealt out again afterwards. FSDP finds out which module is the outerm
 calls an inner one, so a pass through the outermost comes first.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,6 +154,8 @@ def agreed(said: bool) -> bool:
 
 
 def leave() -> None:
-    """End what this process has begun with others. Threads of a group that is left open may abort a process that is through."""
+    """End what this process has begun with others, threads too: one that still lets go of a tensor while the interpreter is
+    taken down aborts the process. A trainer and its model hold each other and the group, so both are collected first."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
+        gc.collect()
