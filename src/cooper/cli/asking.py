@@ -102,8 +102,8 @@ def _asked_elsewhere(
     out: Path | None,
 ) -> "Trace":
     """The answer of a running server."""
-    from cooper.cli.serving import keys_of
     from cooper.serving.client import ask_server
+    from cooper.serving.keys import keys_of
 
     seed_of(seed, "--seed")
     key = next(iter(keys_of(key_env)), "")

@@ -12,23 +12,12 @@ from cooper.cli.asking import ModelOption
 from cooper.cli.console.commands import BaseOption, DeviceOption, QuantizationOption
 from cooper.errors import CooperError
 from cooper.files.folders import output_folder
+from cooper.serving.keys import keys_of
 
 if TYPE_CHECKING:
     from cooper.serving.app import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-def keys_of(variable: str | None) -> tuple[str, ...]:
-    """The keys in an environment variable, several with commas between. CooperError: it is empty or has a weak one."""
-    if variable is None:
-        return ()
-    keys = tuple(key.strip() for key in os.environ.get(variable, "").split(",") if key.strip())
-    if not keys:
-        raise CooperError(f"--key-env names {variable}, which is not set or empty")
-    if any(len(key) < 8 or not key.isascii() for key in keys):
-        raise CooperError(f"a key in {variable} has fewer than 8 characters, or others than ASCII")
-    return keys
 
 
 def _listens(host: str, port: int) -> None:

@@ -18,6 +18,7 @@ from cooper.serving.api.calls import Call, Gone, House, begin
 from cooper.serving.api.faults import ApiFault
 from cooper.serving.api.fields import Inquiry, asked_of, body_of, parts_of
 from cooper.serving.api.traces import VIEWS, folder_of
+from cooper.serving.desk.board import Board
 from cooper.serving.desk.desk import Desk
 from cooper.serving.desk.figures import Figures
 from cooper.serving.desk.kept import KeptTraces
@@ -34,7 +35,8 @@ Maker = Callable[[Call], Any]
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How a server is run. `keys`: () lets everybody ask. `hosts`: names by which it may be called, () any. `origins`: pages of
-    other servers that may ask from a browser. `drain`: seconds that requests under way have when the server goes down."""
+    other servers that may ask from a browser. `drain`: seconds that requests under way have when the server goes down.
+    `board`: a folder in which replicas lay their figures, so that each shows those of all."""
 
     traces: Path
     limits: Limits = field(default_factory=Limits)
@@ -43,25 +45,28 @@ class Settings:
     origins: tuple[str, ...] = ()
     drain: float = 60.0
     replica: str = "0"
+    board: Path | None = None
 
 
 def app_of(model: Cooper, settings: Settings) -> FastAPI:
     """The whole server over a loaded model. Its desk runs from the app's start to its end."""
     name = Path(model.engine.name).name or "cooper"
     figures = Figures(name, settings.replica)
+    board = Board(figures, settings.board)
     desk = Desk(model, settings.limits, figures)
     house = House(desk, KeptTraces(settings.traces, settings.limits), name)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         desk.open()
-        yield
-        desk.close(settings.drain)
+        async with board.kept_up():
+            yield
+            desk.close(settings.drain)
 
     app = FastAPI(title="COOPER", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=life)
     app.state.house = house
     _answers(app, house)
-    _facts(app, house, figures)
+    _facts(app, house, board)
     _traces(app, house)
     app.include_router(routes())
     app.add_exception_handler(ApiFault, _told)  # pyright: ignore[reportArgumentType]
@@ -128,7 +133,7 @@ def _answers(app: FastAPI, house: House) -> None:
         return await answered(await call_of(request, "input"), responses.response, responses.events)
 
 
-def _facts(app: FastAPI, house: House, figures: Figures) -> None:
+def _facts(app: FastAPI, house: House, board: Board) -> None:
     """What a server says of itself."""
     started, limits = int(time.time()), house.desk.limits
 
@@ -154,7 +159,7 @@ def _facts(app: FastAPI, house: House, figures: Figures) -> None:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(figures.text(), media_type="text/plain; version=0.0.4")
+        return Response(board.text(), media_type="text/plain; version=0.0.4")
 
 
 def _traces(app: FastAPI, house: House) -> None:

@@ -13,6 +13,7 @@ class Figures:
     """One registry for one app."""
 
     def __init__(self, model: str, replica: str = "0") -> None:
+        self.replica = replica
         self._registry, self._labels = CollectorRegistry(), {"model_name": model, "replica": replica}
         self.running = self._gauge("num_requests_running", "Requests that the engine works on.")
         self.waiting = self._gauge("num_requests_waiting", "Requests that wait for the engine.")

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import time
 import zipfile
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
@@ -73,8 +74,10 @@ class KeptTraces:
             owner = self._owner(folder)
             if owner is not None:
                 found.append((owner["at"], owner["bytes"], folder))
-            elif folder.name.startswith("draft-") and now - folder.stat().st_mtime > self._limits.keep_seconds:
-                shutil.rmtree(folder, ignore_errors=True)  # of a replica that was killed while it wrote
+            elif folder.name.startswith("draft-"):
+                with suppress(FileNotFoundError):  # another replica has finished it meanwhile
+                    if now - folder.stat().st_mtime > self._limits.keep_seconds:
+                        shutil.rmtree(folder, ignore_errors=True)  # its replica was killed while it wrote
         total = sum(size for _, size, _ in found)
         for at, size, folder in sorted(found, key=lambda each: each[0]):
             if now - at > self._limits.keep_seconds or total > self._limits.keep_bytes:
