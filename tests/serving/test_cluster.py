@@ -75,10 +75,8 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     (folder / "two.yaml").write_text(yaml.safe_dump(two_replicas(folder, port)))
     command = [str(Path(sys.executable).with_name("serve")), "run", str(folder / "two.yaml")]
     headers = {"Authorization": f"Bearer {KEY}"}
-    with (
-        (folder / "log").open("w") as log,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, headers=headers) as client,
-    ):
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, headers=headers)
+    with (folder / "log").open("w") as log, client:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **ENVIRONMENT})
         try:
             found = Cluster(client, folder / "log")
