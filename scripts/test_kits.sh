@@ -14,7 +14,7 @@ make_environment() {
     "$folder/bin/python" -m pip install --quiet --upgrade pip
     "$folder/bin/python" -m pip install --quiet --no-compile "torch==2.13.0"
     # shellcheck disable=SC2086 # lists of words
-    "$folder/bin/python" -m pip install --quiet --no-compile --editable . "pytest>=8" "hypothesis>=6.100" $2
+    "$folder/bin/python" -m pip install --quiet --no-compile --editable ".[serve]" "pytest>=8" "hypothesis>=6.100" $2
     # shellcheck disable=SC2086
     "$folder/bin/python" -m pip install --quiet --no-compile --no-deps $3
     touch "$folder/.ready"
@@ -31,7 +31,7 @@ test_vlmeval() {
 
 test_lmms() {
     make_environment lmms \
-        "accelerate datasets evaluate filelock<4 jinja2 loguru pandas pydantic pytz sacrebleu tenacity" \
+        "accelerate datasets evaluate filelock<4 jinja2 loguru openai pandas python-dotenv pydantic pytz sacrebleu tenacity" \
         "lmms-eval==0.7.3"
     .venv-lmms/bin/python -m pytest -q tests/kits/test_lmms_eval.py
 }

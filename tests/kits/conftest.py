@@ -2,9 +2,17 @@
 
 import base64
 import csv
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from PIL import Image
@@ -64,6 +72,44 @@ def numbers(pictures):
         }
         for place, ((question, answer, kind), picture) in enumerate(zip(asked, pictures, strict=True))
     ]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """`cooper serve` in a process of its own. `url` ends in `/v1`."""
+
+    url: str
+
+    def answered(self) -> int:
+        """How many requests it has answered."""
+        text = urlopen(self.url.removesuffix("/v1") + "/metrics").read().decode()
+        return sum(int(float(count)) for count in re.findall(r"^cooper:request_success_total\{.*\} (\S+)", text, re.MULTILINE))
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """The bundled model, served as a user would."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("served")
+    # the kits' torchvision does not fit this torch: see `torchvision_cpu`
+    begin = "import cooper.evaluation.kits.torchvision_cpu; from cooper.cli.main import main; main()"
+    words = [sys.executable, "-c", begin, "serve", "--port", str(port), "--traces", str(folder / "traces")]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(words, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        try:
+            while True:
+                assert process.poll() is None, (folder / "log").read_text()
+                try:
+                    urlopen(f"http://127.0.0.1:{port}/ready")
+                    break
+                except OSError:
+                    time.sleep(0.3)
+            yield ServedModel(f"http://127.0.0.1:{port}/v1")
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @pytest.fixture(scope="session")

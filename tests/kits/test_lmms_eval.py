@@ -32,7 +32,7 @@ doc_to_visual: !function toy.pictures
 doc_to_text: !function toy.text
 doc_to_target: answer
 process_results: !function toy.hits
-generation_kwargs: {{max_new_tokens: 1}}
+generation_kwargs: {{max_new_tokens: {tokens}}}
 metric_list:
   - metric: hit
     aggregation: mean
@@ -62,12 +62,12 @@ def task(tmp_path, pictures):
         question = f"Is the blue ball {('left', 'right')[place % 2]} of the red capsule?"
         rows.append({"question": question, "answer": ("yes", "no")[place > 2], "path": str(path)})
 
-    def of(rows):
+    def of(rows, tokens=1):  # our own plugin answers in as many tokens as the model needs
         (tmp_path / "rows.json").write_text("\n".join(map(json.dumps, rows)))
         home = tmp_path / "tasks"
         home.mkdir()
         (home / "toy.py").write_text(dedent(FUNCTIONS))
-        (home / "toy.yaml").write_text(TASK.format(rows=tmp_path / "rows.json", cache=tmp_path / "cache"))
+        (home / "toy.yaml").write_text(TASK.format(rows=tmp_path / "rows.json", cache=tmp_path / "cache", tokens=tokens))
         return home
 
     return rows, of
@@ -109,6 +109,21 @@ def test_right_and_wrong_replies_score_as_ours(tmp_path, task, simple, monkeypat
     ours = [score(reply, "YN", row["answer"]).correct for reply, row in zip(replies.values(), rows, strict=True)]
     assert ours == [True, False, True, True, False]
     assert figure == pytest.approx(sum(ours) / 5)
+
+
+@pytest.mark.parametrize("simple", [True, False], ids=["simple", "chat"])
+def test_the_kit_asks_a_server(task, served, simple):
+    """The kit's own backend for OpenAI's endpoints: every reply is an answer, and its figure is ours of the same."""
+    rows, of = task
+    before = served.answered()
+    manager = TaskManager(include_path=str(of(rows, tokens=512)), include_defaults=False, model_name="openai")
+    settings = {"model": "openai", "model_args": f"model=nano,base_url={served.url},api_key=none", "tasks": ["toy"]}
+    found = evaluator.simple_evaluate(**settings, task_manager=manager, batch_size=1, force_simple=simple, bootstrap_iters=0)
+    assert served.answered() == before + 5
+    replies = {sample["doc"]["path"]: sample["filtered_resps"][0] for sample in found["samples"]["toy"]}
+    assert {reply.lower().rstrip(".") for reply in replies.values()} <= {"yes", "no"}
+    ours = [score(replies[row["path"]], "YN", row["answer"]).correct for row in rows]
+    assert found["results"]["toy"]["hit,none"] == pytest.approx(sum(ours) / 5)
 
 
 def test_a_question_that_cannot_be_asked_ends_the_run(tmp_path, task):

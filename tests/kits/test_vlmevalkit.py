@@ -1,7 +1,9 @@
 """Inside an installed VLMEvalKit, with the bundled model: `make test-kits`."""
 
 import json
+import os
 import ssl
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,6 +72,25 @@ def ours(rows, replies):
     options = [[row[letter] for letter in "ABCD"] for row in rows]
     scored = [score(replies[str(row["index"])], "MCQ", row["answer"], each) for row, each in zip(rows, options, strict=True)]
     return sum(each.correct for each in scored) / len(rows)
+
+
+def test_the_kit_asks_a_server(tmp_path, choices, write_tsv, served):
+    """The kit's own command with `--base-url`: no row fails, and its figure is ours of the same replies."""
+    (tmp_path / "data").mkdir()
+    write_tsv(tmp_path / "data" / "toy.tsv", choices)
+    own = "import cooper.evaluation.kits.torchvision_cpu, runpy, sys; sys.argv[0] = 'run.py'; "
+    command = [sys.executable, "-c", own + "runpy.run_module('vlmeval.run', run_name='__main__')"]
+    asked = ["--data", "toy", "--model", "nano", "--base-url", served.url, "--key", "none", "--judge", "exact_matching"]
+    environment = {**os.environ, "LMUData": str(tmp_path / "data"), "PRED_FORMAT": "tsv"}
+    done = subprocess.run(
+        [*command, *asked, "--work-dir", str(tmp_path / "out")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "0.00% (0/5)" in done.stdout + done.stderr, done.stderr[-3000:]
+    assert served.answered() == 5
+    replies = {row["index"]: row["prediction"] for row in _rows(tmp_path / "out" / "nano" / "nano_toy.tsv")}
+    assert set(replies.values()) <= {"yellow cylinder", "red capsule", "blue ring", "blue ball"}
+    [figures] = (tmp_path / "out" / "nano").glob("nano_toy_acc.*")
+    assert figures.read_text().splitlines()[1].split(",")[1].strip('"') == str(ours(choices, replies))
 
 
 @pytest.fixture

@@ -42,9 +42,12 @@ def asking(text: str = QUESTION, **fields: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(model: Cooper, settings: Settings, **headers: str) -> Iterator[Served]:
+def serving(model: Cooper, settings: Settings, sends: int | None = None, **headers: str) -> Iterator[Served]:
+    """`sends`: bytes that the kernel takes for a client that does not read, some hundred thousand if not said."""
     app = app_of(model, settings)
     with socket.socket() as free:
+        if sends is not None:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sends)
         free.bind(("127.0.0.1", 0))
         free.listen(128)
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5, lifespan="on"))

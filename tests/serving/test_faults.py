@@ -189,16 +189,6 @@ def test_an_engine_that_hangs_keeps_nobody_beyond_the_time(nano, tmp_path, monke
         until(lambda: busy(hasty) == 0, hasty)
 
 
-def test_half_a_body_is_waited_for_only_so_long(served, monkeypatch):
-    import socket
-
-    monkeypatch.setattr("cooper.serving.guards.BODY", 0.2)
-    with socket.create_connection(("127.0.0.1", int(served.url.rsplit(":", 1)[1]))) as line:
-        line.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\n{")
-        line.settimeout(60)
-        assert line.recv(4096).startswith(b"HTTP/1.1 408")
-
-
 def test_a_dead_engine_is_told_to_all_and_seen(nano, gate, tmp_path, monkeypatch):
     with serving(nano, settings_in(tmp_path)) as doomed, ThreadPoolExecutor(2) as pool:
         plain = pool.submit(doomed.client.post, "/v1/chat/completions", json=asking(**LONG))
@@ -230,7 +220,7 @@ def test_a_trace_that_cannot_be_kept_costs_no_answer(served, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cooper.serving.desk.kept.save_with_page", full)
+    monkeypatch.setattr("cooper.trace.trace.save_record", full)
     found = served.client.post("/v1/chat/completions", json=asking(seed=3))
     assert found.status_code == 200 and found.json()["choices"][0]["message"]["content"] == "red capsule"
     assert served.client.get(f"/v1/traces/{found.json()['trace_id']}").status_code == 404

@@ -68,7 +68,7 @@ def serve(
         from cooper.serving.app import Settings
         from cooper.serving.desk.limits import MIB, Limits
     except ImportError as error:
-        raise CooperError(f'serving needs further packages ({error.name}): pip install "cooper[serve]"') from None
+        raise CooperError(f'serving needs further packages ({error.name or error}): pip install "cooper[serve]"') from None
     limits = Limits(
         rows=most_rows,
         queue=queue,

@@ -1,6 +1,5 @@
 """The app: routes over one desk, and what is served beside them."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -100,7 +99,7 @@ def _answers(app: FastAPI, house: House) -> None:
     """The two ways to ask."""
 
     async def call_of(request: Request, field_name: str) -> Call:
-        asked = await asyncio.to_thread(inquiry, await request.body(), field_name)  # pictures are decoded in it
+        asked = await house.helped(inquiry, await request.body(), field_name)  # pictures are decoded in it
         return await begin(request, house, asked, request.scope["key"], previews=field_name == "input")
 
     def inquiry(raw: bytes, field_name: str) -> Inquiry:

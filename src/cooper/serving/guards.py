@@ -14,6 +14,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY = 60.0  # seconds in which the body of a request must have come
+READING = 60.0  # seconds in which a client must take what it is sent next
 OPEN = ("/", "/health", "/ready", "/v1/pictures")  # what needs no key, as /static: these tell nothing of what was asked
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -58,11 +59,19 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        reads = True
+
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 there = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *((k, v) for k, v in HEADERS.items() if k not in there)]
-            await send(message)
+            nonlocal reads
+            try:
+                async with asyncio.timeout(READING):
+                    await send(message)
+            except TimeoutError:
+                reads = False
+                raise
 
         try:
             scope["key"] = self._checked(scope)
@@ -74,8 +83,12 @@ class Guard:
         except ApiFault as fault:
             await fault.response()(scope, receive, headed)
             return
-        if not gone:
-            await self._app(scope, received, headed)
+        try:
+            if not gone:
+                await self._app(scope, received, headed)
+        except Exception:
+            if reads:
+                raise  # otherwise the server closes the connection, for nobody takes the rest of the answer
 
     def _checked(self, scope: Scope) -> str:
         """The key of a request. ApiFault: another host, no key, or more than may come."""

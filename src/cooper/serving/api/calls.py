@@ -2,10 +2,15 @@
 
 import asyncio
 import contextlib
+import os
+import sys
+import threading
 import time
 import traceback
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -17,9 +22,17 @@ from cooper.serving.desk.desk import CANCELLED, Desk, Full
 from cooper.serving.desk.jobs import Failed, Finished, Job, Told
 from cooper.serving.desk.kept import KeptTraces
 
+Found = TypeVar("Found")
+
 
 class Gone(Exception):  # noqa: N818 - nobody is left to be told
     """The client has left."""
+
+
+def _give_way() -> None:
+    """Let the engine go first, where a thread may have a priority of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +42,11 @@ class House:
     desk: Desk
     kept: KeptTraces
     name: str  # of the model, as clients see it
+    helpers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16, "cooper-helper", _give_way))
+
+    async def helped(self, work: Callable[..., Found], *given: Any) -> Found:
+        """What `work` gives, done beside the engine and after it: decoding pictures, writing traces. ApiFault, CooperError."""
+        return await asyncio.get_running_loop().run_in_executor(self.helpers, work, *given)
 
     @property
     def tags(self) -> list[str]:
@@ -70,7 +88,7 @@ class Call:
                     raise of_code(told.code, told.message)
                 if isinstance(told, Finished):
                     ended = True
-                    told = await asyncio.to_thread(self._kept, told)
+                    told = await self.house.helped(self._kept, told)
                 for scene in story.scenes(told):
                     yield scene
         finally:
@@ -103,7 +121,7 @@ async def begin(request: Request, house: House, asked: Inquiry, key: str, previe
 
     desk = house.desk
     try:
-        question, engine_request = await asyncio.to_thread(
+        question, engine_request = await house.helped(
             desk.model.prepared, asked.question, asked.options, asked.seed, asked.choices
         )
         needed = desk.needed(question, asked.options)

@@ -1,6 +1,7 @@
 """`GET /v1/traces/{id}` and what belongs to it: for as long as the trace is kept, and for the key it was made with."""
 
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from cooper.perception.depth import intrinsics_of, point_cloud, write_ply
 from cooper.serving.api.faults import ApiFault
-from cooper.serving.desk.kept import KeptTraces, zipped
-from cooper.trace.page import PAGE
+from cooper.serving.desk.kept import TRACE, KeptTraces
+from cooper.trace.page import PAGE, trace_page
 from cooper.trace.record import trace_json
 from cooper.trace.steps import MapStep
 from cooper.trace.trace import Trace
@@ -35,12 +36,19 @@ def _record(folder: Path) -> Response:
 
 def _page(folder: Path) -> Response:
     headers = {"Content-Security-Policy": PAGE_POLICY}
-    return Response((folder / PAGE).read_bytes(), media_type="text/html; charset=utf-8", headers=headers)
+    return Response(trace_page(Trace.load(folder)), media_type="text/html; charset=utf-8", headers=headers)
 
 
 def _zip(folder: Path) -> Response:
+    """The folder, which `Trace.load` reads once it is unpacked, with the page in it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, Path(TRACE) / path.relative_to(folder))
+        archive.writestr(f"{TRACE}/{PAGE}", trace_page(Trace.load(folder)))
     headers = {"Content-Disposition": 'attachment; filename="trace.zip"'}
-    return Response(zipped(folder), media_type="application/zip", headers=headers)
+    return Response(file.getvalue(), media_type="application/zip", headers=headers)
 
 
 def _depth_map(trace: Trace) -> tuple[MapStep, np.ndarray]:

@@ -3,6 +3,8 @@
 import time
 import traceback
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 from threading import Condition, Thread
 
 from cooper.errors import CooperError
@@ -130,8 +132,8 @@ class Desk:
         for job in gone:
             self._jobs.pop(-1 if job.row is None else job.row, None)
             self._fail(job, leaving[job.id])
-        while (job := self._next()) is not None:
-            self._enter(running, job)
+        for alike in self._alike():
+            self._enter(running, alike)
         self._measure_load()
         with self._changed:
             return bool(self._jobs or self._waiting or not self._closing)
@@ -143,31 +145,43 @@ class Desk:
     def _promised(self) -> int:
         return sum(job.needed for job in self._jobs.values())
 
-    def _next(self) -> Job | None:
-        """The next request, where there is room for it."""
+    def _alike(self) -> list[list[Job]]:
+        """The next requests, as far as there is room for them, those with the same options together."""
+        found: list[list[Job]] = []
         with self._changed:
-            if not self._waiting or len(self._jobs) >= self.limits.rows:
-                return None
-            if self._promised() + self._waiting[0].needed > self.budget:
-                return None
-            job = self._waiting.popleft()
+            count, promised = len(self._jobs), self._promised()
+            while self._waiting and count < self.limits.rows and promised + self._waiting[0].needed <= self.budget:
+                job = self._waiting.popleft()
+                count, promised = count + 1, promised + job.needed
+                alike = next((each for each in found if each[0].options == job.options), None)
+                found.append([job]) if alike is None else alike.append(job)
             self.figures.waiting.set(len(self._waiting))
-            return job
+        return found
 
-    def _enter(self, running: Running, job: Job) -> None:
+    def _enter(self, running: Running, jobs: Sequence[Job]) -> None:
+        """Read questions that are asked in the same way in one go; where that fails, one by one, to find the one at fault."""
         try:
-            [job.row] = running.admit([job.question], [job.request], job.options)
-        except CooperError as error:
+            requests = [replace(job.request, question=place) for place, job in enumerate(jobs)]
+            rows = running.admit([job.question for job in jobs], requests, jobs[0].options)
+        except Exception as error:  # noqa: BLE001 - reading one picture may fail in any way, and harms no other
+            for job in jobs if len(jobs) > 1 else ():
+                self._enter(running, [job])
+            if len(jobs) == 1:
+                self._refuse(jobs[0], error)
+            return
+        for job, row in zip(jobs, rows, strict=True):
+            job.row = row
+            self._jobs[row] = job
+            prompt = running.prompt(row)
+            self.figures.read.inc(prompt.text + prompt.pictures)
+            job.tell(Begun(prompt))
+
+    def _refuse(self, job: Job, error: Exception) -> None:
+        if isinstance(error, CooperError):
             self._fail(job, Failed("invalid_value", str(error)))
             return
-        except Exception as error:  # noqa: BLE001 - reading one picture may fail in any way, and harms no other
-            traceback.print_exc()
-            self._fail(job, Failed("server_error", f"the question could not be read: {type(error).__name__}"))
-            return
-        self._jobs[job.row] = job
-        prompt = running.prompt(job.row)
-        self.figures.read.inc(prompt.text + prompt.pictures)
-        job.tell(Begun(prompt))
+        traceback.print_exception(error)
+        self._fail(job, Failed("server_error", f"the question could not be read: {type(error).__name__}"))
 
     def _step(self, running: Running) -> None:
         """One step, told to all whom it concerns. Whatever fails for one of them ends that request alone."""

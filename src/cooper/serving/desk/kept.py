@@ -7,19 +7,16 @@ import re
 import secrets
 import shutil
 import time
-import zipfile
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
 
 from cooper.serving.desk.limits import Limits
-from cooper.trace.page import save_with_page
 from cooper.trace.trace import Trace
 
 _ID = re.compile(r"tr_[A-Za-z0-9_-]{22}")
 _OWNER = "owner.json"
-_TRACE = "trace"
+TRACE = "trace"
 
 
 def digest(key: str) -> str:
@@ -28,7 +25,7 @@ def digest(key: str) -> str:
 
 
 class KeptTraces:
-    """Each trace is a folder: who owns it, and the trace as `Trace.save` writes it, with its page."""
+    """Each trace is a folder: who owns it, and the trace as `Trace.save` writes it."""
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._folder, self._limits = folder, limits
@@ -43,7 +40,7 @@ class KeptTraces:
         OSError: it cannot be written."""
         draft = Path(mkdtemp(prefix="draft-", dir=self._folder))
         try:
-            save_with_page(trace, draft / _TRACE)
+            trace.save(draft / TRACE)
             size = sum(file.stat().st_size for file in draft.rglob("*") if file.is_file())
             (draft / _OWNER).write_text(json.dumps({"key": digest(key), "at": time.time(), "bytes": size}))
             draft.rename(self._folder / name)
@@ -59,7 +56,7 @@ class KeptTraces:
         owner = self._owner(self._folder / name)
         if owner is None or time.time() - owner["at"] > self._limits.keep_seconds:
             return None
-        return self._folder / name / _TRACE if hmac.compare_digest(owner["key"], digest(key)) else None
+        return self._folder / name / TRACE if hmac.compare_digest(owner["key"], digest(key)) else None
 
     def _owner(self, folder: Path) -> dict | None:
         try:
@@ -83,13 +80,3 @@ class KeptTraces:
             if now - at > self._limits.keep_seconds or total > self._limits.keep_bytes:
                 shutil.rmtree(folder, ignore_errors=True)
                 total -= size
-
-
-def zipped(folder: Path) -> bytes:
-    """A folder as a zip archive, which unpacks to a folder that `Trace.load` reads."""
-    file = BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, Path(_TRACE) / path.relative_to(folder))
-    return file.getvalue()
