@@ -26,6 +26,15 @@ def schedule(num_timesteps: int, shift: float) -> Tensor:
     return shifted(torch.linspace(1, 0, num_timesteps), shift)
 
 
+def schedule_from(t: float, steps: int, shift: float) -> Tensor:
+    """Times from `t` down to 0, ends included, of as many Euler steps, placed as `schedule` places them.
+
+    >>> schedule_from(0.75, 1, 3.0).tolist()
+    [0.75, 0.0]
+    """
+    return shifted(torch.linspace(t / (shift - (shift - 1) * t), 0, steps + 1), shift)
+
+
 @dataclass(frozen=True)
 class Branches:
     """Which contexts a guided step needs beside the main one."""

@@ -46,13 +46,31 @@ class VitRows(Tensors):
     lengths: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Noising:
+    """Where a noised picture lies among the latent tokens, and its time. `branch`: 0, or of a copy that guidance needs and that
+    follows it: 1 without its request, 2 without its picture."""
+
+    begin: int
+    count: int
+    t: float
+    branch: int = 0
+
+    @property
+    def place(self) -> slice:
+        """Its tokens."""
+        return slice(self.begin, self.begin + self.count)
+
+
 @dataclass(frozen=True, eq=False)
 class LatentRows(Tensors):
-    """Latent tokens in packed order: values, time (0 for clean pictures), 2-D positions (row * side + column)."""
+    """Latent tokens in packed order: values, time (0 for clean pictures), 2-D positions (row * side + column); and the noised
+    pictures among them."""
 
     tokens_ND: Tensor
     t_N: Tensor
     position_N: Tensor
+    noisings: tuple[Noising, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

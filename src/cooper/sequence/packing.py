@@ -9,14 +9,7 @@ import torch
 from torch import Tensor
 
 from cooper.errors import CooperError
-from cooper.sequence.packed import (
-    LatentRows,
-    PackedSequence,
-    Splits,
-    Targets,
-    TextRows,
-    VitRows,
-)
+from cooper.sequence.packed import LatentRows, Noising, PackedSequence, Splits, Targets, TextRows, VitRows
 from cooper.sequence.segments import (
     LatentSegment,
     NoisedSegment,
@@ -100,6 +93,7 @@ class _Columns:
         self.target_ids: list[int] = []
         self.velocity_at: list[Tensor] = []
         self.velocity: list[Tensor] = []
+        self.noisings: list[Noising] = []
 
     def lay(self, segment: Segment, rope: int) -> int:
         """Lay one segment down at a rope position; returns its number of tokens."""
@@ -143,15 +137,13 @@ class _Columns:
         patch, side = self.geometry.latent_patch, self.geometry.latent_side
         if isinstance(segment, LatentSegment):
             tokens_ND, t = latent_tokens(segment.latent_zhw, patch), 0.0
-            grid = (
-                segment.latent_zhw.shape[1] // patch,
-                segment.latent_zhw.shape[2] // patch,
-            )
+            grid = (segment.latent_zhw.shape[1] // patch, segment.latent_zhw.shape[2] // patch)
         else:
             tokens_ND, t, grid = segment.tokens_ND, segment.t, segment.grid
-        n = len(tokens_ND)
+        n, done = len(tokens_ND), sum(len(part) for part in self.latents)
+        if isinstance(segment, NoisedSegment):
+            self.noisings.append(Noising(done, n, t, segment.branch))
         if isinstance(segment, NoisedSegment) and segment.velocity_ND is not None:
-            done = sum(len(part) for part in self.latents)
             self.velocity_at.append(torch.arange(done, done + n)[segment.learnt])
             self.velocity.append(segment.velocity_ND[segment.learnt])
         self._mark(self.geometry.image_start)
@@ -239,6 +231,7 @@ def _assemble(columns: _Columns, rows: list[Row], spans: list[list[int]]) -> Pac
             _cat(columns.latents, (0, width)),
             _cat(columns.latent_t, (0,)),
             _cat(columns.latent_position, (0,), torch.long),
+            tuple(columns.noisings),
         ),
         splits=_splits(rows, spans, packed_L),
         targets=Targets(

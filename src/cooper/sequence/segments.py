@@ -36,13 +36,14 @@ class LatentSegment:
 @dataclass(frozen=True, eq=False)
 class NoisedSegment:
     """A picture being drawn: tokens x_t [N, D] at time `t` on an (h, w) grid of tokens; `velocity_ND` is the target, if any,
-    and `known_N` says which tokens are learnt (all by default)."""
+    and `known_N` says which tokens are learnt (all by default). `branch`: of a copy that guidance needs, see `Noising`."""
 
     tokens_ND: Tensor
     t: float
     grid: tuple[int, int]
     velocity_ND: Tensor | None = None
     known_N: Tensor | None = None
+    branch: int = 0
 
     @property
     def learnt(self) -> slice | Tensor:

@@ -2,7 +2,8 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -90,6 +91,19 @@ def add_adapters(model: CooperModel, settings: LoraSettings, base: Path | str, s
     for name, drawn in first_factors(model, seed).items():
         weights[name].data.copy_(drawn)
     return config
+
+
+@contextmanager
+def adapters_off(model: CooperModel) -> Iterator[None]:
+    """For as long as this lasts a network computes as it did before its adapters were added."""
+    layers = _adapted(model)
+    for layer in layers.values():
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers.values():
+            layer.enable_adapters(True)
 
 
 def first_factors(model: CooperModel, seed: int) -> dict[str, Tensor]:

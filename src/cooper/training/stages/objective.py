@@ -52,13 +52,13 @@ class PackedObjective(Objective):
         return torch.stack([losses.ce_sum, losses.mse_sum])
 
 
-def trainee(bundle: Bundle, recipe: Any) -> tuple[PackedObjective, Result]:
+def trainee(bundle: Bundle, recipe: Any, kind: type[PackedObjective] = PackedObjective) -> tuple[PackedObjective, Result]:
     """The objective of a recipe of stage 1 or 2, and what is left of it at the end; adapters are added if the recipe has some.
 
     CooperError: parts or targets that the network does not have.
     """
     result = adapted(bundle, recipe, recipe.init)
-    objective = PackedObjective(bundle.model, recipe.loss, recipe.frozen, recipe.checkpointing)
+    objective = kind(bundle.model, recipe.loss, recipe.frozen, recipe.checkpointing)
     if bundle.model.lm_head.weight.is_meta:
         assert bundle.stored is not None
         objective.stored = {**bundle.stored, **first_factors(bundle.model, recipe.seed)}

@@ -42,20 +42,28 @@ LEARNT = 0.5  # of a latent token's pixels must be known
 
 @dataclass(frozen=True)
 class Noise:
-    """How targets are noised: the shift of the times, and the seed. One time per target picture."""
+    """How targets are noised: the shift of the times, and the seed. One time per target picture, or with `grids` one of those
+    of a grid, each grid as often."""
 
     shift: float
     seed: int
+    grids: tuple[tuple[float, ...], ...] = ()
 
     def of(self, latent_zhw: Tensor, patch: int, row: int, target: int, known_N: Tensor | None = None) -> NoisedSegment:
         """Target number `target` of a row, noised; (seed, row, target) decides time and noise. `known_N`: the latent tokens
         that are learnt, all by default."""
         rng = rng_of(self.seed, row, target, 7)
-        t = float(shifted(torch.tensor(rng.standard_normal()).sigmoid(), self.shift))
+        t = self._time(rng)
         channels, height, width = latent_zhw.shape
         shape = (height // patch * (width // patch), channels * patch**2)
         drawn = noised(latent_zhw, torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), t, patch)
         return drawn if known_N is None else replace(drawn, known_N=known_N)
+
+    def _time(self, rng: np.random.Generator) -> float:
+        if self.grids:
+            grid = self.grids[rng.integers(len(self.grids))]
+            return grid[rng.integers(len(grid))]
+        return float(shifted(torch.tensor(rng.standard_normal()).sigmoid(), self.shift))
 
 
 def to_pixels(picture: Float32[np.ndarray, "H W 3"]) -> Float32[Tensor, "3 H W"]:
@@ -108,6 +116,7 @@ class MapRows:
     Pictures may have any size: a map is drawn at the size to which the model brings its picture. Latent tokens of which
     less than half is known carry no loss. `draws`: noised copies of each target, every one with its own time and noise.
     `place`: where the examples lie. `published`: targets as the published training makes them, of which all is learnt.
+    `guided`: every noised target has copies without its request and without the picture, as a teacher's guidance needs them.
     """
 
     examples: Examples
@@ -119,6 +128,7 @@ class MapRows:
     draws: int = 1
     place: str = ""
     published: bool = False
+    guided: bool = False
     _known: dict[PictureKey, Tensor | None] = field(default_factory=dict, init=False, repr=False)
     _last: local = field(default_factory=local, init=False, repr=False)
 
@@ -139,8 +149,12 @@ class MapRows:
             known_N = self.known(key, (target.shape[1] // patch, target.shape[2] // patch))
             for draw in range(self.draws):
                 number_of = place * self.draws + draw
-                segments.append(self.noise.of(target, patch, number, number_of, known_N))
+                drawn = self.noise.of(target, patch, number, number_of, known_N)
+                segments.append(drawn)
                 parents.append(request)
+                if self.guided:
+                    parents += [1, -1, len(segments) + 1]
+                    segments += guidance_copies(drawn, segments[request])
         return Row(tuple(segments), tuple(parents))
 
     def latent(self, key: PictureKey) -> Tensor:
@@ -182,6 +196,12 @@ class MapRows:
             self._last.example = (example.mirrored() if mirrored else example).kept()
             self._last.key = (index, mirrored)
         return self._last.example
+
+
+def guidance_copies(drawn: NoisedSegment, request: Segment) -> list[Segment]:
+    """A noised map, of which nothing is learnt, without its request, and after the request without the picture."""
+    without_text, without_image = (replace(drawn, velocity_ND=None, known_N=None, branch=number) for number in (1, 2))
+    return [without_text, request, without_image]
 
 
 @dataclass(frozen=True)
