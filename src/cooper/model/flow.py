@@ -26,13 +26,15 @@ def schedule(num_timesteps: int, shift: float) -> Tensor:
     return shifted(torch.linspace(1, 0, num_timesteps), shift)
 
 
-def schedule_from(t: float, steps: int, shift: float) -> Tensor:
+def schedule_from(t: float, steps: int, shift: float) -> list[float]:
     """Times from `t` down to 0, ends included, of as many Euler steps, placed as `schedule` places them.
 
-    >>> schedule_from(0.75, 1, 3.0).tolist()
+    >>> schedule_from(0.75, 1, 3.0)
     [0.75, 0.0]
     """
-    return shifted(torch.linspace(t / (shift - (shift - 1) * t), 0, steps + 1), shift)
+    begin = t / (shift - (shift - 1) * t)
+    even = [begin * (steps - number) / steps for number in range(steps + 1)]
+    return [shift * u / (1 + (shift - 1) * u) for u in even]
 
 
 @dataclass(frozen=True)

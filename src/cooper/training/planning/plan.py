@@ -98,6 +98,7 @@ def _parts(load: StageLoad, world: int) -> dict[str, float]:
         "gradients": trained / shards,
         "optimiser": cost.state / shards,
         "averaged weights": cost.average / shards,
+        "teacher": load.teacher,
         "activations": working,
         "weights gathered from other GPUs": travelled,
     }

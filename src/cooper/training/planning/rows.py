@@ -12,6 +12,7 @@ from cooper.sequence.images import ImageTransform
 from cooper.sequence.layout import View
 from cooper.sequence.packing import Geometry, Row
 from cooper.sequence.segments import LatentSegment, NoisedSegment, Segment, TextSegment, VitSegment
+from cooper.training.stages.rows import guidance_copies
 
 REQUEST = 24  # tokens of the request for a map
 
@@ -42,13 +43,17 @@ class SizedRows:
         tables = (config.latent_patch_size, config.latent_side, config.latent_token_width)
         return Geometry(0, 1, 2, 3, *tables, config.vit_geometry.patch_size, config.vit_side)
 
-    def of_maps(self, targets: int) -> Row:
-        """A row of stage 1: the picture, then requests with noised targets as branches."""
+    def of_maps(self, targets: int, guided: bool = False) -> Row:
+        """A row of stage 1: the picture, then requests with noised targets as branches, `guided` with the copies that the
+        guidance of a teacher needs."""
         segments: list[Segment] = [self._view("vae"), self._view("vit")]
         parents = [-1, 0]
         for _ in range(targets):
             segments += [TextSegment((0,) * REQUEST), self._noised()]
             parents += [1, len(segments) - 2]
+            if guided:
+                parents += [1, -1, len(segments) + 1]
+                segments += guidance_copies(self._noised(), segments[-2])
         return Row(tuple(segments), tuple(parents))
 
     def of_trace(self, copies: int = 1, drawn: int = 0) -> Row:

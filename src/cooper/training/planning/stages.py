@@ -12,6 +12,7 @@ from cooper.model.cooper import CooperModel
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Row, pack
 from cooper.sequence.tiles import tiled
+from cooper.training.distilling import DistilledObjective, is_guided
 from cooper.training.feed.packs import lines_of, tokens_of
 from cooper.training.planning.rows import RowSizes, SizedRows
 from cooper.training.planning.step import StepCost, StepSettings, cost_of_step
@@ -28,7 +29,8 @@ PLANNED = ("amg", "sft", "grpo")
 
 @dataclass(frozen=True, kw_only=True)
 class StageLoad:
-    """One step of a stage. `packs` of an update, over all processes. `sampling`: bytes of rollouts while they are written."""
+    """One step of a stage. `packs` of an update, over all processes. `sampling`: bytes of rollouts while they are written.
+    `teacher`: bytes of a network that is learnt from."""
 
     cost: StepCost
     packs: int
@@ -38,6 +40,7 @@ class StageLoad:
     quantise: Literal["4bit", "8bit"] | None = None
     sampling: float = 0.0
     whole_while_sampling: bool = False
+    teacher: float = 0.0
 
     def shards(self, world: int) -> int:
         """Over how many processes weights are dealt out."""
@@ -49,7 +52,8 @@ def load_of(recipe: Any, config: CooperConfig, sizes: RowSizes, world: int, acce
     rows = SizedRows(config, sizes)
     if isinstance(recipe, AmgRecipe):
         maps = max(1, min(sizes.maps, len(recipe.maps)))
-        return _supervised(recipe, rows, rows.of_maps(maps * recipe.draws), world, accelerator)
+        row = rows.of_maps(maps * recipe.draws, recipe.distil is not None and is_guided(config.drawing_defaults))
+        return _supervised(recipe, rows, row, world, accelerator)
     if isinstance(recipe, SftRecipe):
         return _supervised(recipe, rows, rows.of_trace(), world, accelerator)
     if isinstance(recipe, GrpoRecipe):
@@ -73,10 +77,15 @@ def _supervised(recipe: AmgRecipe | SftRecipe, rows: SizedRows, row: Row, world:
         packed_rows = [row] * max(1, recipe.packing.maximum // length)
         packed_rows = lines_of(packed_rows, [length] * len(packed_rows))
 
+    distil = getattr(recipe, "distil", None)
+
     def build(model: CooperModel) -> tuple[nn.Module, Callable[[PackedSequence], Tensor]]:
         if recipe.lora is not None:
             add_adapters(model, recipe.lora, "", recipe.seed)
-        objective = PackedObjective(model, recipe.loss, recipe.frozen, recipe.checkpointing)
+        kind = PackedObjective if distil is None else DistilledObjective
+        objective = kind(model, recipe.loss, recipe.frozen, recipe.checkpointing)
+        if distil is not None and isinstance(objective, DistilledObjective):
+            objective.distil(distil, rows.config.drawing_defaults, copied=False)
         return objective, lambda batch: objective(batch).sum()
 
     bf16 = optimiser.precision != "float32"
@@ -84,7 +93,16 @@ def _supervised(recipe: AmgRecipe | SftRecipe, rows: SizedRows, row: Row, world:
     settings = StepSettings(optimiser=optimiser, bf16=bf16, averaged=True, cached=not sharded, accelerator=accelerator)
     cost = cost_of_step(rows.config, build, tiled(pack(packed_rows, rows.geometry)), settings)
     replicas = recipe.sharding.replicas if recipe.sharding is not None and sharded else None
-    return StageLoad(cost=cost, packs=packs, steps=optimiser.steps, bf16=bf16, replicas=replicas, quantise=recipe.quantise)
+    teacher = 4.0 * cost.weights if distil is not None and recipe.lora is None else 0.0
+    return StageLoad(
+        cost=cost,
+        packs=packs,
+        steps=optimiser.steps,
+        bf16=bf16,
+        replicas=replicas,
+        quantise=recipe.quantise,
+        teacher=teacher,
+    )
 
 
 def _reinforced(recipe: GrpoRecipe, rows: SizedRows, world: int, accelerator: bool) -> StageLoad:

@@ -13,13 +13,13 @@ from cooper.perception import build_modalities
 from cooper.trace.prompts import DEFAULT
 from cooper.training.bundles import Bundle, load_autoencoder, load_vision, save_tokenizer
 from cooper.training.data import Data, by_name, open_data, scenes_in
+from cooper.training.distilling import Distillation, DistilledObjective, is_guided
 from cooper.training.feed.aside import GoodRows, SetAside
 from cooper.training.feed.dropouts import Dropouts
 from cooper.training.feed.feeding import RowFeed
 from cooper.training.feed.rows import RowMaker, mixed
 from cooper.training.loop.trainer import run_stage
 from cooper.training.scale.loading import load_scaled
-from cooper.training.stages.distilling import Distillation, DistilledObjective, is_guided
 from cooper.training.stages.exam import MapExam
 from cooper.training.stages.objective import PackedObjective, trainee
 from cooper.training.stages.rows import MapBatches, RowRecipe, latents_of, map_rows, warn_of_size

@@ -64,11 +64,11 @@ class DistilledObjective(PackedObjective):
     distillation: Distillation
     drawing: DrawingDefaults  # the teacher's
 
-    def distil(self, distillation: Distillation, drawing: DrawingDefaults) -> None:
-        """Take a teacher."""
+    def distil(self, distillation: Distillation, drawing: DrawingDefaults, copied: bool = True) -> None:
+        """Take a teacher; without `copied` the network itself, for a plan of what a step costs."""
         self.distillation, self.drawing = distillation, drawing
         adapted = any(is_adapter(name) for name, _ in self.model.named_parameters())
-        copies = [] if adapted else [deepcopy(self.model).eval().requires_grad_(False)]
+        copies = [] if adapted or not copied else [deepcopy(self.model).eval().requires_grad_(False)]
         self._copy = tuple(copies)  # a tuple hides it from the trainer
 
     def forward(self, batch: PackedSequence) -> Tensor:
@@ -87,7 +87,7 @@ class DistilledObjective(PackedObjective):
     def _ends(self, batch: PackedSequence) -> Tensor:
         """Where the teacher ends from each noised map, [N, D]."""
         several, chosen = groups(batch.latents.noisings), self.distillation
-        times = [schedule_from(main.t, chosen.passes, self.drawing.timestep_shift).tolist() for main, *_ in several]
+        times = [schedule_from(main.t, chosen.passes, self.drawing.timestep_shift) for main, *_ in several]
         for number in range(chosen.passes):
             if number and chosen.method == "consistency":
                 v_ND = velocities(self.model, batch)

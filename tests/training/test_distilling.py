@@ -19,8 +19,8 @@ from cooper.reasoning.denoising import Denoising, Drawer, DrawnLatents
 from cooper.sequence.packing import pack
 from cooper.sequence.segments import NoisedSegment
 from cooper.training.bundles import Bundle
+from cooper.training.distilling import Distillation, DistilledObjective, is_guided, velocities
 from cooper.training.scale.adapters import LoraSettings, add_adapters
-from cooper.training.stages.distilling import Distillation, DistilledObjective, is_guided, velocities
 from cooper.training.stages.objective import LossWeights
 from cooper.training.stages.rows import MapRows, Noise
 
@@ -91,7 +91,7 @@ def test_consistency_takes_one_step_of_the_teacher_and_the_rest_of_the_student(m
     batch = pack([row], drawing_bundle.processor.geometry)
     objective = objective_of(drawing_bundle, UNGUIDED, method="consistency")
     [place] = [each.place for each in batch.latents.noisings]
-    t, after, *_ = schedule_from(0.75, PASSES, UNGUIDED.timestep_shift).tolist()
+    t, after, *_ = schedule_from(0.75, PASSES, UNGUIDED.timestep_shift)
     first_ND = batch.latents.tokens_ND - velocities(drawing_bundle.model, batch) * (t - after)
     with torch.no_grad():
         for weight in drawing_bundle.model.parameters():
@@ -124,7 +124,7 @@ def test_below_adapters_lies_the_teacher(map_rows: MapRows, drawing_bundle: Bund
 
 
 def trained(out: Path, start: str, scenes: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    recipe = Path(__file__).parents[3] / "recipes" / "nano" / "distil.yaml"
+    recipe = Path(__file__).parents[2] / "recipes" / "nano" / "amg-distil.yaml"
     words = [sys.executable, "-m", "cooper", "train", "amg", "--config", str(recipe)]
     words += [f"out={out}", f"init={start}", f"data={scenes}", f"val={scenes}", "draws=1", "eval_scenes=2"]
     words += ["optimiser.steps=2", "optimiser.batch=2", "optimiser.warmup=0", *overrides]
