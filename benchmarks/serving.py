@@ -161,20 +161,28 @@ def alone() -> tuple[dict[int, str], float]:
     return found, (time.perf_counter() - start) / WAYS
 
 
-def rates(url: str, rows: int) -> dict[str, float]:
-    """Rows a second of 16 clients, and of `Cooper.batch`, on the same questions."""
+def rates(url: str, rows: int, times: int = 5) -> dict[str, object]:
+    """Rows a second of 16 clients, and of `Cooper.batch` on the same questions: in turns, and the ratio of each turn."""
     model = Cooper.from_pretrained("nano")
     questions = [Question((room(SIZES[0]), example_questions()[k % len(example_questions())])) for k in range(rows)]
-    start = time.perf_counter()
-    for at in range(0, rows, 16):
-        model.batch(questions[at : at + 16])
-    direct = rows / (time.perf_counter() - start)
-    tally, numbers = Tally(), [k * 12 for k in range(rows)]  # interleaved, 128 px, greedy
+    numbers = [k * 12 for k in range(rows)]  # interleaved, 128 px, greedy
+    direct, served = [], []
     with ThreadPoolExecutor(16) as pool, httpx.Client(base_url=url, timeout=600) as client:
-        start = time.perf_counter()
-        list(pool.map(lambda number: ask(client, number, False, tally), numbers))
-        served = rows / (time.perf_counter() - start)
-    return {"server_rows_per_s": round(served, 2), "batch_rows_per_s": round(direct, 2), "ratio": round(served / direct, 2)}
+        for _ in range(times):
+            start = time.perf_counter()
+            for at in range(0, rows, 16):
+                model.batch(questions[at : at + 16])
+            direct.append(rows / (time.perf_counter() - start))
+            start = time.perf_counter()
+            list(pool.map(lambda number: ask(client, number, False, Tally()), numbers))
+            served.append(rows / (time.perf_counter() - start))
+    ratios = sorted(one / other for one, other in zip(served, direct, strict=True))
+    return {
+        "server_rows_per_s": round(float(np.median(served)), 2),
+        "batch_rows_per_s": round(float(np.median(direct)), 2),
+        "ratio": round(float(np.median(ratios)), 2),
+        "ratios": [round(each, 2) for each in ratios],
+    }
 
 
 def summary(tally: Tally, known: dict[int, str], single: float) -> dict[str, object]:
