@@ -37,7 +37,7 @@ BUDGETS = {  # lines of an area: its size when this was written and a twentieth;
     "sequence": 900,  # tiles of attention came from model; they are cut where branches begin
     "serving": 2220,  # raised by 220: replicas under Ray Serve, figures of all
     "trace": 1490,
-    "training": 10400,  # raised by 4,920: distillation; files of traces; the feed and its checker; adapters, sharding, merging; plans
+    "training": 10400,  # raised by 4,920: distillation; files of traces; feed and checker; adapters, sharding, merging; plans
 }
 MOST_FILES = 12  # in a folder, not counting `__init__.py`
 ANYWHERE = {"errors", "files"}  # the one exception type; readers of plain values, rows and pictures

@@ -258,7 +258,7 @@ def test_without_pyarrow_one_sentence_says_how_to_get_it(run, tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "pyarrow", None)  # as where it is not installed
     (tmp_path / "0.parquet").write_bytes(b"PAR1")
     ran = run("data", "import", "thinkmorph", tmp_path / "0.parquet", tmp_path / "out")
-    assert ran.code == 1 and "parquet files need pyarrow: pip install 'cooper[data]'" in ran.err
+    assert ran.code == 1 and "parquet files need pyarrow: pip install pyarrow" in ran.err
 
 
 # -------------------- going on

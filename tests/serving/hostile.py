@@ -65,7 +65,7 @@ def _nested(depth: int) -> bytes:
 
 _SAYS = {"__class__": "class", "subject": ""}  # where the sentence has another word than the field
 WRONG: dict[str, list[Any]] = {  # a field and values that it may not have
-    "mode": ["loud", 3, None, [], {"a": 1}, "INTERLEAVED"],
+    "mode": ["loud", 3, [], {"a": 1}, "INTERLEAVED"],
     "seed": [-1, 2**32, 1.5, "zero", [], True],
     "temperature": [-0.1, 2.1, "hot", [], "Infinity"],
     "top_p": [0, -0.1, 1.1, "much", {}],
@@ -212,7 +212,11 @@ def attempts() -> list[Attempt]:
             "/v1/responses",
             body={"input": "x", "previous_response_id": "r"},
         ),
-        Attempt("instructions", (400,), "instructions", "/v1/responses", body={"input": "x", "instructions": "obey"}),
+        Attempt("instructions", (400,), "instructions", "/v1/responses", body={"input": "x", "instructions": ["obey"]}),
+        Attempt("no input", (400,), "here it is called input", "/v1/responses", body={"messages": messages()}),
+        Attempt("a map of no numbers", (400,), "came out as no numbers", body=asking(drawing={"text_scale": 1e38})),
+        Attempt("a map that is none", (400,), "this model draws", body=asking(known={"foo": _url(_picture())})),
+        Attempt("another model by name", (404,), "is not served here", "/v1/models/gpt-9", "GET"),
         Attempt("host", (403,), "name", "/v1/models", "GET", headers={"Host": "evil.example"}),
         Attempt("host with our name", (403,), "name", "/v1/models", "GET", headers={"Host": "localhost.evil.example"}),
         Attempt("host with a user", (403,), "name", "/v1/models", "GET", headers={"Host": "localhost@evil.example"}),

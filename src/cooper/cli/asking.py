@@ -68,6 +68,8 @@ def ask(
     from cooper.trace.page import save_with_page
     from cooper.trace.record import trace_json
 
+    if server is None and key_env is not None:
+        raise CooperError("--key-env names the key of a server: give its address with --server, or leave it out")
     if server is not None:
         _only_here(model=model, base=base, device=device, quantization=quantization)
     asked = question_of(images, question, subject)  # a bad question or folder is refused before a model is loaded

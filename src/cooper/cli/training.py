@@ -37,7 +37,7 @@ def train(
     from cooper.training.run import train as run
 
     if find_spec("accelerate") is None:
-        raise CooperError("training needs the extra train: pip install 'cooper[train]'")
+        raise CooperError("training needs the extra train: pip install '.[train]' in this project's folder")
     quiet_libraries()
     try:
         model = run(stage, config, tuple(overrides or ()), force_recipe)

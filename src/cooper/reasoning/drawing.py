@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from cooper.errors import CooperError
 from cooper.perception.modality import Drawn, Modality
 from cooper.reasoning.denoising import Denoised, Denoising, Drawer, DrawnLatents
 from cooper.reasoning.events import DrawingProgress, Event, StepDone
@@ -85,6 +86,8 @@ class Sketching:
         if clean_ND is None:
             return None
         [drawn] = decoded(session.parts, [clean_ND], [_grid(session, row)])
+        if not np.isfinite(drawn).all():
+            return None
         return session.parts.modalities[session.samples[row].wants[0]].render(drawn)
 
     def _finish(self, steps: Mapping[int, MapStep]) -> Iterator[Event]:
@@ -139,7 +142,11 @@ def _given(modality: Modality, drawn: Drawn) -> MapStep:
 
 
 def _map_step(modality: Modality, drawn: np.ndarray, result: DrawnLatents, seconds: float) -> MapStep:
-    """The map that a row drew."""
+    """The map that a row drew. CooperError: it holds no numbers."""
+    if not np.isfinite(drawn).all():
+        raise CooperError(
+            f"the {modality.name} map came out as no numbers: draw with smaller scales or a timestep_shift nearer to 1"
+        )
     return MapStep(
         modality=modality.name,
         drawn=drawn,

@@ -234,5 +234,5 @@ def _arrow() -> tuple[ModuleType, ModuleType]:
         import pyarrow
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise CooperError("scene sets need pyarrow: pip install 'cooper[scenes]'") from error
+        raise CooperError("scene sets need pyarrow: pip install pyarrow") from error
     return pyarrow, parquet

@@ -5,17 +5,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from cooper.files.values import AtLeast, AtMost, check_fields
 from cooper.reasoning.cooper import Cooper
 from cooper.serving.api import chat, responses
 from cooper.serving.api.calls import Call, Gone, House, begin
 from cooper.serving.api.faults import ApiFault
-from cooper.serving.api.fields import Inquiry, asked_of, body_of, parts_of
+from cooper.serving.api.fields import Inquiry, asked_of, body_of, messages_of, parts_of
 from cooper.serving.api.traces import VIEWS, folder_of
 from cooper.serving.desk.board import Board
 from cooper.serving.desk.desk import Desk
@@ -27,6 +28,7 @@ from cooper.serving.web import routes
 from cooper.trace.modes import MODES
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+ROUTES = "/v1/chat/completions, /v1/responses, /v1/models and /v1/traces/ID"
 STREAM = {"X-Accel-Buffering": "no"}  # a proxy must not hold events back
 Maker = Callable[[Call], Any]
 
@@ -42,9 +44,12 @@ class Settings:
     keys: tuple[str, ...] = ()
     hosts: tuple[str, ...] = LOOPBACK
     origins: tuple[str, ...] = ()
-    drain: float = 60.0
+    drain: Annotated[float, AtLeast(0), AtMost(86_400)] = 60.0
     replica: str = "0"
     board: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def app_of(model: Cooper, settings: Settings) -> FastAPI:
@@ -91,8 +96,8 @@ async def _unforeseen(_request: Request, _error: Exception) -> Response:
 
 
 async def _no_route(request: Request, error: Any) -> Response:
-    said = f"{request.method} {request.url.path[:80]} is not served here; see docs/reference/http.md"
-    return ApiFault(error.status_code, said, "not_found").response()
+    said = f"{request.method} {request.url.path[:80]} is not served here; {ROUTES} are"
+    return ApiFault(error.status_code, said, "not_found", headers=error.headers).response()
 
 
 def _answers(app: FastAPI, house: House) -> None:
@@ -105,8 +110,8 @@ def _answers(app: FastAPI, house: House) -> None:
     def inquiry(raw: bytes, field_name: str) -> Inquiry:
         body = body_of(raw)
         given = body.pop(field_name, None)
-        if field_name == "input" and isinstance(given, str):
-            given = [{"role": "user", "content": given}]
+        if field_name == "input":
+            given = messages_of(given, body)
         wanted = body.get("model", house.name)
         if wanted not in ("", house.name, house.desk.model.engine.name):
             raise ApiFault(
@@ -136,16 +141,29 @@ def _facts(app: FastAPI, house: House, board: Board) -> None:
     """What a server says of itself."""
     started, limits = int(time.time()), house.desk.limits
 
-    @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
+    def served() -> dict[str, Any]:
         model = {"id": house.name, "object": "model", "created": started, "owned_by": "cooper"}
-        more = {"modes": list(MODES), "maps": list(house.desk.model.modalities), "limits": {**vars(limits)}}
+        more = {
+            "modes": list(MODES),
+            "maps": list(house.desk.model.modalities),
+            "limits": {**vars(limits), "memory": house.desk.budget},
+        }
         drawing = house.desk.model.defaults.drawing
         more["defaults"] = {
             "num_timesteps": drawing.num_timesteps,
             "temperature": house.desk.model.defaults.sampling.temperature,
         }
-        return {"object": "list", "data": [{**model, **more}]}
+        return {**model, **more}
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [served()]}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        if name != house.name:
+            raise ApiFault(404, f"the model {name[:80]!r} is not served here; {house.name!r} is", "model_not_found", "model")
+        return served()
 
     @app.get("/health")
     async def health() -> dict[str, str]:

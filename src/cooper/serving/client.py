@@ -34,7 +34,7 @@ def ask_server(url: str, key: str, question: Question, mode: AnswerMode, seed: i
         body["choices"] = list(choices)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        with httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=PATIENCE) as client:
+        with httpx.Client(base_url=url.rstrip("/").removesuffix("/v1"), headers=headers, timeout=PATIENCE) as client:
             answer = _json(client.post("/v1/chat/completions", json=body))
             packed = client.get(f"/v1/traces/{answer['trace_id']}/trace.zip")
             _json(packed) if packed.status_code != 200 else None

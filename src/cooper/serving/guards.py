@@ -42,7 +42,8 @@ class Keys:
         right = [key for key in self._keys if hmac.compare_digest(key.encode(), given.strip().encode())]
         if kind.lower() != "bearer" or not right:
             headers = {"WWW-Authenticate": "Bearer"}
-            raise ApiFault(401, "a key is needed: Authorization: Bearer KEY", "invalid_api_key", headers=headers)
+            said = "this key is not known here" if given else "a key is needed: Authorization: Bearer KEY"
+            raise ApiFault(401, said, "invalid_api_key", headers=headers)
         return right[0]
 
 
@@ -59,9 +60,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        reads = True
+        reads, head = True, scope["method"] == "HEAD"
+        scope = {**scope, "method": "GET"} if head else scope
 
         async def headed(message: Message) -> None:
+            if head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 there = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *((k, v) for k, v in HEADERS.items() if k not in there)]

@@ -133,7 +133,7 @@ def _arrow() -> tuple[ModuleType, ModuleType]:
         import pyarrow
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise CooperError("reading parquet files needs pyarrow: pip install 'cooper[scenes]'") from error
+        raise CooperError("reading parquet files needs pyarrow: pip install pyarrow") from error
     return pyarrow, parquet
 
 

@@ -116,7 +116,7 @@ class Endpoint:
         try:
             import openai
         except ImportError as error:
-            raise CooperError(f"a {settings.who} needs the openai package: pip install 'cooper[judge]'") from error
+            raise CooperError(f"a {settings.who} needs the openai package: pip install openai") from error
         self._openai = openai
         self._settings = settings
         self._key = key

@@ -162,7 +162,7 @@ def _single_device(device_map: Device | dict[str, Device] | None) -> Device | No
     if device_map is None or is_accelerate_available():
         return None
     if isinstance(device_map, dict) or device_map in SHARED_OUT:
-        raise CooperError(f"device_map={device_map!r} needs accelerate: pip install 'cooper[train]', or name one device")
+        raise CooperError(f"device_map={device_map!r} needs accelerate: pip install accelerate, or name one device")
     return device_map
 
 

@@ -85,7 +85,7 @@ def _need(library: str) -> None:
     try:
         import_module(library)
     except ImportError:
-        raise CooperError(f"quantising needs {library}: pip install 'cooper[quant]'") from None
+        raise CooperError(f"quantising needs {library}: pip install {library}") from None
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def mitsuba() -> ModuleType:
         import drjit
         import mitsuba as module
     except ImportError as error:
-        raise CooperError("rendering scenes needs Mitsuba: pip install 'cooper[scenes]'") from error
+        raise CooperError("rendering scenes needs Mitsuba: pip install mitsuba") from error
     module.set_variant("scalar_rgb")
     module.set_log_level(module.LogLevel.Error)
     drjit.set_thread_count(1)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import threading
 import time
@@ -67,7 +68,7 @@ class Call:
     async def scenes(self) -> AsyncIterator[Scene | None]:
         """What comes, as it comes; None after some seconds of silence. The trace is kept before the last scene. ApiFault: there
         is no answer, or none in time, which is held here, for the engine may hang; Gone: the client has left."""
-        story, why = Story(self.house.tags), CANCELLED
+        story, why = Story(self.house.tags, self.asked.choices or ()), CANCELLED
         ended = False
         most = self.house.desk.limits.seconds
         try:
@@ -126,7 +127,8 @@ async def begin(request: Request, house: House, asked: Inquiry, key: str, previe
         )
         needed = desk.needed(question, asked.options)
     except CooperError as error:
-        raise ApiFault(400, str(error), "invalid_value") from None
+        said = re.sub(r"^question 0(, part \d+)?", "the question", str(error))  # of many questions there is one
+        raise ApiFault(400, said, "invalid_value") from None
     job = Job(question, engine_request, asked.options, needed, tell, previews and asked.stream and asked.previews)
     try:
         desk.submit(job)

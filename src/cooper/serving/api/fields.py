@@ -3,7 +3,8 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from typing import Annotated, Any
@@ -36,14 +37,18 @@ NEUTRAL: Mapping[str, Sequence[Any]] = {  # fields of OpenAI that change nothing
     "response_format": (None, {"type": "text"}),
     "text": (None, {"format": {"type": "text"}}),
     "modalities": (None, ["text"], ["text", "image"]),
-    "store": (None, False),
+    "store": (False, True),  # traces are kept for a while either way
+    "logit_bias": ({},),
+    "top_logprobs": (0,),
     "background": (None, False),
     "truncation": (None, "disabled"),
     "previous_response_id": (None,),
-    "instructions": (None, ""),
     "service_tier": (None, "auto", "default"),
 }
-IGNORED = ("user", "metadata", "safety_identifier", "prompt_cache_key", "reasoning", "include")  # labels; they are not kept
+IGNORED = (  # labels, which are not kept, and wishes about thoughts, which are the model's own
+    *("user", "metadata", "safety_identifier", "prompt_cache_key", "include"),
+    *("reasoning", "reasoning_effort", "verbosity"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +91,22 @@ def body_of(raw: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ApiFault(400, "the body is no JSON object", "invalid_json") from None
     if not isinstance(found, dict):
-        raise ApiFault(400, f"the body must be a JSON object, not {shown(found)}", "invalid_json")
+        raise ApiFault(400, "the body is JSON, but no object", "invalid_json")
     if _depth(found) > DEEPEST:
         raise ApiFault(400, f"the body is nested more than {DEEPEST} deep", "invalid_json")
-    return found
+    return {name: value for name, value in found.items() if value is not None}  # a field that is null is left out
+
+
+def messages_of(given: Any, body: dict[str, Any]) -> Any:
+    """The messages of `/v1/responses`: `input`, a text or a list, behind its `instructions`, which leave the body."""
+    if isinstance(given, str):
+        given = [{"role": "user", "content": given}]
+    if given is None and "messages" in body:
+        raise ApiFault(400, "messages is a field of /v1/chat/completions; here it is called input", "unknown_field", "messages")
+    instructions = body.pop("instructions", "")
+    if not isinstance(instructions, str):
+        raise ApiFault(400, f"instructions must be a text, not {shown(instructions)}", "invalid_value", "instructions")
+    return [{"role": "system", "content": instructions}, *given] if instructions and isinstance(given, list) else given
 
 
 def _depth(value: Any) -> int:
@@ -111,14 +128,14 @@ def asked_of(body: Mapping[str, Any], parts: Sequence[Part], model: Cooper, limi
     values = {name: value for name, value in body.items() if name not in IGNORED}
     for name, neutral in NEUTRAL.items():
         if name in values and values.pop(name) not in neutral:
-            raise ApiFault(400, f"{name} is not supported here; leave it out", "unsupported_value", name)
+            raise ApiFault(400, _unsupported(name, neutral), "unsupported_value", name)
     for name in ("max_completion_tokens", "max_output_tokens"):
         if name in values:
             values["max_tokens"] = values.pop(name)
     try:
         extras = build(Extras, values, "the request")
         options = _options(extras, model, limits)
-        question = Question(tuple(parts), extras.subject, known=_known(extras.known or {}))
+        question = Question(tuple(parts), extras.subject, known=_known(extras.known or {}, model.modalities))
     except CooperError as error:
         unknown = next((name for name in values if name not in Extras.__dataclass_fields__), "")
         code = "unknown_field" if unknown else "invalid_value"
@@ -137,9 +154,15 @@ def asked_of(body: Mapping[str, Any], parts: Sequence[Part], model: Cooper, limi
     )
 
 
+def _unsupported(name: str, neutral: Sequence[Any]) -> str:
+    other = next((value for value in neutral if value is not None), None)
+    return f"{name} is not supported here; leave it out" + ("" if other is None else f", or send {json.dumps(other)}")
+
+
 def _named(message: str, values: Mapping[str, Any]) -> str:
-    """The field that a message is about."""
-    return next((name for name in values if name in message), "")
+    """The field that a message is about: the one that it names first."""
+    places = {name: found.start() for name in values if (found := re.search(rf"\b{re.escape(name)}\b", message))}
+    return min(places, key=places.__getitem__, default="")
 
 
 def _options(extras: Extras, model: Cooper, limits: Limits) -> Options:
@@ -186,11 +209,13 @@ def _data(url: str, place: str, kind: str) -> bytes:
         raise ApiFault(400, f"{place} holds no base64", "invalid_image", place) from None
 
 
-def _known(given: Mapping[str, str]) -> dict[str, Any]:
+def _known(given: Mapping[str, str], drawn: Collection[str]) -> dict[str, Any]:
     """Maps that come with a question: a PNG of 16 bits (depth in millimetres) or of 8 bits (class ids), or an npy file."""
     found = {}
     for name, url in given.items():
         place = f"known.{name}"
+        if name not in drawn:
+            raise CooperError(f"known holds {shown(name)}; this model draws: {', '.join(drawn)}")
         if url.startswith("data:image/"):
             found[name] = _map_of(_data(url, place, "image/"), name, place)
         else:
@@ -223,8 +248,11 @@ def _map_of(data: bytes, name: str, place: str) -> np.ndarray:
 def parts_of(messages: Any, name: str, limits: Limits) -> list[Part]:
     """Words and pictures of the messages, in order: one user's question, with system texts before it. `name`: of the field.
     ApiFault: another role, or a part that is neither."""
-    if not isinstance(messages, list) or not messages:
-        raise ApiFault(400, f"{name} must be a list of messages", "invalid_value", name)
+    if not isinstance(messages, list):
+        said = "is missing" if messages is None else "must be a list of messages" + (", or a text" if name == "input" else "")
+        raise ApiFault(400, f"{name} {said}", "invalid_value", name)
+    if not messages:
+        raise ApiFault(400, f"{name} has no message", "invalid_value", name)
     parts: list[Part] = []
     for number, message in enumerate(messages):
         place = f"{name}[{number}]"

@@ -1,7 +1,8 @@
 """An answer as clients see it while it comes: thoughts, maps, the answer itself, and what it cost."""
 
 import base64
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -13,6 +14,8 @@ from cooper.serving.desk.jobs import Begun, Finished, Preview, Told
 from cooper.trace.grammar import ANSWER, THINK, Piece, TurnStream
 from cooper.trace.steps import MapStep, TextStep
 from cooper.trace.trace import Trace
+
+_MARKS = re.compile(f"</?(?:{THINK}|{ANSWER})>")
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,8 @@ Scene = Thought | ThoughtEnds | MapUnderWay | MapDrawn | Answered
 class Story:
     """Turns what the desk tells into thoughts, maps and an answer. Tags are not shown."""
 
-    def __init__(self, tags: list[str]) -> None:
-        self._tags = tags
+    def __init__(self, tags: list[str], choices: Sequence[str] = ()) -> None:
+        self._tags, self._choices = tags, choices
         self._stream, self._maps, self._prompt, self._thinking = TurnStream(tags), 0, PromptTokens(0, 0), False
 
     def scenes(self, told: Told) -> Iterator[Scene]:
@@ -105,7 +108,7 @@ class Story:
             self._maps += 1
         elif isinstance(told, Finished):
             yield from self._ended()
-            answer, whole = answer_of(told.trace)
+            answer, whole = answer_of(told.trace, self._tags, self._choices)
             yield Answered(answer, "stop" if whole else "length", told.trace, usage_of(self._prompt, told.trace))
 
     def _thoughts(self, pieces: Iterable[Piece]) -> Iterator[Scene]:
@@ -120,18 +123,27 @@ class Story:
             yield ThoughtEnds()
 
 
-def answer_of(trace: Trace) -> tuple[str, bool]:
-    """The answer in words, and whether the model came to its end. Where it gave none, its last words outside of thoughts."""
-    if trace.final is not None:
-        return trace.final, not trace.turns[-1].truncated
+def answer_of(trace: Trace, tags: Sequence[str], choices: Sequence[str] = ()) -> tuple[str, bool]:
+    """The answer in words, and whether the model came to its end. Where it gave none, its last words outside of thoughts and
+    requests; none where they are not among the `choices`."""
     if not trace.turns:
         return "", False
-    last, text = trace.turns[-1], ""
-    stream = TurnStream([])
-    for piece in [*stream.feed(last.text), *stream.finish()]:
-        if piece.kind == "text" and piece.element in ("", ANSWER):
-            text += piece.text
-    return text.strip(), not last.truncated and trace.mode == "direct"
+    last, whole = trace.turns[-1], not trace.turns[-1].truncated
+    if trace.final is not None:
+        answer = plain(trace.final)
+    else:
+        stream, answer, whole = TurnStream(tags), "", whole and trace.mode == "direct"
+        for piece in [*stream.feed(last.text), *stream.finish()]:
+            if piece.kind == "text" and piece.element in ("", ANSWER):
+                answer += piece.text
+        answer = plain(answer)
+    return (answer if whole or not choices or answer in choices else ""), whole
+
+
+def plain(text: str) -> str:
+    """An answer without what a model wrote of its grammar in the wrong place: what follows the last opening mark of an
+    answer."""
+    return _MARKS.sub("", text.rpartition(f"<{ANSWER}>")[2]).strip()
 
 
 def usage_of(prompt: PromptTokens, trace: Trace) -> TokenUsage:

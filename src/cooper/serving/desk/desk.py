@@ -1,5 +1,6 @@
 """The desk: one thread that runs the engine for everybody. Requests wait in a queue, enter between two steps, and may leave."""
 
+import math
 import time
 import traceback
 from collections import deque
@@ -18,6 +19,8 @@ from cooper.serving.desk.limits import Limits, bytes_per_token, tokens_needed
 from cooper.trace.steps import MapStep, Question
 
 CANCELLED = Failed("cancelled", "the client has left")
+DOWN = Failed("engine_dead", "the server is going down")
+STUCK = 5.0  # seconds that a step may still take when the server goes down
 STALLED = 60.0  # seconds of one step after which the engine counts as stuck
 
 
@@ -40,7 +43,7 @@ class Desk:
         self._changed, self._waiting = Condition(), deque[Job]()
         self._jobs: dict[int, Job] = {}
         self._leaving: dict[str, Failed] = {}  # why, by id
-        self._closing = False
+        self._closing, self._end_at = False, math.inf
         self._fault = ""
         self._breath = time.monotonic()
         self._pace = 1.0  # seconds from the end of one request to the end of the next, smoothed
@@ -51,12 +54,17 @@ class Desk:
         """Start the thread."""
         self._thread.start()
 
-    def close(self, seconds: float | None = None) -> None:
-        """Answer what is under way and what waits, for at most as many seconds, take nothing more, and end the thread."""
+    def drain(self, seconds: float) -> None:
+        """Take nothing more, and answer what is under way and what waits for at most as many seconds; what is left is told."""
         with self._changed:
             self._closing = True
+            self._end_at = min(self._end_at, time.monotonic() + seconds)
             self._changed.notify()
-        self._thread.join(seconds)
+
+    def close(self, seconds: float) -> None:
+        """As `drain`, and wait until the thread has ended, unless it is stuck in a step."""
+        self.drain(seconds)
+        self._thread.join(seconds + STUCK)
 
     @property
     def fault(self) -> str:
@@ -105,7 +113,7 @@ class Desk:
             traceback.print_exc()
             self._end(f"the engine has ended: {type(error).__name__}")
         else:
-            self._end("the server is going down")
+            self._end(DOWN.message)
 
     def _end(self, why: str) -> None:
         """Tell all that nobody will answer them."""
@@ -126,6 +134,8 @@ class Desk:
                 self._changed.wait(1.0)
                 self._breath = time.monotonic()
             leaving, self._leaving = self._leaving, {}
+            if time.monotonic() > self._end_at:
+                leaving = {job.id: DOWN for job in [*self._jobs.values(), *self._waiting]} | leaving
             gone = [job for job in [*self._jobs.values(), *self._waiting] if job.id in leaving]
             self._waiting = deque(job for job in self._waiting if job not in gone)
         running.cancel([job.row for job in gone if job.row is not None])
@@ -167,7 +177,7 @@ class Desk:
             for job in jobs if len(jobs) > 1 else ():
                 self._enter(running, [job])
             if len(jobs) == 1:
-                self._refuse(jobs[0], error)
+                self._refuse(jobs[0], error, "the question could not be read")
             return
         for job, row in zip(jobs, rows, strict=True):
             job.row = row
@@ -176,12 +186,13 @@ class Desk:
             self.figures.read.inc(prompt.text + prompt.pictures)
             job.tell(Begun(prompt))
 
-    def _refuse(self, job: Job, error: Exception) -> None:
+    def _refuse(self, job: Job, error: Exception, what: str) -> None:
+        """Tell a client of its own mistake in a sentence, and of ours what kind it is; the log has the rest."""
         if isinstance(error, CooperError):
             self._fail(job, Failed("invalid_value", str(error)))
             return
         traceback.print_exception(error)
-        self._fail(job, Failed("server_error", f"the question could not be read: {type(error).__name__}"))
+        self._fail(job, Failed("server_error", f"{what}: {type(error).__name__}"))
 
     def _step(self, running: Running) -> None:
         """One step, told to all whom it concerns. Whatever fails for one of them ends that request alone."""
@@ -203,8 +214,7 @@ class Desk:
             self._finish(job, event)
         elif isinstance(event, RowFailed):
             self._jobs.pop(event.row, None)
-            traceback.print_exception(event.error)
-            self._fail(job, Failed("server_error", f"the answer failed: {type(event.error).__name__}"))
+            self._refuse(job, event.error, "the answer failed")
         else:
             self._measure(job, event)
             job.tell(event)

@@ -113,5 +113,5 @@ def _arrow() -> tuple[ModuleType, ModuleType]:
         import pyarrow
         import pyarrow.parquet as parquet
     except ImportError:
-        raise CooperError("parquet files need pyarrow: pip install 'cooper[data]'") from None
+        raise CooperError("parquet files need pyarrow: pip install pyarrow") from None
     return pyarrow, parquet
