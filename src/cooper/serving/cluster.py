@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from ray import serve
 
 from cooper.files.folders import output_folder
+from cooper.files.hub import resolve
 from cooper.files.values import build, check_fields
 from cooper.reasoning.cooper import Cooper
 from cooper.serving.app import LOOPBACK, Settings, app_of
@@ -73,4 +74,7 @@ class Replica:
 
 def app(arguments: dict[str, Any]) -> serve.Application:
     """The application that `import_path: cooper.serving.cluster:app` names. CooperError names what does not fit in `args`."""
-    return Replica.bind(build(ClusterArguments, arguments, "args of the application"))
+    found = build(ClusterArguments, arguments, "args of the application")
+    resolve(found.model)  # here, where a mistake is told once, and not by each replica again and again
+    output_folder(found.traces)
+    return Replica.bind(found)
