@@ -12,6 +12,7 @@ import yaml
 
 from cooper.errors import CooperError
 from cooper.evaluation.judge.endpoint import shown_url
+from cooper.evaluation.runs.processes import wait_for_others
 from cooper.files.digests import digests_in
 from cooper.files.folders import output_folder
 from cooper.files.plain import read_plain
@@ -85,13 +86,14 @@ def enter(recipe: Any, force: bool) -> None:
         raise CooperError(f"{folder} has taken {step} steps already, and the recipe asks for {asked}; choose another out")
     if (folder / FINISHED_FILE).exists() and differences and not step:
         raise CooperError(f"{folder} holds a finished run and no checkpoint to go on from; choose another out")
-    if os.environ.get("RANK", "0") != "0":
+    if os.environ.get("RANK", "0") != "0":  # what it writes before the first has looked would be other things to that one
+        wait_for_others(lambda: int(not (folder / RECIPE_FILE).exists()), f"file {folder / RECIPE_FILE}")
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FINISHED_FILE).unlink(missing_ok=True)
     if differences and (folder / RECIPE_FILE).exists():
         (folder / RECIPE_FILE).replace(folder / f"recipe-until-{step}.yaml")
-    # the recipe first: by it other processes of this run, which may look later, know the folder
+    # the recipe first: by it the other processes of this run know that they may begin
     write_whole(folder / RECIPE_FILE, yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True))
     write_whole(folder / DATA_FILE, json.dumps({"digests": data}) + "\n")
 
