@@ -46,21 +46,24 @@ def _check_names(hosts: Sequence[str], origins: Sequence[str]) -> None:
             raise CooperError(f"--allow-origin {origin!r} is no origin, such as https://example.org or http://localhost:3000")
 
 
+def _need_packages() -> None:
+    """CooperError: the packages of the extra `serve` are not here."""
+    try:
+        import cooper.serving.app  # noqa: F401
+    except ImportError as error:
+        said = f"serving needs further packages ({error.name or error}): pip install '.[serve]' in this project's folder"
+        raise CooperError(said) from None
+
+
 def serve(
     model: ModelOption = "nano",
     device: DeviceOption = None,
     base: BaseOption = None,
     quantization: QuantizationOption = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; others than this machine's own need --key-env.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's need --key-env.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
-    key_env: Annotated[
-        str | None, typer.Option(help="Environment variable with the keys that may ask, commas between.")
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="Further name by which the server may be called; repeat.")
-    ] = None,
+    key_env: Annotated[str | None, typer.Option(help="Environment variable with the keys, commas between.")] = None,
+    allow_host: Annotated[list[str] | None, typer.Option(help="Another name by which it may be called; repeat.")] = None,
     allow_origin: Annotated[list[str] | None, typer.Option(help="Page of another server that may ask (CORS); repeat.")] = None,
     traces: Annotated[Path | None, typer.Option(help="Folder of kept traces, which replicas may share.")] = None,
     most_rows: Annotated[int, typer.Option(help="Requests that are answered at once.", min=1)] = 16,
@@ -83,14 +86,11 @@ def serve(
     _check_names(allow_host or (), allow_origin or ())
     if not (own or keys):
         raise CooperError(f"listening on {host} would let everybody ask: name a variable that holds a key with --key-env")
-    try:
-        from cooper.serving.app import LOOPBACK as NAMES
-        from cooper.serving.app import Settings
-        from cooper.serving.desk.limits import MIB, Limits
-    except ImportError as error:
-        raise CooperError(
-            f"serving needs further packages ({error.name or error}): pip install '.[serve]' in this project's folder"
-        ) from None
+    _need_packages()
+    from cooper.serving.app import LOOPBACK as NAMES
+    from cooper.serving.app import Settings
+    from cooper.serving.desk.limits import MIB, Limits
+
     limits = Limits(
         rows=most_rows,
         queue=queue,

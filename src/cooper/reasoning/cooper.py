@@ -195,8 +195,7 @@ class Cooper:
     def noted(self, trace: Trace, question: Question) -> Trace:
         """The trace with what should be said of it: pictures unlike those that the model was trained on, known maps that it has
         not read."""
-        parts = self.engine.parts
-        notes = notes_on(parts.model, parts.layout.processor, question.images)
+        notes = notes_on(self.engine.familiarity, question.images)
         return replace(trace, notes=notes + unread_notes(question, trace))
 
     def batch(

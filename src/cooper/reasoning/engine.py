@@ -6,6 +6,7 @@ another's map or longest thought. A question's pictures and words are read once,
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from cooper.reasoning.drawing import Sketching
 from cooper.reasoning.events import Event, RowFailed, TraceDone
 from cooper.reasoning.options import Options, Request
+from cooper.reasoning.questions import Familiarity
 from cooper.reasoning.session import Parts, PromptTokens, Session
 from cooper.reasoning.writing import Writing
 from cooper.trace.steps import Question
@@ -27,6 +29,11 @@ class Engine:
 
     parts: Parts
     name: str = ""
+
+    @cached_property
+    def familiarity(self) -> Familiarity:
+        """How well the model knows pictures like one."""
+        return Familiarity(self.parts.model, self.parts.layout.processor)
 
     def run(self, questions: Sequence[Question], requests: Sequence[Request], options: Options) -> Iterator[Event]:
         """Answer every request; events come as they happen, one TraceDone per request."""

@@ -1,7 +1,7 @@
 """Questions on their way in: what a caller gives, checked and made plain before anything is read by the model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.files.arguments import shown, whole, words
+from cooper.files.digests import bytes_digest
 from cooper.files.pictures import opened
 from cooper.model.cooper import CooperModel
 from cooper.perception.depth import DepthModality
@@ -167,13 +168,33 @@ def returned_db(model: CooperModel, processor: Processor, image: Image.Image) ->
     return float(10 * torch.log10(4 / error))  # values lie in [-1, 1], so the peak is 2
 
 
-def notes_on(model: CooperModel, processor: Processor, images: Sequence[Image.Image]) -> tuple[str, ...]:
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """How well the autoencoder gives pictures back, in dB; for as many as `most` it is remembered, by their pixels."""
+
+    model: CooperModel
+    processor: Processor
+    most: int = 256
+    _known: dict[str, float] = field(default_factory=dict, repr=False)
+
+    def of(self, image: Image.Image) -> float:
+        """See `returned_db`."""
+        canvas = self.processor.canvas(image)
+        digest = bytes_digest(repr(canvas.size).encode() + canvas.tobytes())
+        if digest not in self._known:
+            if len(self._known) >= self.most:
+                self._known.clear()
+            self._known[digest] = returned_db(self.model, self.processor, image)
+        return self._known[digest]
+
+
+def notes_on(familiarity: Familiarity, images: Sequence[Image.Image]) -> tuple[str, ...]:
     """What should be said of pictures that are unlike those that the model was trained on; () where its configuration does
     not say what they looked like."""
-    home = model.config.trained_on
+    home = familiarity.model.config.trained_on
     if home is None:
         return ()
-    strange = [number for number, image in enumerate(images) if returned_db(model, processor, image) < home["min_psnr"]]
+    strange = [number for number, image in enumerate(images) if familiarity.of(image) < home["min_psnr"]]
     if not strange:
         return ()
     which = "the picture looks" if len(images) == 1 else f"picture {', '.join(map(str, strange))} (counted from 0) looks"

@@ -25,6 +25,7 @@ from cooper.training.scale.adapters import adapters_off
 from cooper.training.scale.sharding import is_adapter
 from cooper.training.stages.objective import PackedObjective
 
+NEAR = 1e-6  # times that differ by less are one
 Passes = Annotated[int, AtLeast(1), AtMost(1000)]
 
 
@@ -44,8 +45,17 @@ class Distillation:
             raise CooperError("distil.steps names no number of steps")
 
     def grids(self, drawing: DrawingDefaults) -> tuple[tuple[float, ...], ...]:
-        """The times at which a map of so many steps asks for a velocity, for each of `steps`."""
-        return tuple(tuple(schedule(count + 1, drawing.timestep_shift)[:-1].tolist()) for count in self.steps)
+        """The times that are learnt: those at which a map of so many steps asks for a velocity, for each of `steps`; and for
+        consistency those of the teacher, too, for every one of them leans on the next."""
+        counts = self.steps if self.method == "endpoint" else (*self.steps, self.passes)
+        return tuple(tuple(schedule(count + 1, drawing.timestep_shift)[:-1].tolist()) for count in counts)
+
+    def times(self, t: float, drawing: DrawingDefaults) -> list[float]:
+        """The times of the teacher's steps from `t`: all the way, or the first alone, to the next of its own times."""
+        if self.method == "endpoint":
+            return schedule_from(t, self.passes, drawing.timestep_shift)
+        own = schedule_from(1.0, self.passes, drawing.timestep_shift)
+        return [t, max(each for each in own if each < t - NEAR)]
 
     def drawing(self, teacher: DrawingDefaults) -> DrawingDefaults:
         """How the finished network draws."""
@@ -85,17 +95,17 @@ class DistilledObjective(PackedObjective):
         return v_ND
 
     def _ends(self, batch: PackedSequence) -> Tensor:
-        """Where the teacher ends from each noised map, [N, D]."""
-        several, chosen = groups(batch.latents.noisings), self.distillation
-        times = [schedule_from(main.t, chosen.passes, self.drawing.timestep_shift) for main, *_ in several]
-        for number in range(chosen.passes):
-            if number and chosen.method == "consistency":
-                v_ND = velocities(self.model, batch)
-                moves = [(v_ND[main.place], at[number]) for (main, *_), at in zip(several, times, strict=True)]
-                return _moved(batch, moves, [0.0] * len(several)).latents.tokens_ND
+        """Where the teacher ends from each noised map, [N, D]; with consistency, after its one step, the network itself."""
+        several = groups(batch.latents.noisings)
+        times = [self.distillation.times(main.t, self.drawing) for main, *_ in several]
+        for number in range(len(times[0]) - 1):
             v_ND = self._taught(batch)
             moves = [(self._guided(v_ND, group, at[number]), at[number]) for group, at in zip(several, times, strict=True)]
             batch = _moved(batch, moves, [at[number + 1] for at in times])
+        if self.distillation.method == "consistency":
+            v_ND = velocities(self.model, batch)
+            moves = [(v_ND[main.place], at[-1]) for (main, *_), at in zip(several, times, strict=True)]
+            batch = _moved(batch, moves, [0.0] * len(several))
         return batch.latents.tokens_ND
 
     def _taught(self, batch: PackedSequence) -> Tensor:
