@@ -132,7 +132,7 @@ class Cooper:
 
     def with_inference(self, asked: Inference) -> "Cooper":
         """The same model with other defaults for sampling, drawing and turns."""
-        drawing = asked.drawing or self.defaults.drawing
+        drawing = asked.drawn_by(self.defaults.drawing)
         return replace(
             self, defaults=replace(self.defaults, sampling=asked.sampling, drawing=drawing, max_turns=asked.max_turns)
         )

@@ -1,11 +1,12 @@
 """How questions are to be answered, and which samples are asked for."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cooper.errors import CooperError
-from cooper.files.values import AtLeast, AtMost, Weight, check_fields, read_recipe
+from cooper.files.values import AtLeast, AtMost, Weight, build, check_fields, read_values
 from cooper.model.config import DrawingDefaults
 from cooper.reasoning.context import Randomness
 from cooper.reasoning.decoding import Sampling
@@ -68,19 +69,29 @@ class Options:
 
 @dataclass(frozen=True)
 class Inference:
-    """Settings of a run that stand in a file; what is not named stays as the checkpoint has it."""
+    """Settings of a run that stand in a file. Of `drawing`, keys that are not named stay as the checkpoint has them."""
 
     sampling: Sampling = Sampling()
-    drawing: DrawingDefaults | None = None
+    drawing: Mapping[str, Any] = field(default_factory=dict)
     max_turns: Turns = 3
 
     def __post_init__(self) -> None:
+        if isinstance(self.drawing, DrawingDefaults):
+            object.__setattr__(self, "drawing", asdict(self.drawing))
         check_fields(self)
+        self.drawn_by(DrawingDefaults())
+
+    def drawn_by(self, own: DrawingDefaults, where: str = "") -> DrawingDefaults:
+        """How maps are drawn by a checkpoint that draws as `own` says. CooperError names the key, and the file `where`."""
+        return build(DrawingDefaults, {**asdict(own), **self.drawing}, where, "drawing")
 
 
 def read_inference(path: str | Path) -> Inference:
     """The settings in a file. CooperError names the file and the key."""
-    return read_recipe(Inference, path)
+    values = read_values(path)
+    if isinstance(values.get("drawing"), Mapping):
+        build(DrawingDefaults, values["drawing"], str(path), "drawing")
+    return build(Inference, values, str(path))
 
 
 @dataclass(frozen=True, eq=False)
