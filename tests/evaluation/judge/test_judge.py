@@ -114,7 +114,7 @@ def test_wrong_calls_are_named(server):
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(CooperError, match=r"pip install 'cooper\[judge\]'"):
+    with pytest.raises(CooperError, match=r"pip install openai"):
         Judge(JudgeSettings("http://localhost:8000/v1", "m")).ask_all(["?"])
 
 
