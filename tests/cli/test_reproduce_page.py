@@ -11,6 +11,7 @@ import typer
 from cooper.cli.main import app
 from cooper.evaluation.benchmarks.catalogue import BENCHMARKS
 from cooper.evaluation.runs.settings import check_modes
+from cooper.model.config import DrawingDefaults
 from cooper.reasoning.options import read_inference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,9 +66,7 @@ def test_the_settings_are_those_that_the_page_tells():
     )
     assert (asked.sampling.temperature, asked.sampling.max_tokens, asked.max_turns) == (0.0, 4096, 3)
     assert replace(perception, sampling=asked.sampling) == asked and perception.sampling.max_tokens == 256
-    drawing = (asked.drawing.num_timesteps, asked.drawing.timestep_shift, asked.drawing.interval, asked.drawing.renorm)
-    assert drawing == (50, 3.0, (0.0, 1.0), "text_channel") and (asked.drawing.text_scale, asked.drawing.image_scale) == (
-        4.0,
-        2.0,
-    )
-    assert (maps.drawing.text_scale, maps.drawing.image_scale, maps.drawing.interval) == (3.0, 1.5, (0.4, 1.0))
+    drawing, of_maps = (each.drawn_by(DrawingDefaults()) for each in (asked, maps))
+    assert (drawing.num_timesteps, drawing.timestep_shift, drawing.interval) == (50, 3.0, (0.0, 1.0))
+    assert (drawing.renorm, drawing.text_scale, drawing.image_scale) == ("text_channel", 4.0, 2.0)
+    assert (of_maps.text_scale, of_maps.image_scale, of_maps.interval) == (3.0, 1.5, (0.4, 1.0))

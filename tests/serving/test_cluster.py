@@ -84,7 +84,11 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
             yield found
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(120)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:  # a shell that starts its work in the background has it ignore SIGINT
+                process.kill()
+                process.wait()
 
 
 @pytest.mark.slow
