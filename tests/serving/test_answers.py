@@ -205,7 +205,8 @@ def test_curl_asks_and_streams(served, tmp_path):
         assert ("data: [DONE]" in done.stdout) == stream and "red capsule" in done.stdout
 
 
-def test_litellm_asks(served):
+def test_litellm_asks(served, monkeypatch):
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or it looks for prices on the internet when it is imported
     litellm = pytest.importorskip("litellm", reason="litellm is not installed: pip install litellm")
     found = litellm.completion(
         model="openai/nano", api_base=f"{served.url}/v1", api_key="none", messages=messages(), seed=3, temperature=0
