@@ -15,7 +15,7 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --editable ".[train,scenes,judge,cluster,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[train,scenes,judge,serve,cluster,dev]"
 	touch $@
 
 $(VENV)/.ready-docs: $(VENV)/.ready-dev

@@ -20,7 +20,7 @@ import yaml
 from cooper.errors import CooperError
 from tests.serving.running import asking
 
-ray = pytest.importorskip("ray", reason="Ray is not installed: pip install .[cluster]")
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install .[serve,cluster]")
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "ray_serve.yaml"
 KEY = "a-key-of-the-cluster"
 ENVIRONMENT = {"CLUSTER_KEYS": KEY, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}

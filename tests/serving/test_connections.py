@@ -5,9 +5,7 @@ import json
 import os
 import socket
 import struct
-import time
 
-from cooper.serving import guards
 from tests.serving.running import Served, asking, serving, settings_in
 from tests.serving.test_faults import busy, until
 
@@ -71,7 +69,7 @@ def test_a_client_that_reads_nothing_holds_nobody_up(nano, tmp_path, monkeypatch
         found = served.client.post("/v1/chat/completions", json=asking(seed=3)).json()
         assert found["choices"][0]["message"]["content"] == "red capsule"
         until(lambda: busy(served) == 0, served)
-        time.sleep(2 * guards.READING)
+        until(lambda: not served.server.server_state.tasks, served)  # the server has let go of it
         taken = b""
         with contextlib.suppress(ConnectionError):
             while more := line.recv(65536):

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from cooper.errors import CooperError
 from cooper.files.rows import write_whole
 from cooper.serving.desk.figures import Figures
 
@@ -46,7 +47,8 @@ class Board:
 
     async def _lay(self) -> None:
         while True:
-            await asyncio.to_thread(lambda: write_whole(self._own, self._figures.text()))
+            with suppress(CooperError):  # the disk is full now, and may not be soon
+                await asyncio.to_thread(lambda: write_whole(self._own, self._figures.text()))
             await asyncio.sleep(EVERY)
 
     def text(self) -> bytes:
