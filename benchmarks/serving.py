@@ -66,7 +66,10 @@ def way(number: int) -> tuple[Image.Image, str, str, float]:
 
 
 def body(number: int, stream: bool) -> dict:
-    picture, text, mode, heat = way(number)
+    return asking(*way(number), number, stream)
+
+
+def asking(picture: Image.Image, text: str, mode: str, heat: float, seed: int, stream: bool) -> dict:
     file = BytesIO()
     picture.save(file, "PNG")
     url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
@@ -75,7 +78,7 @@ def body(number: int, stream: bool) -> dict:
         "messages": [{"role": "user", "content": content}],
         "mode": mode,
         "temperature": heat,
-        "seed": number,
+        "seed": seed,
         "stream": stream,
     }
 
@@ -163,19 +166,27 @@ def alone() -> tuple[dict[int, str], float]:
 
 def rates(url: str, rows: int, times: int = 5) -> dict[str, object]:
     """Rows a second of 16 clients, and of `Cooper.batch` on the same questions: in turns, and the ratio of each turn."""
-    model = Cooper.from_pretrained("nano")
-    questions = [Question((room(SIZES[0]), example_questions()[k % len(example_questions())])) for k in range(rows)]
-    numbers = [k * 12 for k in range(rows)]  # interleaved, 128 px, greedy
+    model, picture, known = Cooper.from_pretrained("nano"), room(SIZES[0]), example_questions()
+    texts = [known[k % len(known)] for k in range(rows)]
+    bodies = [asking(picture, text, MODES[0], 0.0, 0, False) for text in texts]
     direct, served = [], []
     with ThreadPoolExecutor(16) as pool, httpx.Client(base_url=url, timeout=600) as client:
+
+        def answer(words: dict) -> str:
+            return client.post("/v1/chat/completions", json=words).raise_for_status().json()["choices"][0]["message"]["content"]
+
         for _ in range(times):
             start = time.perf_counter()
+            expected: list[str] = []
             for at in range(0, rows, 16):
-                model.batch(questions[at : at + 16])
+                found = model.batch([Question((picture, text)) for text in texts[at : at + 16]], choices=None)
+                expected += [traces[0].final or "" for traces in found]
             direct.append(rows / (time.perf_counter() - start))
             start = time.perf_counter()
-            list(pool.map(lambda number: ask(client, number, False, Tally()), numbers))
+            said = list(pool.map(answer, bodies))
             served.append(rows / (time.perf_counter() - start))
+            unlike = [pair for pair in zip(said, expected, strict=True) if pair[0] != pair[1]]
+            assert not unlike, f"the server answers otherwise: {unlike[:3]}"
     ratios = sorted(one / other for one, other in zip(served, direct, strict=True))
     return {
         "server_rows_per_s": round(float(np.median(served)), 2),

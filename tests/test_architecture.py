@@ -34,8 +34,8 @@ BUDGETS = {  # lines of an area: its size when this was written and a twentieth;
     "perception": 1070,
     "reasoning": 1980,  # raised by 380: given maps; a picture tower by itself; rows that join, leave and fail; known pictures
     "scenes": 3780,  # raised by 770: format 3, wordings, harder questions, finding, answers for scenes seen otherwise
-    "sequence": 900,  # tiles of attention came from model; they are cut where branches begin
-    "serving": 2220,  # raised by 220: replicas under Ray Serve, figures of all
+    "sequence": 940,  # tiles of attention came from model; they are cut where branches begin; pictures are remembered
+    "serving": 2240,  # raised by 220: replicas under Ray Serve, figures of all
     "trace": 1490,
     "training": 10400,  # raised by 4,920: distillation; files of traces; feed and checker; adapters, sharding, merging; plans
 }

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import cooper
 from cooper.errors import CooperError
 from cooper.reasoning.cooper import Cooper
 from cooper.reasoning.decoding import AnswerGuide
+from cooper.trace.steps import Question
 
 ROOM = Path(cooper.__file__).parent / "assets" / "demo" / "room.png"
 ABSENT = "Which of these is closest to the camera? A. pink elephant B. striped zebra C. old piano"  # words that it never saw
@@ -33,6 +35,21 @@ def test_choices_may_be_given_beside_the_question(nano):
         assert nano.ask(ROOM, "Which?", "direct", choices=choices).answer in choices
     *_, last = nano.stream(ROOM, "Which?", "direct", choices=["ja", "nein"])
     assert last.trace.answer in ("ja", "nein")
+
+
+def test_a_batch_is_free_or_held_to_the_options_of_each_question(nano):
+    room = Image.open(ROOM).convert("RGB")
+    asked = [Question((room, ABSENT)), Question((room, cooper.example().text))]
+    options = nano.options("direct")
+    held = nano.batch(asked, options, choices=None, samples=2)
+    assert [len(each) for each in held] == [2, 2]
+    assert [each[0].answer for each in held] == [nano.ask(ROOM, each.text, "direct").answer for each in asked]
+    assert held[0][0].settings["choices"] != held[1][0].settings["choices"]
+    [[named]] = nano.batch(asked[:1], options, choices=["ja", "nein"])
+    assert named.answer in ("ja", "nein")
+    free = nano.batch(asked, options)
+    assert "choices" not in free[0][0].settings
+    assert [each[0].answer for each in free] == [nano.ask(ROOM, each.text, "direct", choices=()).answer for each in asked]
 
 
 def test_an_answer_that_was_an_option_anyhow_stays_and_keeps_its_log_probabilities(nano):

@@ -63,6 +63,20 @@ def test_format_2_is_asked_as_before_and_format_3_in_all_categories(asked, wide)
     assert min(counts.values()) >= 0.7 * max(counts.values())
 
 
+def test_categories_come_as_often_as_they_weigh(wide):
+    def counts(weights) -> Counter[str]:
+        found = [each for scene in wide for seed in range(10) for each in questions_of(scene, seed, 2, weights=weights)]
+        return Counter(question.category for question in found)
+
+    even, heavy = counts({}), counts({"absent": 6, "reach": 0})
+    assert heavy["absent"] > 2.5 * even["absent"] > 0
+    assert even["reach"] > 0 and heavy["reach"] == 0
+    only = counts({name: float(name == "colour") for name in ALL_CATEGORIES})
+    assert set(only) == {"colour"}
+    scene = wide[0]
+    assert questions_of(scene, 3, 8) == questions_of(scene, 3, 8, weights={}) == questions_of(scene, 3, 8, weights={"size": 1})
+
+
 def test_choices_are_shown_in_many_forms_and_the_answer_in_words_is_right_in_each(asked):
     styles = Counter()
     for _, question in asked:

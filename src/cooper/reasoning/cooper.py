@@ -34,6 +34,7 @@ from cooper.reasoning.questions import (
     unread_notes,
 )
 from cooper.reasoning.session import Parts, companions_of
+from cooper.sequence.images import Remembered
 from cooper.sequence.layout import Layout
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import options_in, question_of
@@ -103,10 +104,9 @@ class Cooper:
 
         @torch.no_grad()
         def latent_of(image: Image.Image) -> torch.Tensor:
-            pixels = processor.vae_pixels(image)[None].to(model.device)
-            return model.vae.latents(pixels)[0].float()
+            return model.vae.latents(processor.vae_pixels(image)[None].to(model.device))[0].float()
 
-        layout = Layout(processor, model.config.view_rules, latent_of)
+        layout = Layout(processor, model.config.view_rules, Remembered(latent_of))
         parts = Parts(model.merge(), layout, prompts, build_modalities(model.config.modalities))
         return cls(Engine(parts, name), Options(drawing=model.config.drawing_defaults))
 
@@ -189,8 +189,7 @@ class Cooper:
         """A question as the engine takes it, and the request for one answer: what `ask` makes of its arguments, for callers
         that run the engine themselves. CooperError: for what no question can be made of."""
         (asked,) = self._checked([question], options)
-        (request,) = requests_of([asked], 1, seed_of(seed))
-        return asked, replace(request, choices=self._choices(asked, choices))
+        return asked, replace(requests_of([asked], 1, seed_of(seed))[0], choices=self._choices(asked, choices))
 
     def noted(self, trace: Trace, question: Question) -> Trace:
         """The trace with what should be said of it: pictures unlike those that the model was trained on, known maps that it has
@@ -199,23 +198,29 @@ class Cooper:
         return replace(trace, notes=notes + unread_notes(question, trace))
 
     def batch(
-        self, questions: Sequence[Question], options: Options | None = None, seed: int = 0, samples: int = 1
+        self,
+        questions: Sequence[Question],
+        options: Options | None = None,
+        seed: int = 0,
+        samples: int = 1,
+        choices: Sequence[str] | None = (),
     ) -> list[list[Trace]]:
         """Answer many questions in one go, `samples` times each. Sample k of a question has the seed `seed + k`.
 
-        A question with an id mixes the id into its random numbers, so an answer does not depend on its neighbours.
+        A question with an id mixes the id into its random numbers, so an answer does not depend on its neighbours. `choices`
+        as in `ask`, but answers are free by default, as benchmarks score them; None holds each to the options of its question.
         Raises CooperError naming the question at fault.
         """
         chosen = self.defaults if options is None else options
         asked = self._checked(questions, chosen)
-        requests = requests_of(asked, samples, seed_of(seed))
-        done: list[list[Trace]] = [[] for _ in asked]
+        held = [self._choices(question, choices) for question in asked]
+        requests = [replace(each, choices=held[each.question]) for each in requests_of(asked, samples, seed_of(seed))]
         events = self.engine.run(asked, requests, chosen) if asked else ()
         traces = {event.row: event.trace for event in events if isinstance(event, TraceDone)}
-        for row, request in enumerate(requests):
-            notes = unread_notes(asked[request.question], traces[row])
-            done[request.question].append(replace(traces[row], notes=notes) if notes else traces[row])
-        return done
+        noted = [
+            replace(traces[row], notes=unread_notes(asked[each.question], traces[row])) for row, each in enumerate(requests)
+        ]
+        return [noted[at : at + samples] for at in range(0, len(noted), samples)]
 
     def depth(self, image: Picture, seed: int = 0, native: bool = False) -> DrawnMap:
         """Draw the depth of a picture; it comes back at the picture's size, with `native` at the size it was drawn."""
@@ -231,8 +236,8 @@ class Cooper:
             raise CooperError(f"images must be a list of pictures, not {shown(images)}; `depth` and `segment` take one")
         if names and len(names) != len(images):
             raise CooperError(f"there are {len(names)} names for {len(images)} pictures; give one each, or none")
-        named = zip(images, names or [""] * len(images), strict=True)
-        questions = [Question((opened(image),), id=name) for image, name in named]
+        named = zip(map(opened, images), names or [""] * len(images), strict=True)
+        questions = [Question((image,), id=name) for image, name in named]
         options = replace(self.defaults, mode="map", draws=(modality,))
         return [traces[0].maps[0] for traces in self.batch(questions, options, seed)]
 

@@ -1,7 +1,7 @@
 """Questions on their way in: what a caller gives, checked and made plain before anything is read by the model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ from PIL import Image
 
 from cooper.errors import CooperError
 from cooper.files.arguments import shown, whole, words
-from cooper.files.digests import bytes_digest
 from cooper.files.pictures import opened
 from cooper.model.cooper import CooperModel
 from cooper.perception.depth import DepthModality
 from cooper.perception.modality import Modality, Reading
 from cooper.reasoning.context import Seeded
 from cooper.reasoning.options import Options, Request
-from cooper.sequence.images import ImageTransform, Size
+from cooper.sequence.images import ImageTransform, Remembered, Size
 from cooper.sequence.processor import Processor
 from cooper.trace.asked import said_text, subject_of
 from cooper.trace.steps import Part, Question
@@ -168,24 +167,17 @@ def returned_db(model: CooperModel, processor: Processor, image: Image.Image) ->
     return float(10 * torch.log10(4 / error))  # values lie in [-1, 1], so the peak is 2
 
 
-@dataclass(frozen=True, eq=False)
 class Familiarity:
     """How well the autoencoder gives pictures back, in dB; for as many as `most` it is remembered, by their pixels."""
 
-    model: CooperModel
-    processor: Processor
-    most: int = 256
-    _known: dict[str, float] = field(default_factory=dict, repr=False)
+    def __init__(self, model: CooperModel, processor: Processor, most: int = 256) -> None:
+        self.model = model
+        self._canvas = processor.canvas
+        self._of = Remembered(lambda canvas: returned_db(model, processor, canvas), most)
 
     def of(self, image: Image.Image) -> float:
         """See `returned_db`."""
-        canvas = self.processor.canvas(image)
-        digest = bytes_digest(repr(canvas.size).encode() + canvas.tobytes())
-        if digest not in self._known:
-            if len(self._known) >= self.most:
-                self._known.clear()
-            self._known[digest] = returned_db(self.model, self.processor, image)
-        return self._known[digest]
+        return self._of(self._canvas(image))
 
 
 def notes_on(familiarity: Familiarity, images: Sequence[Image.Image]) -> tuple[str, ...]:

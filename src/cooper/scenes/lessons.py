@@ -1,7 +1,7 @@
 """What stage 2 learns from rendered scenes: teacher traces of questions, lessons in looking, and lessons in reading maps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -60,6 +60,12 @@ class SceneLessons:
     drawings: Drawings | None = None
     own: float = 0.0
     fixed: Sequence[SceneQuestions] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether some answers are that a thing cannot be seen."""
+        return self.weights.get("absent", 0.0) > 0
 
     def count(self, kind: str) -> int:
         """How many scenes there are, for all kinds alike."""
@@ -108,7 +114,8 @@ class SceneLessons:
         if self.fixed:
             kept = self.fixed[shuffled(self.seed, number, len(self.fixed))]
             return replace(kept, questions=tuple(some(rng, kept.questions, count)))
-        return SceneQuestions(index, questions_of(self.examples.scene(index), int(rng.integers(2**31)), count))
+        asked = questions_of(self.examples.scene(index), int(rng.integers(2**31)), count, weights=self.weights)
+        return SceneQuestions(index, asked)
 
     def _traces(self, number: int, index: int, mode: Mode, count: int) -> list[Trace]:
         chosen = self._asked(number, index, count)

@@ -5,8 +5,12 @@ C, H, W: channels, height and width in pixels. Sizes are written (width, height)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -14,6 +18,9 @@ from PIL import Image
 if TYPE_CHECKING:
     from jaxtyping import Float32
     from torch import Tensor
+
+
+Found = TypeVar("Found")
 
 
 class Size(NamedTuple):
@@ -80,3 +87,26 @@ def vit_pixels_CHW(
 ) -> Float32[Tensor, "C H W"]:
     """The ViT view as `pixels_CHW`; `vit_after_vae` makes it from the VAE-resized picture."""
     return pixels_CHW(vit.resize(vae.resize(image) if vit_after_vae else image))
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered(Generic[Found]):
+    """What `make` gives for a picture, kept by its pixels for the `most` pictures that were asked for last."""
+
+    make: Callable[[Image.Image], Found]
+    most: int = 64
+    _known: OrderedDict[bytes, Found] = field(default_factory=OrderedDict, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def __call__(self, image: Image.Image) -> Found:
+        key = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).digest()
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        made = self.make(image)
+        with self._lock:
+            self._known[key] = made
+            while len(self._known) > self.most:
+                self._known.popitem(last=False)
+        return made

@@ -75,15 +75,16 @@ def questions_of(
     per_scene: int,
     categories: Sequence[str] | None = None,
     wording: Wording | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> tuple[SceneQuestion, ...]:
     """Up to `per_scene` different questions, the categories in random order; the same for the same arguments.
 
     `categories`: by default all that the format of the scene has. `wording`: by default `first` for format 2 and `trained` for
-    format 3.
+    format 3. `weights`: how often a category comes first, 1 where it is not named; one of weight 0 never comes.
     """
     phrasing = _asking(scene, seed, wording)
     names = categories_of(scene) if categories is None else categories
-    order = [names[int(place)] for place in phrasing.rng.permutation(len(names))]
+    order = [names[place] for place in _shuffled(phrasing.rng, [(weights or {}).get(name, 1.0) for name in names])]
     return _take(scene, seed, per_scene, order, phrasing)
 
 
@@ -105,6 +106,14 @@ def balanced_questions(
         counts.update(question.category for question in taken)
         found += taken
     return tuple(found)
+
+
+def _shuffled(rng: np.random.Generator, weights: Sequence[float]) -> list[int]:
+    """The places of `weights` in random order, the heavier ones earlier, without those of weight 0."""
+    if len(set(weights)) == 1 and weights[0]:
+        return [int(place) for place in rng.permutation(len(weights))]
+    shares = np.array(weights) / sum(weights)
+    return [int(place) for place in rng.choice(len(weights), np.count_nonzero(shares), replace=False, p=shares)]
 
 
 def _asking(scene: Scene, seed: int, wording: Wording | None) -> Phrasing:

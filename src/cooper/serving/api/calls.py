@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -114,11 +114,19 @@ async def begin(request: Request, house: House, asked: Inquiry, key: str, previe
     """Queue a request. `previews`: whether maps under way can be sent. ApiFault: there is no place, or it asks for more than
     there is."""
     inbox: asyncio.Queue[Told | None] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
+    loop, held = asyncio.get_running_loop(), list[Told]()
+
+    def deliver(some: Sequence[Told]) -> None:
+        for told in some:
+            inbox.put_nowait(told)
 
     def tell(told: Told) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
-            loop.call_soon_threadsafe(inbox.put_nowait, told)
+        held.append(told)
+        if asked.stream or isinstance(told, Finished | Failed):  # who waits for the whole answer wakes the loop once
+            some = tuple(held)
+            held.clear()
+            with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
+                loop.call_soon_threadsafe(deliver, some)
 
     desk = house.desk
     try:

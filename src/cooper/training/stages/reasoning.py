@@ -6,7 +6,7 @@ from the truth; a share of them is also a flow target, so that drawing inside a 
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,8 @@ from cooper.perception import build_modalities
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.scenes.lessons import LESSONS, SceneLessons, fixed_questions
+from cooper.scenes.questions.categories import ALL_CATEGORIES, categories_of
+from cooper.scenes.questions.question import CANNOT_SEE
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Geometry, Row
 from cooper.trace.modes import MODES, AnswerMode
@@ -41,7 +43,7 @@ from cooper.training.targets import modalities_of
 from cooper.training.traces import taker_of, trace_file
 
 SCENES_ONLY = "sft makes questions and traces from the geometry behind the pictures, which only scenes tell, or reads a file"
-OF_SCENES = ("traces", "questions_seed", "drawn", "explore", "drawings", "own")  # keys
+OF_SCENES = ("traces", "questions_seed", "categories", "drawn", "explore", "drawings", "own")  # keys
 REPLAY = "replay"  # rows of stage 1, so that drawing alone is not forgotten
 Questions = Annotated[int, AtLeast(0), AtMost(64)]  # branches of one row
 
@@ -58,7 +60,9 @@ class SftRecipe(RowRecipe):
     `longest`: tokens of a row of the file; a longer one is refused (the published training drops those above 10,240).
     `val`: rendered scenes, a file of questions (no maps are drawn then), or nothing: no exam is taken.
     `traces`: a fixed set of so many questions, drawn with `questions_seed`, from which rows of modes choose; without it every
-    row has new ones. Lessons and replay use all scenes in any case.
+    row has new ones. Lessons and replay use all scenes in any case. `categories`: how often rows of modes ask questions of a
+    category, 1 where it is not named (`{absent: 4}`: four times as often about things that are not there). A start that never
+    learned to refuse learns it from scenes whose questions include `absent` (format 3), and its configuration says so.
     `explore`: the share of interleaved traces that draw another map than the one that helps, or none, so that
     reinforcement finds both. `drawings`: maps of these scenes as a model drew them (`cooper data draw`); the share `own` of
     traces and of lessons in reading shows those in place of the true ones, while the text stays true. `grey`: replace every
@@ -72,6 +76,7 @@ class SftRecipe(RowRecipe):
     questions: Mapping[str, Questions] = field(default_factory=dict)
     traces: Count | None = None
     questions_seed: Seed = 0
+    categories: Mapping[str, Weight] = field(default_factory=dict)
     drawn: Share = 0.5
     explore: Share = 0.0
     drawings: Path | None = None
@@ -95,6 +100,11 @@ class SftRecipe(RowRecipe):
         for name in self.mixture:
             if name != REPLAY and self.questions.get(name, 0) < 1:
                 raise CooperError(f"questions.{name} is missing or 0, but the mixture has {name!r}")
+        for name in self.categories:
+            if name not in ALL_CATEGORIES:
+                raise CooperError(f"categories names {name!r}; known: {', '.join(ALL_CATEGORIES)}")
+        if self.categories and self.traces is not None:
+            raise CooperError("categories gives weights to new questions, and traces fixes them; leave one of the two out")
         if self.grey and self.mixture.get(REPLAY, 0) > 0:
             raise CooperError("grey is true, so mixture.replay must be 0: a grey picture has no maps to draw")
 
@@ -108,7 +118,7 @@ class SftRecipe(RowRecipe):
         for name, count in self.questions.items():
             if name not in MODES or count != 1:
                 raise CooperError(f"questions.{name} is {count}, but of {place} a row shows one trace; leave questions out")
-        plain = {each.name: each.default for each in fields(self) if each.name in OF_SCENES}
+        plain = {each.name: {} if each.default is MISSING else each.default for each in fields(self) if each.name in OF_SCENES}
         for name, default in plain.items():
             if getattr(self, name) != default:
                 raise CooperError(f"{name} is a key of rendered scenes, and {place} is a file of traces; leave it out")
@@ -269,5 +279,20 @@ def _rows_of_scenes(recipe: SftRecipe, bundle: Bundle) -> TraceBatches:
         drawings=None if recipe.drawings is None else Drawings.opened(recipe.drawings, examples.scenes),
         own=recipe.own,
         fixed=() if recipe.traces is None else fixed_questions(examples, recipe.traces, recipe.questions_seed),
+        weights=_weights(recipe, examples),
     )
+    if source.refuses:
+        bundle.model.config.refusal = bundle.model.config.refusal or CANNOT_SEE
     return TraceBatches(TraceRows(source, maps, bundle.model.config.view_rules, recipe.drawn, recipe.grey), recipe)
+
+
+def _weights(recipe: SftRecipe, examples: SceneExamples) -> Mapping[str, float]:
+    """How often each category is asked about. CooperError: the scenes have no such questions, or none is left."""
+    known = categories_of(examples.scene(0))
+    for name in recipe.categories:
+        if name not in known:
+            raise CooperError(f"categories names {name!r}, but the scenes of {examples.scenes.folder} have: {', '.join(known)}")
+    weights = {name: recipe.categories.get(name, 1.0) for name in known}
+    if not any(weights.values()):
+        raise CooperError(f"categories leaves nothing to ask: all of {', '.join(known)} weigh 0")
+    return weights
