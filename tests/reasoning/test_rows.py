@@ -15,9 +15,12 @@ from cooper.errors import CooperError
 from cooper.model.config import DrawingDefaults
 from cooper.perception.depth import DepthModality
 from cooper.reasoning.context import Seeded
+from cooper.reasoning.cooper import Cooper
+from cooper.reasoning.decoding import Sampling
 from cooper.reasoning.engine import Running
 from cooper.reasoning.events import DrawingProgress, Event, RowFailed, StepDone, TextDelta, TraceDone
-from cooper.reasoning.options import Options, Request
+from cooper.reasoning.options import Inference, Options, Request
+from cooper.trace.example import example, example_questions
 from cooper.trace.steps import MapStep, Question
 from cooper.trace.trace import Trace
 from tests.networks import picture
@@ -42,8 +45,13 @@ def rest_of(running: Running) -> Iterator[Event]:
         yield from running.step()
 
 
-def same(found: Trace, wanted: Trace) -> None:
+def same(found: Trace, wanted: Trace, to_the_bit: bool = False) -> None:
     assert [turn.token_ids for turn in found.turns] == [turn.token_ids for turn in wanted.turns]
+    if to_the_bit:
+        assert [turn.logprobs for turn in found.turns] == [turn.logprobs for turn in wanted.turns]
+        for drawn, other in zip(found.maps, wanted.maps, strict=True):
+            np.testing.assert_array_equal(drawn.latents, other.latents)
+            np.testing.assert_array_equal(drawn.drawn, other.drawn)
     np.testing.assert_allclose(
         [p for turn in found.turns for p in turn.logprobs], [p for turn in wanted.turns for p in turn.logprobs], atol=1e-4
     )
@@ -63,16 +71,18 @@ ROW = st.tuples(
     st.integers(0, 12),  # step after which it enters
     st.integers(0, 30),  # steps after which it is cancelled, if it is
     st.booleans(),
+    st.booleans(),  # deterministic
 )
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ROW, min_size=2, max_size=5), st.sampled_from([0, 3, 64]))
 def test_rows_that_come_and_go_change_no_other(cooper, rows, patience):  # noqa: F811
-    """Modes, sizes, guidance and times of entering and leaving mixed: who stays gets the tokens and maps that it gets alone."""
+    """Modes, sizes, guidance and times of entering and leaving mixed: who stays gets the tokens and maps that it gets alone,
+    to the last bit where that was asked for."""
     ways = {}
-    for seed, (place, kind, mode, guided, enters, leaves, cancelled) in enumerate(rows):
-        options = Options(mode, SAMPLED, GUIDED if guided else PLAIN, draws=("depth",))
+    for seed, (place, kind, mode, guided, enters, leaves, cancelled, exact) in enumerate(rows):
+        options = Options(mode, SAMPLED, GUIDED if guided else PLAIN, draws=("depth",), deterministic=exact)
         ways[seed] = (QUESTIONS[place], turns_of(cooper, kind), options, enters, enters + 1 + leaves if cancelled else None)
     running, seed_of, found, step = cooper.engine.open(patience), {}, {}, 0
     while step <= max(way[3] for way in ways.values()) or running.live:
@@ -86,7 +96,19 @@ def test_rows_that_come_and_go_change_no_other(cooper, rows, patience):  # noqa:
     for seed, (question, script, options, _, leaves) in ways.items():
         assert seed in found or leaves is not None
         if seed in found:
-            same(found[seed], alone(cooper, question, Request(0, Seeded(seed), seed, script), options))
+            wanted = alone(cooper, question, Request(0, Seeded(seed), seed, script), options)
+            same(found[seed], wanted, options.deterministic)
+
+
+def test_questions_of_one_batch_are_the_same_to_the_bit_as_each_alone(cooper):  # noqa: F811
+    """Through the door, read together and drawn together, twice each, on nano, whose products are long enough to differ."""
+    nano = Cooper.from_pretrained("nano").with_inference(Inference(Sampling(temperature=0.7), deterministic=True))
+    room = example().images[0]
+    asked = [Question((room, text), id=str(at)) for at, text in enumerate(example_questions()[:3])]
+    for question, traces in zip(asked, nano.batch(asked, samples=2), strict=True):
+        for trace, [[own]] in zip(traces, [nano.batch([question], seed=seed) for seed in range(2)], strict=True):
+            assert trace.settings["deterministic"] is True
+            same(trace, own, to_the_bit=True)
 
 
 def test_nobody_waits_for_the_longest_thought(cooper):  # noqa: F811

@@ -22,7 +22,9 @@ def vlmeval(
     mode: Annotated[str, typer.Option(help="Mode: interleaved, perception, text or direct.")] = "interleaved",
     limit: Annotated[int | None, typer.Option(help="Largest number of questions.")] = None,
     base: Annotated[str, typer.Option(help="BAGEL directory or hub id, if MODEL holds only weights.")] = "",
-    inference: Annotated[str, typer.Option(help="YAML file with settings of sampling, drawing and max_turns.")] = "",
+    inference: Annotated[
+        str, typer.Option(help="YAML file with settings of sampling, drawing, max_turns and deterministic.")
+    ] = "",
     device: Annotated[str, typer.Option(help="Device, such as cuda. The accelerator by default, if there is one.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
 ) -> None:

@@ -132,10 +132,8 @@ class Cooper:
 
     def with_inference(self, asked: Inference) -> "Cooper":
         """The same model with other defaults for sampling, drawing and turns."""
-        drawing = asked.drawn_by(self.defaults.drawing)
-        return replace(
-            self, defaults=replace(self.defaults, sampling=asked.sampling, drawing=drawing, max_turns=asked.max_turns)
-        )
+        own = replace(self.defaults, sampling=asked.sampling, max_turns=asked.max_turns, deterministic=asked.deterministic)
+        return replace(self, defaults=replace(own, drawing=asked.drawn_by(own.drawing)))
 
     def compiled(self, **options: Any) -> "Cooper":
         """The same model, its steps of writing compiled by `torch.compile` with these options. Worth it where many tokens are

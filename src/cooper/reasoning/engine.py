@@ -51,13 +51,49 @@ class Engine:
         return Running(Session(self.parts), self.name, patience)
 
 
+class _Lane:
+    """Rows that are computed together: each forward pass is of all of them that write, or of all that draw."""
+
+    def __init__(self, session: Session, patience: int, *rows: int) -> None:
+        self._session, self._patience, self.rows = session, patience, set(rows)
+        self._writing, self.drawing = Writing(session), Sketching(session)
+        self._waiting: dict[int, int] = {}  # steps that each row has waited to draw
+
+    def leave(self, rows: Collection[int]) -> None:
+        """Drop rows. Those that are not here are passed over."""
+        self._writing.leave(rows)
+        self.drawing.leave(rows)
+        self.rows.difference_update(rows)
+        for row in rows:
+            self._waiting.pop(row, None)
+
+    def step(self) -> Iterator[Event]:
+        """A token of every row that writes, then a step of the flow of every row that draws."""
+        yield from self._joined()
+        yield from self._writing.step()
+        yield from self.drawing.step()
+
+    def _joined(self) -> Iterator[Event]:
+        """Let rows that neither write nor draw do what they do next. One that reads a given map may write at once."""
+        samples, busy = self._session.samples, {*self._writing.rows, *self.drawing.rows}
+        idle = sorted(self.rows - busy)
+        self._writing.join([row for row in idle if not samples[row].wants])
+        self._waiting |= {row: self._waiting.get(row, -1) + 1 for row in idle if samples[row].wants}
+        while self._waiting and (not self._writing.rows or max(self._waiting.values()) >= self._patience):
+            wanting, self._waiting = list(self._waiting), {}
+            yield from self.drawing.join(wanting)
+            left = [row for row in wanting if row not in {*self.drawing.rows, *self._session.failed} and not samples[row].done]
+            self._writing.join([row for row in left if not samples[row].wants])
+            self._waiting = {row: self._patience for row in left if samples[row].wants}
+
+
 class Running:
-    """A run under way. Between two steps requests may enter and rows may be cancelled."""
+    """A run under way. Between two steps requests may enter and rows may be cancelled. Rows are computed together; one whose
+    options are `deterministic` has a lane of its own, so that its numbers cannot depend on who else is there."""
 
     def __init__(self, session: Session, name: str, patience: int) -> None:
         self.session, self.name, self.patience = session, name, patience
-        self._writing, self._drawing = Writing(session), Sketching(session)
-        self._waiting: dict[int, int] = {}  # steps that each row has waited to draw
+        self._lanes = [_Lane(session, patience)]
 
     @property
     def live(self) -> list[int]:
@@ -71,15 +107,19 @@ class Running:
         Requests under way may have other options: modes, sampling, drawing and turns are each row's own. CooperError: the model
         cannot draw a map that the options name.
         """
-        return self.session.admit(questions, requests, options)
+        rows = self.session.admit(questions, requests, options)
+        if options.deterministic:
+            self._lanes += [_Lane(self.session, 0, row) for row in rows]
+        else:
+            self._lanes[0].rows.update(rows)
+        return rows
 
     def cancel(self, rows: Collection[int]) -> None:
         """Drop rows and what they hold in memory. Rows that are through or unknown are passed over."""
-        self._writing.leave(rows)
-        self._drawing.leave(rows)
+        for lane in self._lanes:
+            lane.leave(rows)
+        self._lanes = [lane for place, lane in enumerate(self._lanes) if not place or lane.rows]
         self.session.drop(rows)
-        for row in rows:
-            self._waiting.pop(row, None)
 
     def prompt(self, row: int) -> PromptTokens:
         """The tokens that a live row has read before it begins."""
@@ -92,36 +132,23 @@ class Running:
     @torch.no_grad()
     def preview(self, row: int) -> Image.Image | None:
         """The map that a row is drawing as far as it can be told; None where there is none yet."""
-        return self._drawing.preview(row)
+        return next((lane.drawing.preview(row) for lane in self._lanes if row in lane.rows), None)
 
     @torch.no_grad()
     def step(self) -> Iterator[Event]:
         """A token of every row that writes, then a step of the flow of every row that draws. Read all events of a step before
         the next call."""
-        yield from self._joined()
-        yield from self._writing.step()
-        yield from self._drawing.step()
+        for lane in self._lanes:
+            yield from lane.step()
         samples, failed = self.session.samples, dict(self.session.failed)
         self.cancel(failed)
         for row, error in failed.items():
             yield RowFailed(row, error)
-        for row in [row for row, sample in samples.items() if sample.done]:
-            trace = self._trace(row)
-            self.session.drop([row])
+        done = [row for row, sample in samples.items() if sample.done]
+        traces = {row: self._trace(row) for row in done}
+        self.cancel(done)
+        for row, trace in traces.items():
             yield TraceDone(row, trace)
-
-    def _joined(self) -> Iterator[Event]:
-        """Let rows that neither write nor draw do what they do next. One that reads a given map may write at once."""
-        samples, busy = self.session.samples, {*self._writing.rows, *self._drawing.rows}
-        idle = [row for row in samples if row not in busy]
-        self._writing.join([row for row in idle if not samples[row].wants])
-        self._waiting |= {row: self._waiting.get(row, -1) + 1 for row in idle if samples[row].wants}
-        while self._waiting and (not self._writing.rows or max(self._waiting.values()) >= self.patience):
-            wanting, self._waiting = list(self._waiting), {}
-            yield from self._drawing.join(wanting)
-            left = [row for row in wanting if row not in {*self._drawing.rows, *self.session.failed} and not samples[row].done]
-            self._writing.join([row for row in left if not samples[row].wants])
-            self._waiting = {row: self.patience for row in left if samples[row].wants}
 
     def _trace(self, row: int) -> Trace:
         session, sample = self.session, self.session.samples[row]

@@ -105,10 +105,11 @@ class Session:
             parts.modality(name)
         system = parts.prompts.system.get(options.mode, "")
         chains = [parts.layout.question(question, options.mode, system) for question in questions]
-        mains = begin(parts.model, parts.layout.processor.geometry, chains)
-        blind = [EMPTY] * len(chains)
-        if options.guided_by_image:
-            blind = parts.extend(blind, [[s for s in chain if isinstance(s, TextSegment)] for chain in chains])
+        mains, blind = list[Context](), list[Context]()
+        for some in [[chain] for chain in chains] if options.deterministic else [chains]:
+            mains += begin(parts.model, parts.layout.processor.geometry, some)
+            words = [[s for s in chain if isinstance(s, TextSegment)] for chain in some]
+            blind += parts.extend([EMPTY] * len(some), words) if options.guided_by_image else [EMPTY] * len(some)
         turns = 0 if options.mode == "map" else options.max_turns
         read = [_prompt_tokens(chain, main) for chain, main in zip(chains, mains, strict=True)]
         rows = range(self.admitted, self.admitted + len(requests))

@@ -62,6 +62,7 @@ class Extras:
     top_p: Annotated[float, Above(0), AtMost(1)] | None = None
     max_tokens: Annotated[int, AtLeast(1)] | None = None
     max_turns: Annotated[int, AtLeast(1)] | None = None
+    deterministic: bool = False
     drawing: dict[str, Any] | None = None
     choices: tuple[str, ...] | None = None
     subject: int = -1
@@ -179,7 +180,8 @@ def _options(extras: Extras, model: Cooper, limits: Limits) -> Options:
     if drawing.num_timesteps > limits.timesteps:
         raise CooperError(f"drawing.num_timesteps is {drawing.num_timesteps}; this server allows {limits.timesteps}")
     options = model.options(extras.mode, sampling, drawing)
-    return replace(options, max_turns=min(extras.max_turns or options.max_turns, limits.turns))
+    turns, bits = min(extras.max_turns or options.max_turns, limits.turns), extras.deterministic or options.deterministic
+    return replace(options, max_turns=turns, deterministic=bits)
 
 
 def picture_of(url: Any, place: str, limits: Limits) -> Image.Image:
