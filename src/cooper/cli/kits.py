@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cooper.cli.console.commands import QuantizationOption
 from cooper.cli.evaluate import folder_name
 from cooper.errors import CooperError
 from cooper.files.folders import run_folder
@@ -26,6 +27,7 @@ def vlmeval(
         str, typer.Option(help="YAML file with settings of sampling, drawing, max_turns and deterministic.")
     ] = "",
     device: Annotated[str, typer.Option(help="Device, such as cuda. The accelerator by default, if there is one.")] = "",
+    quantization: QuantizationOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
 ) -> None:
     """Evaluate a model with an installed VLMEvalKit. Fails if the kit failed on any row."""
@@ -39,7 +41,8 @@ def vlmeval(
     if out is None:
         out = Path("runs/vlmeval") / f"{Path(data).stem}-{folder_name(model)}-{mode}"
         typer.echo(f"Results go to {out}", err=True)
-    result = run_vlmeval(KitModel(model, mode, base, device=device, inference=inference), data, out, limit)
+    asked = KitModel(model, mode, base, device=device, inference=inference, quantization=quantization or "")
+    result = run_vlmeval(asked, data, out, limit)
     if as_json:
         typer.echo(json.dumps(asdict(result), default=str))
         return

@@ -228,7 +228,9 @@ def choose(scores_BV: Tensor, writers: Sequence[Writer], ids: Sequence[Sequence[
     for place, (said, writer) in enumerate(zip(ids, writers, strict=True)):
         if writer.forced:
             token_B[place] = writer.forced[len(said)]
-    return Choices(token_B.tolist(), said_BV.gather(1, token_B[:, None])[:, 0].tolist())
+    both = torch.stack([token_B.float(), said_BV.gather(1, token_B[:, None])[:, 0]])  # float32 holds every id below 2^24
+    tokens, logprobs = both.tolist()  # all that a step reads back to the host
+    return Choices([int(token) for token in tokens], logprobs)
 
 
 def _held(scores_BV: Tensor, allowed: Sequence[Sequence[int]]) -> Tensor:

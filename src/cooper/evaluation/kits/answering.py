@@ -26,6 +26,7 @@ class KitModel:
     """Which model answers, and how. `max_tokens` limits one turn, 0 for the model's own limit; "" is none, or the default.
 
     `traces`: the folder in which every trace is kept. `inference`: a file of settings in place of the checkpoint's own.
+    `quantization`: "int8" or "4bit" for weights of few bits.
     """
 
     name: str = "nano"
@@ -36,6 +37,7 @@ class KitModel:
     traces: str = ""
     device: str = ""
     inference: str = ""
+    quantization: str = ""
 
     @property
     def changed(self) -> Inference | None:
@@ -45,7 +47,7 @@ class KitModel:
     @property
     def record(self) -> dict[str, Any]:
         """What makes two runs the same run."""
-        return {"model": self.name, "mode": self.mode, **Origin.of(self.name, self.base, self.changed).record}
+        return {"model": self.name, "mode": self.mode, **Origin.of(self.name, self.base, self.changed, self.quantization).record}
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Answerer:
     def of(cls, model: KitModel) -> "Answerer":
         """Load the model. CooperError: an unknown mode, a model that cannot be loaded, or settings that cannot be read."""
         (mode,), changed = check_modes([model.mode]), model.changed
-        cooper = Cooper.from_pretrained(model.name, base=model.base or None, device_map=model.device or None)
+        where, few = model.device or None, model.quantization or None
+        cooper = Cooper.from_pretrained(model.name, base=model.base or None, device_map=where, quantization=few)
         cooper = cooper.with_inference(changed) if changed else cooper
         options = cooper.options(mode)
         if model.max_tokens:

@@ -57,12 +57,14 @@ class _Cooper(lmms):
         batch_size: int | str = 1,
         device: str | None = None,
         inference: str = "",
+        quantization: str = "",
     ) -> None:
         super().__init__()
         self.size = int(batch_size)
         model = KitModel(
-            pretrained, mode, base, max_tokens=int(max_tokens), traces=traces, device=device or "", inference=inference
-        )
+            pretrained, mode, base, int(max_tokens), traces=traces, device=device or "",
+            inference=inference, quantization=quantization,
+        )  # fmt: skip
         with _ending_the_command():
             self.answerer = Answerer.of(model)
 

@@ -36,6 +36,8 @@ class Origin:
         """Of a model as `Cooper.from_pretrained` finds it. CooperError: there is none."""
         directories = [resolve(name) for name in (model, base) if name]
         settings = None if inference is None else json.loads(json.dumps(asdict(inference)))
+        if settings and not settings["deterministic"]:
+            del settings["deterministic"]  # as runs have it that began before there was such a thing
         return cls(str(base or ""), files_digest(directories), settings, quantization or "")
 
     @property
