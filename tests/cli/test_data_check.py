@@ -392,7 +392,6 @@ def test_a_fault_of_a_question_of_your_own_is_found(run, tmp_path, changes, kind
     [
         (["gone"], "gone: not found"),
         (["empty"], "holds no data that training reads"),
-        (["other"], "cooper data import"),
         (["rows.md"], "holds no data that training reads"),
         (["rows.jsonl", "--kind", "rows"], "unknown kind of data 'rows'"),
         (["rows.jsonl", "--longest", "0"], "longest is 0; it must be at least 1"),
@@ -403,8 +402,6 @@ def test_a_fault_of_a_question_of_your_own_is_found(run, tmp_path, changes, kind
 def test_what_cannot_be_checked_is_one_sentence(run, tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "0.parquet").write_bytes(b"PAR1")
     (tmp_path / "rows.md").write_text("{}")
     interleaved_file(tmp_path / "rows.jsonl", 1)
     ran = run("data", "check", *arguments)

@@ -179,7 +179,7 @@ MORPH = {"image_list": [content(0), content(1)], "instruction_list": ["Which?"],
 FAULTS = {
     "t2i torn": ("bagel-t2i", GOOD, {"image": content(0)[:-40]}, "truncated or damaged picture"),
     "t2i no picture": ("bagel-t2i", GOOD, {"image": None}, "holds no bytes of a picture, but nothing"),
-    "t2i captions": ("bagel-t2i", GOOD, {"captions": "a room"}, "'captions' is no JSON"),
+    "t2i captions": ("bagel-t2i", GOOD, {"captions": "a room"}, "'captions': not JSON"),
     "t2i no caption": ("bagel-t2i", GOOD, {"captions": "{}"}, "'captions' holds no object of texts"),
     "t2i empty caption": ("bagel-t2i", GOOD, {"captions": '{"0": " "}'}, "all captions are empty"),
     "editing steps": ("bagel-editing", EDIT, {"instruction_list": []}, "must have one step fewer"),

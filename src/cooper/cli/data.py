@@ -140,9 +140,13 @@ def curate(
 
 @app.command(cls=OnceCommand)
 def check(
-    source: Annotated[Path, typer.Argument(help="Folder or file in any form that training reads, or a folder of several.")],
+    source: Annotated[
+        Path,
+        typer.Argument(help="Folder or file in any form that training or `cooper data import` reads, or a folder of several."),
+    ],
     kind: Annotated[
-        str | None, typer.Option(help="Kind of the data, as in a recipe, where names and rows do not tell it.")
+        str | None,
+        typer.Option(help="Kind of the data, as in a recipe or of an import, where names and rows do not tell it."),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures that rows or lists name.")] = None,
     longest: Annotated[int, typer.Option(help="Number of tokens above which a row is left out.")] = 10_240,

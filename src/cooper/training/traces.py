@@ -47,12 +47,13 @@ class RowLengths:
         total = self.text(system) if system else 0
         for part in row.question:
             total += self.text(part) if isinstance(part, str) else self.picture(part.size, views.of_input(mode))
-        for step in row.steps:
+        for step, following in zip(row.steps, (*row.steps, None)[1:], strict=True):
             if isinstance(step, TextStep):
                 total += self.text(step.text)
-            else:
-                total += self.picture(step.picture.size, views.map)
-                total += 0 if step.drawn is None else self.picture(step.drawn.size, ("vae",))
+                continue
+            read = self.picture(step.picture.size, views.map)
+            drawn = 0 if step.drawn is None else self.picture(step.drawn.size, ("vae",))
+            total += max(read, drawn) if following is None else read + drawn  # a map that is drawn last is not read
         return total
 
     def text(self, text: str) -> int:

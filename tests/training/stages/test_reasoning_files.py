@@ -98,6 +98,21 @@ def test_the_length_of_a_row_is_known_without_its_pixels(bundle, tmp_path):
         assert max(pack(packed, bundle.processor.geometry).splits.lengths) == source.longest
 
 
+def test_a_map_that_is_drawn_last_is_not_counted_as_read_too(bundle, tmp_path):
+    """It is drawn, or in a run that draws fewer maps read; a row is as long as the longer of both."""
+    for number in range(2):
+        picture(number).save(tmp_path / f"{number}.png")
+    steps = [{"text": turn("depth")}, {"map": "depth", "image": "1.png", "drawn": "1.png"}]
+    path = write_rows(tmp_path / "rows.jsonl", [{"question": [{"image": "0.png"}, {"text": "How many?"}], "steps": steps}])
+    source, found = trace_file(path, taker_of(bundle), 0, 9), []
+    for drawn in (0.0, 1.0):
+        maps = MapRows((), {}, LatentStore(tmp_path, bundle.model.vae), bundle.processor, bundle.prompts, Noise(1.0, 0))
+        traces = TraceRows(source, maps, bundle.model.config.view_rules, drawn=drawn)
+        row = traces.tree(0, TraceGroup((source.trace(0),)))
+        found.append(max(pack([row], bundle.processor.geometry).splits.lengths))
+    assert max(found) == source.longest
+
+
 def test_two_large_pictures_are_as_long_as_the_published_reader_says(bundle, tmp_path):
     """Square pictures of 1024 px are 4,096 latent tokens and 1,369 patches each, with two marks around every view."""
     picture(0, (1024, 1024)).save(tmp_path / "0.png")

@@ -17,6 +17,13 @@ RESTORE = "<image_restore>"
 CLEAN = "clean"  # the folder of the clean pictures, beside that of the degraded ones
 
 
+def is_restored(line: Line) -> bool:
+    """Whether a row of conversations asks for a clean picture, and so is one of CLEAR."""
+    turns = line.values.get("conversations")
+    said = [turn.get("value") for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+    return any(isinstance(text, str) and RESTORE in text for text in said)
+
+
 def clear_rows(line: Line, images: Path, clean: Path) -> list[TraceRow]:
     """The row of a line. CooperError: a field at fault."""
     words: list[str] = []

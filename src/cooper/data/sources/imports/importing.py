@@ -8,37 +8,22 @@ on.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cooper.data.sources.imports.bagel import caption_rows, editing_rows
-from cooper.data.sources.imports.clear import CLEAN, clear_rows
-from cooper.data.sources.imports.tables import count_of, rows_from, tables_in
-from cooper.data.sources.imports.thinkmorph import thinkmorph_rows
+from cooper.data.sources.imports.kinds import KINDS, row_reader
+from cooper.data.sources.imports.tables import LostRow, count_of, rows_from, tables_in
 from cooper.data.sources.imports.writing import RowWriter
-from cooper.data.sources.reasoning.conversations import llava_row, messages_row
-from cooper.data.sources.reasoning.row import TraceRow
-from cooper.data.sources.reasoning.trace_file import picture_folder
 from cooper.errors import CooperError
 from cooper.files.locks import held
 from cooper.files.rows import Line, append_rows, read_object, write_whole
 from cooper.files.values import build
-from cooper.trace.modes import AnswerMode
 
 ROWS, FAULTS, STATE = "traces.jsonl", "faults.jsonl", "import.json"
-KINDS: Mapping[str, AnswerMode] = {  # by kind, the mode in which its rows answer
-    "bagel-t2i": "interleaved",
-    "bagel-editing": "interleaved",
-    "bagel-vlm": "direct",
-    "thinkmorph": "interleaved",
-    "messages": "direct",
-    "clear": "interleaved",
-}
 PIECE = 32  # rows of the source that are written together
 Progress = Callable[[int], None]  # rows of the source just done
 
@@ -136,7 +121,7 @@ def _json(settings: ImportSettings, state: _State) -> str:
     return json.dumps({**settings.told, "state": state.__dict__}, indent=1) + "\n"
 
 
-def _all_rows(tables: Sequence[Path], first: int) -> Iterator[tuple[int, Line | CooperError]]:
+def _all_rows(tables: Sequence[Path], first: int) -> Iterator[tuple[int, Line | LostRow]]:
     """The rows of all files from number `first` on, each with its number."""
     number = 0
     for path in tables:
@@ -147,12 +132,12 @@ def _all_rows(tables: Sequence[Path], first: int) -> Iterator[tuple[int, Line | 
         number += count
 
 
-def _pieces(rows: Iterator[tuple[int, Line | CooperError]]) -> Iterator[list[tuple[int, Line | CooperError]]]:
+def _pieces(rows: Iterator[tuple[int, Line | LostRow]]) -> Iterator[list[tuple[int, Line | LostRow]]]:
     while piece := list(islice(rows, PIECE)):
         yield piece
 
 
-def _written(settings: ImportSettings, state: _State, piece: Sequence[tuple[int, Line | CooperError]]) -> _State:
+def _written(settings: ImportSettings, state: _State, piece: Sequence[tuple[int, Line | LostRow]]) -> _State:
     """The state behind a piece, its traces and faults written."""
     with ThreadPoolExecutor(settings.workers) as pool:
         found = list(pool.map(lambda each: _traces(settings, *each), piece))
@@ -175,34 +160,15 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _traces(settings: ImportSettings, number: int, line: Line | CooperError) -> list[dict[str, Any]] | CooperError:
+def _traces(settings: ImportSettings, number: int, line: Line | LostRow) -> list[dict[str, Any]] | CooperError:
     """The traces of a row of the source, or what is wrong with it."""
-    if isinstance(line, CooperError):
-        return line
+    if isinstance(line, LostRow):
+        return CooperError(f"{line.place}: {line.said}")
     writer, mode = RowWriter(settings.out, number), KINDS[settings.kind]
     try:
-        rows = _reader(settings, Path(line.place.rpartition(", ")[0]))(line)
+        path = Path(line.place.rpartition(", ")[0])
+        rows = row_reader(settings.kind, path, settings.images, settings.clean)(line)
         names = [f"{number}" if len(rows) == 1 else f"{number}-{place}" for place in range(len(rows))]
         return [writer.values(row, name, mode) for row, name in zip(rows, names, strict=True)]
     except CooperError as error:
         return error
-
-
-def _reader(settings: ImportSettings, path: Path) -> Callable[[Line], list[TraceRow]]:
-    """What reads a row of a file."""
-    if settings.kind in ("bagel-t2i", "bagel-editing", "thinkmorph"):
-        return {"bagel-t2i": caption_rows, "bagel-editing": editing_rows, "thinkmorph": thinkmorph_rows}[settings.kind]
-    images = settings.images or _beside(path)
-    if settings.kind == "clear":
-        return partial(clear_rows, images=images, clean=settings.clean or path.parent / CLEAN)
-    read = llava_row if settings.kind == "bagel-vlm" else messages_row
-    return lambda line: [read(line, images)]
-
-
-@cache
-def _beside(path: Path) -> Path:
-    """The folder of the pictures that a file names."""
-    try:
-        return picture_folder(path) if path.suffix == ".jsonl" else path.parent
-    except CooperError:
-        return path.parent

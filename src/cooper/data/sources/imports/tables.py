@@ -1,18 +1,27 @@
 """Rows of other layouts where they lie: parquet files, JSON Lines, or one JSON list; each with its place."""
 
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from cooper.errors import CooperError
-from cooper.files.rows import Line, line_places, read_json, read_line
+from cooper.files.rows import Line, line_places, parsed, read_json, read_line
 
 SUFFIXES = (".parquet", ".jsonl", ".json")
 BATCH = 16  # rows of a parquet file that are read together
+PROBED = 32  # rows of a list whose fields are looked at
 NOT_ROWS = ("parquet_info",)  # names that begin files which list others
+
+
+@dataclass(frozen=True)
+class LostRow:
+    """A row that cannot be read: where it stands, and what is wrong."""
+
+    place: str
+    said: str
 
 
 def tables_in(place: Path) -> list[Path]:
@@ -43,9 +52,16 @@ def count_of(path: Path) -> int:
     return sum(1 for _ in line_places(path))
 
 
-def rows_from(path: Path, first: int) -> Iterator[Line | CooperError]:
-    """The rows of a file from number `first` (from 0) on; a row that cannot be read is its fault. CooperError: the file
-    cannot be read at all."""
+def fields_of(path: Path) -> list[str]:
+    """The columns of a parquet file, or the fields of the first rows of another. CooperError: it cannot be read."""
+    if path.suffix == ".parquet":
+        return list(_opened(path).schema_arrow.names)
+    lines = (line for line in islice(rows_from(path, 0), PROBED) if isinstance(line, Line))
+    return list(dict.fromkeys(name for line in lines for name in line.values))
+
+
+def rows_from(path: Path, first: int) -> Iterator[Line | LostRow]:
+    """The rows of a file from number `first` (from 0) on. CooperError: the file cannot be read at all."""
     if path.suffix == ".parquet":
         yield from _parquet_rows(path, first)
     elif path.suffix == ".json":
@@ -56,7 +72,7 @@ def rows_from(path: Path, first: int) -> Iterator[Line | CooperError]:
             try:
                 yield read_line(path, place, start)
             except CooperError as error:
-                yield error
+                yield LostRow(place, str(error).removeprefix(f"{place}: "))
 
 
 def _list(path: Path) -> list[Any]:
@@ -66,8 +82,8 @@ def _list(path: Path) -> list[Any]:
     return values
 
 
-def _row(values: Any, place: str) -> Line | CooperError:
-    return Line(values, place) if isinstance(values, dict) else CooperError(f"{place}: not a JSON object")
+def _row(values: Any, place: str) -> Line | LostRow:
+    return Line(values, place) if isinstance(values, dict) else LostRow(place, "not a JSON object")
 
 
 def _opened(path: Path) -> Any:
@@ -78,23 +94,33 @@ def _opened(path: Path) -> Any:
         raise CooperError(f"{path}: truncated or no parquet file ({' '.join(str(error).split())[:120]})") from None
 
 
-def _parquet_rows(path: Path, first: int) -> Iterator[Line | CooperError]:
-    """Row groups before `first` are not read."""
+def _parquet_rows(path: Path, first: int) -> Iterator[Line | LostRow]:
+    """Row groups before `first` are not read; of a damaged one the rows behind the damage are lost."""
     pyarrow, _ = _arrow()
-    file, number = _opened(path), 0
+    file, begin = _opened(path), 0
     for group in range(file.num_row_groups):
-        count = file.metadata.row_group(group).num_rows
-        if number + count <= first:
-            number += count
-            continue
+        number, end = begin, begin + file.metadata.row_group(group).num_rows
         try:
-            for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]):
-                for values in batch.to_pylist():
+            for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]) if end > first else ():
+                for place in range(batch.num_rows):
                     number += 1
                     if number > first:
-                        yield Line(values, f"{path}, row {number}")
+                        yield _cells(batch.slice(place, 1), f"{path}, row {number}")
         except (OSError, ValueError, pyarrow.ArrowException) as error:
-            raise CooperError(f"{path}, behind row {number}: damaged ({' '.join(str(error).split())[:120]})") from None
+            reason = " ".join(str(error).split())[:120]
+            for lost in range(max(number, first) + 1, end + 1):
+                yield LostRow(f"{path}, row {lost}", f"damaged, with all behind it in its row group ({reason})")
+        begin = end
+
+
+def _cells(row: Any, place: str) -> Line | LostRow:
+    """The one row of a batch."""
+    try:
+        return Line(row.to_pylist()[0], place)
+    except UnicodeDecodeError as error:
+        return LostRow(place, f"not UTF-8 text: {error.reason} at byte {error.start} of a text")
+    except (ValueError, OverflowError) as error:
+        return LostRow(place, f"holds a value that cannot be read ({error})")
 
 
 def json_cell(line: Line, name: str) -> Any:
@@ -102,10 +128,7 @@ def json_cell(line: Line, name: str) -> Any:
     value = line.values.get(name)
     if not isinstance(value, str):
         raise CooperError(f"{line.place}: the field {name!r} is missing or no text")
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise CooperError(f"{line.place}: the field {name!r} is no JSON ({error})") from None
+    return parsed(value.encode("utf-8", "surrogatepass"), f"{line.place}, field {name!r}")
 
 
 def _arrow() -> tuple[ModuleType, ModuleType]:

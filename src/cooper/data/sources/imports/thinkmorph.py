@@ -14,10 +14,11 @@ BEGIN, END = "<image_start>", "<image_end>"
 
 
 def thinkmorph_rows(line: Line) -> list[TraceRow]:
-    """The row of a line. CooperError: a field at fault, or fewer pictures than marks."""
+    """The row of a line. CooperError: a field at fault, a mark out of its place, or fewer pictures than marks."""
     pictures = bytes_in(line, "image_list")
     asked = texts_in(line.values.get("instruction_list"), f"{line.place}, 'instruction_list'")
     said = texts_in(line.values.get("output_text_list"), f"{line.place}, 'output_text_list'")
+    _check_marks(said, line.place)
     drawn = sum(text.endswith(BEGIN) for text in said)
     if drawn >= len(pictures):
         have = f"'image_list' has {len(pictures)} pictures, the first of which is asked about"
@@ -32,3 +33,16 @@ def thinkmorph_rows(line: Line) -> list[TraceRow]:
             picture = next(left)
             steps.append(ShownMap(picture, picture, PICTURE))
     return [TraceRow(line.place, (*shown, *asked), tuple(steps))]
+
+
+def _check_marks(said: list[str], place: str) -> None:
+    """CooperError: a text goes on behind a picture that no text began, or has a mark in its middle."""
+    before = ""
+    for number, text in enumerate(said):
+        where = f"{place}, 'output_text_list'[{number}]"
+        if text.startswith(END) and not before.endswith(BEGIN):
+            raise CooperError(f"{where}: the text begins with {END}, and none before it ends in {BEGIN}")
+        for mark in (BEGIN, END):
+            if mark in text.removeprefix(END).removesuffix(BEGIN):
+                raise CooperError(f"{where}: the text has {mark} in its middle")
+        before = text

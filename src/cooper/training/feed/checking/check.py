@@ -34,7 +34,7 @@ class SheetRow:
 class SetReport:
     """What is in a data set and what is wrong with it. `sizes`: pictures by width and height. `counts`: maps, modes, flags
     and types. `tokens`: the length of each row that has one. `depth_m`: nearest and farthest (5th and 95th percentiles), None
-    without depth. `dropped`: rows that are left out, by reason."""
+    without depth. `dropped`: rows that are left out, by reason. `imported`: whether an import must come before a training."""
 
     place: Path
     kind: str
@@ -46,6 +46,7 @@ class SetReport:
     depth_m: tuple[float, float] | None = None
     dropped: Counter[str] = field(default_factory=Counter)
     shown: tuple[SheetRow, ...] = ()
+    imported: bool = False
 
     @property
     def quantiles(self) -> tuple[int, int, int, int]:
@@ -85,6 +86,7 @@ def check_set(checked: Checked, workers: int, advance: Advance) -> SetReport:
         depth_m=(min(each.near for each in depths), max(each.far for each in depths)) if depths else None,
         dropped=Counter(_reason(each) for each in seen if any(fault.level == "error" for fault in each.faults)),
         shown=tuple(_sheet(checked, seen, kept, faulty)) if any(kept.values()) else (),
+        imported=checked.imported,
     )
 
 

@@ -36,6 +36,8 @@ def figures(report: SetReport, longest: int) -> dict[str, str]:
         told[f"rows above {longest:,} tokens"] = f"{sum(tokens > longest for tokens in report.tokens):,}"
     if report.dropped:
         told["rows that cannot be trained on"] = ", ".join(f"{why} {count:,}" for why, count in report.dropped.most_common())
+    if report.imported:
+        told["for a training"] = f"`cooper data import {report.kind}` makes rows of it"
     return told
 
 

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec
 
 from cooper.data.sources.ade20k import class_names
+from cooper.data.sources.imports.clear import is_restored
+from cooper.data.sources.imports.kinds import KINDS
 from cooper.data.sources.pictures import IMAGES, LIST, MAPS
-from cooper.data.sources.reasoning.trace_file import COLUMNS
+from cooper.data.sources.reasoning.trace_file import COLUMNS, LLAVA
 from cooper.errors import CooperError
 from cooper.files.rows import Line
 from cooper.perception.depth import DEPTH_ENCODINGS
 from cooper.training.data import ADE20K, PICTURES, SCENES, DataSource, map_kinds, open_data
 from cooper.training.feed.checking import listing
+from cooper.training.feed.checking.tables import JSON, PARQUET, holds_conversations, import_kind, table_sets
 from cooper.training.feed.checking.units import (
     PROBED,
     Checked,
@@ -38,6 +41,7 @@ TELLING = (  # the set that a listed depth file belongs to, by its path
 )
 FAULTS = "faults.jsonl"  # what checks and imports write
 P = ParamSpec("P")
+VLM, CLEAR = "bagel-vlm", "clear"  # layouts whose rows are conversations
 LISTS = "list"  # the kind of a published list whose set nothing tells yet
 
 
@@ -45,18 +49,14 @@ def sets_of(place: Path, options: CheckOptions) -> list[Checked]:
     """The data sets in a folder or file. CooperError: it is not there, or nothing in it is data that training reads."""
     if not place.exists():
         raise CooperError(f"{place}: not found")
-    kinds = {*COLUMNS, *map_kinds()} if options.kind else set()
+    kinds = {*COLUMNS, *map_kinds(), *KINDS} if options.kind else set()
     if options.kind and options.kind not in kinds:
         raise CooperError(f"unknown kind of data {options.kind!r}; known: {', '.join(sorted(kinds))}")
     found = list(_of_file(place, options) if place.is_file() else _of_folder(place, options, DEEPEST))
     if not found and place.is_dir():
         found = list(_by_names(place, options))
     if not found:
-        parquet = place.suffix == ".parquet" or (place.is_dir() and next(place.rglob("*.parquet"), None) is not None)
-        hint = (
-            "parquet files are not read in training: `cooper data import` makes rows of them" if parquet else "say its --kind"
-        )
-        raise CooperError(f"{place} holds no data that training reads, as far as names and rows tell; {hint}")
+        raise CooperError(f"{place} holds no data that training reads, as far as names and rows tell; say its --kind")
     return found
 
 
@@ -76,6 +76,12 @@ def _kept_going(find: Callable[Concatenate[Path, P], Iterator[Checked]]) -> Call
 @_kept_going
 def _of_file(path: Path, options: CheckOptions, done: set[tuple[Path, ...]] | None = None) -> Iterator[Checked]:
     """The file as rows or as a list of pictures; nothing if it is neither. `done`: pictures of other lists, to be left out."""
+    if path.suffix in (PARQUET, JSON):
+        yield from table_sets([path], options, import_kind(options.kind, path))
+        return
+    if options.kind in KINDS and options.kind not in COLUMNS:
+        yield from [rows_set(path, LLAVA, options)] if options.kind == VLM else table_sets([path], options, options.kind)
+        return
     if path.suffix != ".jsonl" and options.kind not in COLUMNS:
         if path.suffix != ".txt":
             return
@@ -85,7 +91,9 @@ def _of_file(path: Path, options: CheckOptions, done: set[tuple[Path, ...]] | No
         return
     named = LISTS if options.kind in (*DEPTH_ENCODINGS, ADE20K) else options.kind
     kind = named or _kind_of_file(path)
-    if kind in COLUMNS:
+    if kind == CLEAR:
+        yield from table_sets([path], options, CLEAR)
+    elif kind in COLUMNS:
         yield rows_set(path, kind, options)
     elif kind == PICTURES:
         yield own_set(path, path.parent, listing.own_list(path, options.images or path.parent), options)
@@ -103,7 +111,7 @@ def _kind_of_file(path: Path) -> str:
         if isinstance(line, Line):
             names = line.values.keys()
             kind = next((kind for kind, columns in COLUMNS.items() if any(name in names for name in columns)), "")
-            kind = LISTS if "rgb_image" in names else kind
+            kind = LISTS if "rgb_image" in names else CLEAR if kind == LLAVA and is_restored(line) else kind
             found[kind or (PICTURES if "image" in names and names & set(MAPS) else "")] += 1
     return max(found, key=lambda kind: (bool(kind), found[kind])) if found else ""
 
@@ -126,7 +134,7 @@ def _set_of_list(path: Path, files: Sequence[MapFiles]) -> str:
 def _of_folder(folder: Path, options: CheckOptions, deeper: int) -> Iterator[Checked]:
     """The sets that files and folders of known names tell, here or else in the folders below."""
     kind = options.kind
-    if kind is not None and kind not in COLUMNS:
+    if kind is not None and kind not in COLUMNS and kind not in KINDS:
         yield from _of_kind(folder, kind, options)
         return
     if (folder / "dataset.json").is_file() and kind is None:
@@ -142,6 +150,7 @@ def _of_folder(folder: Path, options: CheckOptions, deeper: int) -> Iterator[Che
         if path.name[0] != "." and path.name not in (LIST, FAULTS)
         for each in _of_file(path, options, done)
     ]
+    found += _of_tables(folder, options)
     if kind is None and (folder / "annotations").is_dir() and (folder / IMAGES).is_dir():
         found += _of_kind(folder, ADE20K, options)
     elif kind is None and (
@@ -155,6 +164,13 @@ def _of_folder(folder: Path, options: CheckOptions, deeper: int) -> Iterator[Che
             yield from sets
             if not sets and kind is None and deeper == DEEPEST and any(others for _, others in below):
                 yield from _by_names(each, options)
+
+
+def _of_tables(folder: Path, options: CheckOptions) -> list[Checked]:
+    """The parquet files of a folder, and its JSON files that hold conversations."""
+    paths = sorted(path for path in folder.glob(f"*{PARQUET}") if path.name[0] != "." and path.is_file())
+    paths += sorted(path for path in folder.glob(f"*{JSON}") if path.name[0] != "." and holds_conversations(path))
+    return list(table_sets(paths, options, import_kind(options.kind, paths[0]))) if paths else []
 
 
 def _is_open(place: Path) -> bool:

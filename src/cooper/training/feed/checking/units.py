@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from PIL import Image
 
@@ -44,14 +45,24 @@ class CheckOptions:
     thumbs: bool = False
 
 
+class Units(Protocol):
+    """The place of each row or picture, and what looks at it. Some are read when their turn comes."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[str, Callable[[], Seen]]]: ...
+    def __getitem__(self, number: int, /) -> tuple[str, Callable[[], Seen]]: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """One data set to be checked. `units`: the place of each row or picture, and what looks at it. `faults`: of the set itself.
-    `filtered`: whether a list promises that hardly any depth is unknown. `alone`: whether one unit at a time may be read."""
+    """One data set to be checked. `faults`: of the set itself. `filtered`: whether a list promises that hardly any depth is
+    unknown. `alone`: whether one unit at a time may be read. `imported`: whether `cooper data import` must come before a
+    training."""
 
     place: Path
     kind: str
-    units: Sequence[tuple[str, Callable[[], Seen]]]
+    units: Units
+    imported: bool = False
     faults: tuple[Fault, ...] = ()
     filtered: bool = False
     alone: bool = False

@@ -25,6 +25,7 @@ KINDS: Mapping[str, tuple[Level, str]] = MappingProxyType(
         "flat": ("warning", "flat depth"),
         "class": ("error", "unknown class"),
         "blended": ("error", "labels compressed or blended"),
+        "no_words": ("warning", "empty words"),
         "void": ("warning", "nothing labelled"),
         "request": ("error", "request without map"),
         "map": ("error", "map without request"),
@@ -34,6 +35,7 @@ KINDS: Mapping[str, tuple[Level, str]] = MappingProxyType(
         "no_loss": ("error", "row without loss"),
         "loss_type": ("error", "need_loss of a wrong type"),
         "no_answer": ("warning", "no answer"),
+        "marks": ("error", "picture marks"),
         "tags": ("warning", "broken tags"),
         "too_long": ("error", "too long"),
         "twice": ("warning", "row twice"),
@@ -51,6 +53,8 @@ SAYING = (  # what readers say, by kind; the first that is found counts
     ("base64", r"no base64"),
     ("loss_type", r"'need_loss'"),
     ("field", r"the field '\w+' (is missing|is empty|must be)|field 'type'"),
+    ("no_picture", r"no bytes of a picture"),
+    ("empty", r"all captions are empty"),
     ("no_loss", r"no part of the row is learned"),
     ("request", r"asks for a map of"),
     ("not_offered", r"the question offers|is neither a letter nor one of"),
@@ -64,7 +68,8 @@ SAYING = (  # what readers say, by kind; the first that is found counts
     ("bits", r"16-bit|8-bit|16 bits|8 bits|one channel|pixels of the kind"),
     ("size", r"\d px.*(its picture|less than the|at least|longer side|more than)"),
     ("no_picture", r"not a picture|no PNG|cannot identify|cannot read|animated|floating-point"),
-    ("field", r"field|unknown type|type is|needs \d|the truth|marks <image>|must be|unknown key"),
+    ("marks", r"<image_(start|end)> in its middle|begins with <image_end>|ends? in <image_start>"),
+    ("field", r"field|_list' has|unknown type|type is|needs \d|the truth|marks <image>|must be|unknown key"),
 )
 
 

@@ -5,13 +5,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cooper.curation.counts import FLAGS
 from cooper.data.item import Item
 from cooper.data.sources.reasoning.interleaved import PARTS, part_of, row_of_parts
 from cooper.data.sources.reasoning.question_rows import question_item
-from cooper.data.sources.reasoning.row import PICTURE, ShownMap, TraceRow, asked_map, objects_of
+from cooper.data.sources.reasoning.row import TraceRow, objects_of
 from cooper.data.sources.reasoning.trace_file import LLAVA, MESSAGES, QUESTIONS, REASONING, TRACES, TraceReading
 from cooper.errors import CooperError
 from cooper.evaluation.benchmarks.question_file import own_question
@@ -19,17 +18,12 @@ from cooper.files.pictures import LazyPicture
 from cooper.files.rows import Line, read_line
 from cooper.files.values import shown
 from cooper.trace.asked import options_in
-from cooper.trace.grammar import THINK
 from cooper.trace.modes import AnswerMode
 from cooper.trace.steps import TextStep
-from cooper.training.feed.faults.chains import chain_faults, has_tag
-from cooper.training.feed.faults.fault import Fault, once, told
-from cooper.training.feed.faults.pictures import opened_or_told
-from cooper.training.feed.faults.seen import Seen, Thumb, counted
-from cooper.training.feed.faults.thumbs import thumb
+from cooper.training.feed.faults.fault import Fault, told
+from cooper.training.feed.faults.seeing import RowSeeing
+from cooper.training.feed.faults.seen import Seen
 from cooper.training.traces import RowLengths
-
-IDS = ("id", "data_id", "data_idx")  # fields that name a row
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,7 +45,7 @@ class RowCheck:
             line = read_line(self.path, place, start)
         except CooperError as error:
             return Seen(place=place, faults=(told(place, error),))
-        seen = _Seeing(line, self)
+        seen = _Reading(line, self)
         if self.kind == QUESTIONS:
             seen.question()
         else:
@@ -59,36 +53,18 @@ class RowCheck:
         return seen.told()
 
 
-class _Seeing:
+class _Reading(RowSeeing):
     """What is seen of one line, step by step."""
 
     def __init__(self, line: Line, check: RowCheck) -> None:
-        self.line, self.check = line, check
-        self.faults: list[Fault] = []
-        self.sizes: list[tuple[int, int]] = []
-        self.thumbs: list[Thumb] = []
-        self.counts: list[str] = []
-        self.said: dict[str, Any] = {}
-        self.whole = True  # every picture could be read
-
-    def fault(self, error: Exception | str) -> None:
-        self.faults.append(told(self.line.place, error))
+        super().__init__(line, check)
+        self.check = check
 
     def trace(self) -> None:
         row = self._row()
-        if row is None:
-            return
-        self.faults += chain_faults(row, self.check.lengths.prompts, self.check.kind == REASONING)
-        tags = (THINK, *self.check.lengths.prompts.tags.values())
-        learned = [step for step in row.steps if isinstance(step, TextStep) and step.author == "model"]
-        if self.check.kind in (REASONING, TRACES) and learned:
-            self.said |= {"answered": row.answers, "reasons": any(has_tag(step.text, tags) for step in learned)}
-        reasoned: AnswerMode = "interleaved" if row.draws else "text"
-        usual: AnswerMode = "direct" if self.check.kind in (LLAVA, MESSAGES) else reasoned
-        mode = row.mode or usual
-        self.counts.append(f"mode {mode}")
-        if self.whole:
-            self.measure(self.check.lengths(row, mode))
+        if row is not None:
+            usual: AnswerMode = "direct" if self.check.kind in (LLAVA, MESSAGES) else "interleaved" if row.draws else "text"
+            self.chain(row, usual, parts=self.check.kind == REASONING, answers=self.check.kind in (REASONING, TRACES))
 
     def _row(self) -> TraceRow | None:
         """The row with its pictures looked at; None where a part of it cannot be read."""
@@ -98,7 +74,7 @@ class _Seeing:
             except CooperError as error:
                 self.fault(error)
                 return None
-            self.look(self._named(row))
+            self.look(self.named(row))
             return row
         parts: list[TextStep | LazyPicture] = []
         try:
@@ -112,32 +88,8 @@ class _Seeing:
             except CooperError as error:
                 self.fault(error)
         row = row_of_parts(self.line, parts)
-        self.look(self._named(row))
+        self.look(self.named(row))
         return row if len(parts) == len(objects) else None
-
-    def _named(self, row: TraceRow) -> list[tuple[str, LazyPicture]]:
-        found = [("picture", picture) for picture in row.question_pictures]
-        before = None
-        for step in row.steps:
-            if isinstance(step, ShownMap):
-                name = step.modality or asked_map(before, self.check.lengths.prompts) or PICTURE
-                self.counts.append(f"map {name}")
-                found.append((name, step.picture))
-                if step.drawn is not None and step.drawn.source != step.picture.source:
-                    found.append((f"{name} to draw", step.drawn))
-            before = step
-        return found
-
-    def look(self, pictures: Sequence[tuple[str, LazyPicture]]) -> None:
-        """Decode pictures, each by what it is called."""
-        for name, picture in pictures:
-            image, faults = opened_or_told(picture, self.line.place)
-            self.faults += faults
-            self.whole = self.whole and image is not None
-            if image is not None:
-                self.sizes.append(image.size)
-                if self.check.thumbs:
-                    self.thumbs.append(thumb(name, image))
 
     def question(self) -> None:
         published = self.check.published
@@ -167,29 +119,6 @@ class _Seeing:
         views = lengths.config.view_rules.of_input("interleaved")
         words = sum(lengths.text(text) for text in (system, item.question.text) if text)
         self.measure(words + sum(lengths.picture(size, views) for size in self.sizes))
-
-    def measure(self, tokens: int) -> None:
-        """Keep the length of the row; too long is a fault."""
-        self.said["tokens"] = tokens
-        if tokens > self.check.longest:
-            said = f"the row has {tokens:,} tokens, above {self.check.longest:,}, so it is left out"
-            self.faults.append(Fault(place=self.line.place, kind="too_long", said=said))
-
-    def told(self) -> Seen:
-        values = self.line.values
-        name = next((str(values[field]) for field in IDS if isinstance(values.get(field), str | int)), "")
-        content = {field: value for field, value in values.items() if field not in IDS}
-        digest = hashlib.sha1(json.dumps(content, sort_keys=True).encode(), usedforsecurity=False).digest()
-        return Seen(
-            place=self.line.place,
-            faults=tuple(once(self.faults)),
-            sizes=tuple(self.sizes),
-            counts=counted(self.counts),
-            id=name,
-            digest=digest,
-            thumbs=tuple(self.thumbs),
-            **self.said,
-        )
 
 
 def _digest(words: Sequence[str], pictures: Sequence[LazyPicture]) -> bytes:
