@@ -4,6 +4,7 @@ none."""
 import base64
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -252,7 +253,7 @@ def own(**changes):
 FORMS = {
     "own: unknown field": (own(other=1), "field"),
     "own: no steps": (own(steps=None), "field"),
-    "own: missing picture": (own(question=[{"image": "gone.png"}]), "missing file"),
+    "own: missing picture": (own(question=[{"image": "gone.png"}, {"text": "How?"}]), "missing file"),
     "own: author": (own(steps=[{"text": "x", "author": "me"}]), "field"),
     "own: mode": (own(mode="fast"), "field"),
     "own: request without map": (own(steps=[{"text": turn("depth")}, {"text": last("3")}]), "request without map"),
@@ -266,6 +267,8 @@ FORMS = {
     ),
     "own: nothing learned": (own(steps=[{"text": "x", "author": "prompt"}]), "row without loss"),
     "own: no answer": (own(steps=[{"text": "<think>x</think>"}]), "no answer"),
+    "own: no words asked": (own(question=[{"image": "1.png"}, {"text": " "}]), "empty words"),
+    "own: no words learned": (own(steps=[{"text": " "}, {"text": last("3")}]), "empty words"),
     "llava: marks": (
         {"image": ["1.png"], "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
         "field",
@@ -297,6 +300,55 @@ def test_a_fault_of_another_form_is_found(run, tmp_path, name):
     path = write_rows(tmp_path / "rows.jsonl", [FIRST[name.partition(":")[0]], row])
     ran = run("data", "check", path)
     assert all_found(ran) == {(2, kind)}, ran.out
+
+
+def test_each_picture_that_is_gone_is_named(run, tmp_path):
+    files(tmp_path)
+    asked = [{"image": "gone.png"}, {"image": "lost.png"}, {"text": "How many?"}]
+    ran = run("data", "check", write_rows(tmp_path / "rows.jsonl", [own(question=asked)]))
+    assert "gone.png: No such file" in ran.out and "lost.png: No such file" in ran.out and "2 errors" in ran.out, ran.out
+
+
+UNKNOWN = {
+    "UTF-16": ('{"steps": 1}\n'.encode("utf-16"), "line 1: not UTF-8 text: .* save it as UTF-8"),
+    "zeros": (b"\0" * 99, r"line 1: not JSON \(Expecting value at character 1\)"),
+    "a list": (b'[{"steps": 1}]', "line 1: not a JSON object"),
+    "old line ends": (b'{"steps": 1}\r{"steps": 2}\r', r"line 1: not JSON \(Extra data at character 14\)"),
+    "other fields": (b'{"a": 1}\n\n{"b": 2}\n{"a"', r"fields: a, b\); say its --kind"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_file_of_unknown_kind_says_why(run, tmp_path, name):
+    content, said = UNKNOWN[name]
+    (tmp_path / "rows.jsonl").write_bytes(content)
+    ran = run("data", "check", tmp_path / "rows.jsonl")
+    assert ran.code == 1 and re.search(said, ran.out) and "unknown, 0 rows" not in ran.out, ran.out
+    assert name != "other fields" or ("unknown, 3 rows" in ran.out and "line 4: not JSON" in ran.out)
+
+
+def test_a_folder_with_the_name_of_a_file_is_passed_over(run, tmp_path):
+    interleaved_file(tmp_path / "rows.jsonl", 1)
+    (tmp_path / "more.txt").mkdir()
+    assert run("data", "check", tmp_path).code == 0
+
+
+def test_a_folder_that_cannot_be_opened_is_named(run, tmp_path, monkeypatch):
+    """The system refuses it here, because tests may run as a user who may open everything."""
+    interleaved_file(tmp_path / "a" / "rows.jsonl", 1)
+    (tmp_path / "b").mkdir()
+    listing, listed = os.scandir, Path.iterdir
+
+    def refused(path="."):
+        if str(path) == str(tmp_path / "b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    monkeypatch.setattr(Path, "iterdir", lambda path: listed(path) if path.name != "b" else refused(path))
+    ran = run("data", "check", tmp_path)
+    assert ran.code == 1 and f"{tmp_path / 'b'}: cannot be opened: Permission denied" in ran.out, ran.out
+    assert "1 error in 1 row" in ran.out
 
 
 def test_plain_words_between_thoughts_are_no_fault(run, tmp_path):

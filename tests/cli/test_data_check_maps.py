@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shutil
 
@@ -157,6 +158,8 @@ DEPTH = {
     "a tenth unknown": (lambda path: save(path, stored(path) * (np.arange(64) > 7), np.uint16), "depth mostly unknown"),
     "all unknown": (lambda path: save(path, stored(path) * 0, np.uint16), "depth mostly unknown"),
     "flat": (lambda path: save(path, stored(path) * 0 + 3000, np.uint16), "flat depth"),
+    "TIFF": (lambda path: Image.fromarray(stored(path)).save(path, "TIFF"), "cannot be read"),
+    "a mark": (lambda path: save(path, np.where(np.arange(64) < 4, 65535, stored(path)), np.uint16), "largest number"),
 }
 
 
@@ -172,6 +175,51 @@ def test_a_fault_of_depth_is_found(run, tmp_path, name, whole):
     ran = run("data", "check", path)
     wanted = {(kind, f"{path.name}, line {number}") for number in ((1, 2, 3, 4) if whole else (2,))}
     assert wanted <= all_found(ran) and {place for _, place in all_found(ran)} == {place for _, place in wanted}, ran.out
+
+
+def turned_into(make):
+    def change(path):
+        path.unlink()
+        make(path)
+
+    return change
+
+
+PLACES = {
+    "a folder": (turned_into(lambda path: path.mkdir()), "is a folder, and no file"),
+    "a pipe": (turned_into(os.mkfifo), "is no regular file"),
+    "a link to itself": (turned_into(lambda path: path.symlink_to(path.name)), "is a link that leads to no file"),
+    "gone": (turned_into(lambda path: None), "is missing"),
+    "without bytes": (empty, "has 0 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_stands_in_place_of_a_file_is_said(run, tmp_path, name):
+    """Of a picture and its depth: both are named."""
+    path = hypersim(tmp_path)
+    change, said = PLACES[name]
+    places = [tmp_path / "ai_001_001" / f"{kind}_cam_00_fr0001.png" for kind in ("rgb", "depth_plane")]
+    for place in places:
+        change(place)
+    ran = run("data", "check", path)
+    assert ran.code == 1 and all(f"line 2: {place} {said}" in ran.out for place in places), ran.out
+    assert "2 errors in 4 rows" in ran.out
+
+
+def test_a_name_that_is_too_long_is_shortened(run, tmp_path):
+    path = hypersim(tmp_path)
+    path.write_text(path.read_text() + json.dumps({"rgb_image": "a" * 5000, "depth_image": "b.png"}))
+    ran = run("data", "check", path)
+    assert "line 5" in ran.out and "too long" in ran.out and max(map(len, ran.out.splitlines())) < 1000
+
+
+def test_a_map_that_two_pictures_share_is_found(run, tmp_path):
+    path = hypersim(tmp_path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[2]["depth_image"] = rows[0]["depth_image"]
+    ran = run("data", "check", listed(tmp_path, rows, path.name))
+    assert all_found(ran) == {("map of two pictures", f"{path.name}, line 3")} and f"{path}, line 1" in ran.out
 
 
 @pytest.mark.parametrize(("factor", "said"), [(10, "millimetres"), (0.01, "metres")])
@@ -296,7 +344,48 @@ def test_lines_of_a_text_without_depth_are_found(run, tmp_path):
     assert found == {("field", "train.txt, line 2"), ("missing file", "train.txt, line 3")}
 
 
+def test_a_line_of_a_text_that_is_no_utf8_costs_itself_alone(run, tmp_path):
+    path = hypersim(tmp_path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.unlink()
+    lines = [f"{row['rgb_image']} {row['depth_image']}".encode() for row in rows]
+    (tmp_path / "train.txt").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join([lines[0], b"M\xfcller.png a.png", *lines[1:]]))
+    ran = run("data", "check", tmp_path / "train.txt", "--kind", "hypersim")
+    assert all_found(ran) == {("not UTF-8", "train.txt, line 2")} and "hypersim, 5 pictures" in ran.out, ran.out
+
+
+def test_a_link_to_nothing_beside_pictures_of_your_own_is_found(run, tmp_path):
+    make_pictures(tmp_path)
+    (tmp_path / "images" / "hall" / "9.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "images" / "round").symlink_to(tmp_path / "images")
+    assert all_found(run("data", "check", tmp_path)) == {("missing file", "9.jpg")}
+
+
 # -------------------- labels
+
+
+def as_the_other(path):
+    """The regions of scene parsing in colours, those of the full release in one channel."""
+    array = stored(path)
+    save(path, array[:, :, 0] if array.ndim == 3 else full_colours(array.astype(np.int32)))
+
+
+FIRST = {
+    "16 bits": (lambda path: save(path, np.ones((50, 70)), np.uint16), "wrong number of bits"),
+    "the other release": (as_the_other, "wrong number of bits"),
+    "empty": (empty, "torn picture"),
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.parametrize("make", [scene_parsing, full_release])
+def test_a_first_file_of_another_form_does_not_put_the_others_in_doubt(run, tmp_path, make, name):
+    make(tmp_path)
+    change, kind = FIRST[name]
+    change(min((*tmp_path.rglob("annotations/training/*.png"), *tmp_path.rglob("*_seg.png"))))
+    ran = run("data", "check", tmp_path)
+    assert kinds(ran) == {kind} and "1 error in 3 rows" in ran.out, ran.out
+
 
 LABELS = {
     "class 151": (lambda labels: np.where(labels == 4, 151, labels), "unknown class"),
@@ -338,9 +427,10 @@ def test_scene_parsing_that_stands_alone_and_a_broken_table_of_names_are_found(r
     (tmp_path / "images" / "training" / "ADE_1.jpg").unlink()
     (tmp_path / "annotations" / "validation" / "ADE_2.png").unlink()
     (tmp_path / "objectInfo150.txt").write_text("Idx\tName\n1\twall\n")
-    found = all_found(run("data", "check", tmp_path))
+    ran = run("data", "check", tmp_path)
+    found = all_found(ran)
     assert {("picture or map alone", "ADE_1.png"), ("picture or map alone", "ADE_2.jpg")} <= found
-    assert "objectInfo150.txt" in {place for _, place in found}
+    assert "objectInfo150.txt" in {place for _, place in found} and ran.out.count("objectInfo150.txt") == 1, ran.out
 
 
 FULL = {
@@ -430,8 +520,8 @@ def test_data_that_cannot_be_opened_do_not_keep_others_from_being_checked(run, t
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "dataset.json").write_text("{")
     ran = run("data", "check", tmp_path)
-    assert ran.code == 1 and "8 rows" in ran.out, ran.out
-    assert all_found(ran) == {("not UTF-8", "hypersim.txt"), ("not JSON", "c")}
+    assert ran.code == 1 and "9 rows" in ran.out, ran.out
+    assert all_found(ran) == {("not UTF-8", "hypersim.txt, line 1"), ("not JSON", "c")}
 
 
 def test_a_list_whose_rows_name_nothing_has_faults_where_its_kind_is_said(run, tmp_path):

@@ -189,7 +189,12 @@ FAULTS = {
         "picture marks",
         "has <image_start> in its middle",
     ),
-    "reply first": ("messages", {"messages": talked(1)["messages"][1:]}, "field", "nothing stands before what is learned"),
+    "reply first": (
+        "messages",
+        {"messages": talked(1)["messages"][1:]},
+        "no question",
+        "nothing stands before what is learned",
+    ),
     "no reply": ("messages", {"messages": talked(1)["messages"][:1]}, "row without loss", "no part of the row is learned"),
     "no messages": ("messages", {"messages": None}, "field", "'messages' must be a list"),
 }

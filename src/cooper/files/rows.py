@@ -85,7 +85,8 @@ def read_line(path: Path, place: str, start: int) -> Line:
     try:
         with open(path, "rb") as file:
             file.seek(start)
-            return Line(_row(file.readline(LARGEST_FILE), place, False, first=start == 0), place, start)
+            content = file.readline(LARGEST_FILE).rstrip(b"\r\n")  # its end is no part of a text that was cut off
+            return Line(_row(content, place, False, first=start == 0), place, start)
     except OSError as error:
         raise CooperError(f"cannot read {path}: {error.strerror}") from None
 
@@ -156,6 +157,9 @@ def parsed(content: bytes, place: str, lenient: bool = False) -> Any:
         raise CooperError(f"{place}: not UTF-8 text: {error.reason} at byte {error.start}{hint}") from None
     except RecursionError:
         raise CooperError(f"{place}: not JSON that can be read: it is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, character {error.colno}" if error.lineno > 1 else f"character {error.colno}"
+        raise CooperError(f"{place}: not JSON ({error.msg} at {where})") from None
     except ValueError as error:
         raise CooperError(f"{place}: not JSON ({error})") from None
     if not lenient and re.search(r"\\u[dD][89a-fA-F]", text):

@@ -74,9 +74,10 @@ def test_scene_parsing_knows_its_classes(parsing):
     path.write_text("\n".join(lines) + "\n")
     names = read_ade20k(parsing).conventions.names
     assert len(names) == 151 and names[:2] == ("void", "name 1, other") and names[150] == "name 150, other"
-    path.write_text("\n".join(lines[:-1]))
-    with pytest.raises(CooperError, match=r"objectInfo150\.txt does not list the classes 1 to 150"):
-        class_names(path)
+    for content in ("\n".join(lines[:-1]), "", "\n"):
+        path.write_text(content)
+        with pytest.raises(CooperError, match=r"objectInfo150\.txt does not list the classes 1 to 150"):
+            class_names(path)
 
 
 def test_the_full_release(full):

@@ -80,6 +80,48 @@ def test_hypersim(tmp_path):
     assert plane_depth(tmp_path / "raw.hdf5")[0, 0] == pytest.approx(3 * 0.811, abs=0.01)
 
 
+def test_raw_depth_where_nothing_was_hit(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path, things = (tmp_path / f"frame.0000.{name}.hdf5" for name in ("depth_meters", "render_entity_id"))
+    distance, ids = np.full((48, 64), 3.0, np.float16), np.ones((48, 64), np.int32)
+    distance[0, 1], distance[0, 2], ids[0, 0] = np.nan, np.inf, -1
+    for place, values in ((path, distance), (things, ids)):
+        with h5py.File(place, "w") as file:
+            file["dataset"] = values
+    assert plane_depth(path)[0, :4].tolist() == [0, 0, 0, pytest.approx(3 * ray_cosines((48, 64))[0, 3])]
+
+
+RAW = {
+    "empty": (lambda file: None, "damaged or no HDF5 file"),
+    "another name": (lambda file: file.create_dataset("depth", data=np.ones((48, 64))), "no data set named 'dataset'"),
+    "a group": (lambda file: file.create_group("dataset"), "no numbers by row and column"),
+    "colours": (lambda file: file.create_dataset("dataset", data=np.ones((48, 64, 3))), "no numbers by row and column"),
+    "texts": (lambda file: file.create_dataset("dataset", data=np.array([[b"a", b"b"]])), "no numbers by row and column"),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_raw_files_that_hold_no_depth_are_named(tmp_path, name):
+    h5py = pytest.importorskip("h5py")
+    make, said = RAW[name]
+    path = tmp_path / "frame.0000.depth_meters.hdf5"
+    with h5py.File(path, "w") as file:
+        make(file)
+    if name == "empty":
+        path.write_bytes(b"")
+    with pytest.raises(CooperError, match=rf"depth_meters\.hdf5: .*{said}"):
+        plane_depth(path)
+
+
+def test_things_of_another_size_are_named(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    for name, shape in (("depth_meters", (48, 64)), ("render_entity_id", (24, 32))):
+        with h5py.File(tmp_path / f"frame.0000.{name}.hdf5", "w") as file:
+            file["dataset"] = np.ones(shape)
+    with pytest.raises(CooperError, match=r"render_entity_id\.hdf5 has 32 x 24 px, the depth beside it 64 x 48 px"):
+        plane_depth(tmp_path / "frame.0000.depth_meters.hdf5")
+
+
 def test_what_is_missing_or_broken_is_named(tmp_path):
     with pytest.raises(CooperError, match="holds no pictures with depth beside them"):
         read_nyu(tmp_path)

@@ -111,7 +111,7 @@ def class_names(path: Path) -> tuple[str, ...]:
     """ "void" and the 150 names of `objectInfo150.txt`, a table with the class first and its name last; () without the file."""
     if not path.is_file():
         return ()
-    _head, *lines = read_text(path).splitlines()
+    lines = read_text(path).splitlines()[1:]  # behind the names of the columns
     cells = [[cell.strip() for cell in line.split("\t")] for line in lines if line.strip()]
     if [line[0] for line in cells] != [str(number) for number in range(1, CLASSES + 1)]:
         raise CooperError(f"{path} does not list the classes 1 to {CLASSES}, one a line, with tabs between the columns")

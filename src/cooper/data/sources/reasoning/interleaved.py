@@ -39,8 +39,10 @@ def row_of_parts(line: Line, parts: list[TextStep | LazyPicture], **said: Any) -
 def part_of(values: Mapping[str, Any], place: str) -> TextStep | LazyPicture:
     """A part of a published row. CooperError names the field at fault."""
     value = field_of(values, place, "value", str)
-    if field_of(values, place, "type", str) != "text":
-        return coded_picture(value, f"{place}, field 'value'")
+    kind = field_of(values, place, "type", str)
+    if kind != "text":
+        said = "" if kind == "image" else f" (a picture, for the type is {shown(kind)})"
+        return coded_picture(value, f"{place}, field 'value'{said}")
     loss = values.get("need_loss")
     if loss not in ("true", "false"):
         said = "is missing" if "need_loss" not in values else f"is {shown(loss)}"

@@ -1,13 +1,12 @@
 """The pictures of a data set with their maps, as lists and folders name them, with what is wrong already there."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from cooper.data.sources import hypersim, kitti, nyu, virtual_kitti
-from cooper.data.sources.depth_pairs import read_text
 from cooper.data.sources.pictures import IMAGES, MAPS, SUFFIXES, PictureFiles
 from cooper.errors import CooperError
 from cooper.files.rows import Line, line_places, read_line
@@ -73,10 +72,21 @@ def published_list(path: Path, root: Path) -> list[MapFiles]:
 
 
 def text_list(path: Path, root: Path) -> list[MapFiles]:
-    """The lines `PICTURE DEPTH` of a list, with paths from `root`; a line whose depth is None is passed over."""
+    """The lines `PICTURE DEPTH` of a list, with paths from `root`; a line whose depth is None is passed over. CooperError: it
+    cannot be read."""
     found = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        place, words = f"{path}, line {number}", line.split()
+    try:
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+    except OSError as error:
+        raise CooperError(f"cannot read {path}: {error.strerror}") from None
+    for number, line in enumerate(lines, start=1):
+        place = f"{path}, line {number}"
+        try:
+            words = line.decode("utf-8").split()
+        except UnicodeDecodeError as error:
+            said = f"not UTF-8 text: {error.reason} at byte {error.start}"
+            found.append(MapFiles(place=place, faults=(Fault(place=place, kind="not_utf8", said=said),)))
+            continue
         if len(words) == 1:
             fault = Fault(place=place, kind="field", said="names a picture and no depth")
             found.append(MapFiles(place=place, picture=root / words[0], faults=(fault,)))
@@ -122,6 +132,9 @@ def own_folder_files(folder: Path) -> list[MapFiles]:
         )
         files = MapFiles(place=str(paths[0]), picture=paths[0], maps=known, faults=tuple(faults))
         found.append(_judged(files, f"nothing is known of it: {missing} not there") if not faults else files)
+    for path in (path for each in (IMAGES, *MAPS) for path in _links_to_nothing(folder / each)):
+        fault = Fault(place=str(path), kind="missing", said="is a link that leads to no file")
+        found.append(MapFiles(place=str(path), faults=(fault,)))
     for kind, files in maps.items():
         for path in (paths[0] for name, paths in files.items() if name not in images):
             fault = Fault(place=str(path), kind="alone", said=f"is the {kind} of no picture in {folder / IMAGES}")
@@ -154,6 +167,21 @@ def pairs_by_name(pictures: Mapping[str, Path], regions: Mapping[str, Path]) -> 
     return found
 
 
+def shared_maps(files: Iterable[MapFiles]) -> list[MapFiles]:
+    """The same with a fault where a map is also that of another picture."""
+    first: dict[Path, MapFiles] = {}
+    found = []
+    for each in files:
+        faults = []
+        for name, path in each.maps.items():
+            other = first.setdefault(path, each)
+            if other.picture != each.picture:
+                said = f"its {name}, {path}, is also that of {other.place}"
+                faults.append(Fault(place=each.place, kind="same_file", said=said))
+        found.append(replace(each, faults=(*each.faults, *faults)) if faults else each)
+    return found
+
+
 def _orphan(path: Path) -> MapFiles:
     return MapFiles(place=str(path), faults=(Fault(place=str(path), kind="alone", said="is the map of no picture"),))
 
@@ -174,6 +202,12 @@ def _by_name(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
         if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file():
             found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
     return found
+
+
+def _links_to_nothing(folder: Path) -> list[Path]:
+    """Links with the name of a picture that lead to no file."""
+    found = sorted(folder.rglob("*")) if folder.is_dir() else []
+    return [path for path in found if path.suffix.lower() in SUFFIXES and path.is_symlink() and not path.exists()]
 
 
 def _id(values: Mapping[str, Any]) -> str:

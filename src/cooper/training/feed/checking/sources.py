@@ -1,5 +1,6 @@
 """What is to be checked: the data sets in a folder or file, each with its kind, and the check of each of its rows."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
@@ -25,9 +26,9 @@ from cooper.training.feed.checking.units import (
     CheckOptions,
     example_set,
     map_sets,
-    nothing_in,
     own_set,
     rows_set,
+    unknown_rows,
 )
 from cooper.training.feed.faults.fault import Fault, told
 from cooper.training.feed.faults.maps import LABELS, MapFiles
@@ -55,6 +56,7 @@ def sets_of(place: Path, options: CheckOptions) -> list[Checked]:
     found = list(_of_file(place, options) if place.is_file() else _of_folder(place, options, DEEPEST))
     if not found and place.is_dir():
         found = list(_by_names(place, options))
+    found += _closed(place)
     if not found:
         raise CooperError(f"{place} holds no data that training reads, as far as names and rows tell; say its --kind")
     return found
@@ -85,7 +87,7 @@ def _of_file(path: Path, options: CheckOptions, done: set[tuple[Path, ...]] | No
     if path.suffix != ".jsonl" and options.kind not in COLUMNS:
         if path.suffix != ".txt":
             return
-        kind = options.kind or _told_by(path, path.read_bytes()[:4096].decode("utf-8", "replace"))
+        kind = options.kind or _told_by(path, _beginning(path))
         if kind in DEPTH_ENCODINGS:
             yield from map_sets(path, kind, listing.text_list(path, options.images or path.parent), options, done)
         return
@@ -101,7 +103,16 @@ def _of_file(path: Path, options: CheckOptions, done: set[tuple[Path, ...]] | No
         files = listing.published_list(path, options.images or path.parent)
         yield from map_sets(path, options.kind or _set_of_list(path, files), files, options, done)
     elif kind == "":
-        yield Checked(place=path, kind="unknown", units=(), faults=(nothing_in(path),))
+        yield unknown_rows(path, options)
+
+
+def _beginning(path: Path) -> str:
+    """The first words of a file. CooperError: it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096).decode("utf-8", "replace")
+    except OSError as error:
+        raise CooperError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _kind_of_file(path: Path) -> str:
@@ -147,7 +158,7 @@ def _of_folder(folder: Path, options: CheckOptions, deeper: int) -> Iterator[Che
     found = [
         each
         for path in lists
-        if path.name[0] != "." and path.name not in (LIST, FAULTS)
+        if path.name[0] != "." and path.name not in (LIST, FAULTS) and path.is_file()
         for each in _of_file(path, options, done)
     ]
     found += _of_tables(folder, options)
@@ -159,7 +170,7 @@ def _of_folder(folder: Path, options: CheckOptions, deeper: int) -> Iterator[Che
         found += _of_kind(folder, PICTURES, options)
     yield from found
     if not found and deeper:
-        below = [(each, list(_of_folder(each, options, deeper - 1))) for each in sorted(folder.iterdir()) if _is_open(each)]
+        below = [(each, list(_of_folder(each, options, deeper - 1))) for each in _folders(folder)]
         for each, sets in below:
             yield from sets
             if not sets and kind is None and deeper == DEEPEST and any(others for _, others in below):
@@ -171,6 +182,26 @@ def _of_tables(folder: Path, options: CheckOptions) -> list[Checked]:
     paths = sorted(path for path in folder.glob(f"*{PARQUET}") if path.name[0] != "." and path.is_file())
     paths += sorted(path for path in folder.glob(f"*{JSON}") if path.name[0] != "." and holds_conversations(path))
     return list(table_sets(paths, options, import_kind(options.kind, paths[0]))) if paths else []
+
+
+def _closed(place: Path) -> list[Checked]:
+    """The folders that cannot be opened, whatever they hold."""
+    errors: list[OSError] = []
+    for _ in os.walk(place, onerror=errors.append) if place.is_dir() else ():
+        pass
+    faults = [(Path(str(each.filename)), f"cannot be opened: {each.strerror}") for each in errors]
+    return [
+        Checked(place=path, kind="unknown", units=(), faults=(Fault(place=str(path), kind="form", said=said),))
+        for path, said in faults
+    ]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Those in a folder; none where it cannot be opened, which `_closed` says."""
+    try:
+        return [each for each in sorted(folder.iterdir()) if _is_open(each)]
+    except OSError:
+        return []
 
 
 def _is_open(place: Path) -> bool:
@@ -221,9 +252,11 @@ def _ade20k(folder: Path, options: CheckOptions) -> Iterator[Checked]:
         files = listing.pairs_by_name(pictures, regions)
         yield from map_sets(folder, ADE20K, files, options)
         return
+    faults = _names_fault(root)
     for place in sorted((root / "annotations").glob("*/")):
         files = listing.pairs_by_name(_stems(root / IMAGES / place.name, "*.jpg"), _stems(place, "*.png"))
-        yield from _with(_names_fault(root), map_sets(place, ADE20K, files, options))
+        yield from _with(faults, map_sets(place, ADE20K, files, options))
+        faults = ()
 
 
 def _with(faults: tuple[Fault, ...], sets: Iterator[Checked]) -> Iterator[Checked]:

@@ -16,7 +16,7 @@ from cooper.data.sources.reasoning.trace_file import OF_TRACES, QUESTIONS, pictu
 from cooper.data.sources.virtual_kitti import SKY
 from cooper.errors import CooperError
 from cooper.files.plain import read_plain
-from cooper.files.rows import Line, line_places
+from cooper.files.rows import Line, line_places, read_line
 from cooper.files.values import build
 from cooper.perception.depth import DEPTH_ENCODINGS
 from cooper.training.data import ADE20K, PICTURES
@@ -107,8 +107,7 @@ def map_sets(
     if files and not left:
         return
     encoding = DEPTH_ENCODINGS.get(kind)
-    first = next((each.maps[LABELS] for each in left if LABELS in each.maps and each.maps[LABELS].is_file()), None)
-    labels = "" if kind != ADE20K else PARSING if first is not None and _is_grey(first) else FULL
+    labels = _release([each.maps[LABELS] for each in left if LABELS in each.maps]) if kind == ADE20K else ""
     check = MapCheck(
         lengths=options.lengths,
         longest=options.longest,
@@ -122,16 +121,27 @@ def map_sets(
 
 def _pictures(place: Path, kind: str, files: Sequence[MapFiles], check: MapCheck, *faults: Fault) -> Checked:
     empty = () if files else (Fault(place=str(place), kind="empty", said="lists no pictures"),)
-    units = [(each.place, partial(check, each)) for each in files]
+    units = [(each.place, partial(check, each)) for each in listing.shared_maps(files)]
     return Checked(place=place, kind=kind, units=units, faults=(*faults, *empty), filtered="filtered" in place.name)
 
 
-def _is_grey(path: Path) -> bool:
+def _release(paths: Sequence[Path]) -> str:
+    """Which ADE20K files of regions belong to: by their names, else by what most of the first hold."""
+    if any(path.name.endswith("_seg.png") for path in paths):
+        return FULL
+    if any("annotations" in path.parts for path in paths):
+        return PARSING
+    modes = [_mode(path) for path in paths[:PROBED]]
+    return PARSING if sum(mode in ("L", "P") for mode in modes) > modes.count("RGB") else FULL
+
+
+def _mode(path: Path) -> str:
+    """The kind of pixels of a file, as Pillow calls it; "" where it cannot be read."""
     try:
         with Image.open(path) as image:
-            return image.mode in ("L", "P")
+            return image.mode
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
+        return ""
 
 
 def own_set(place: Path, folder: Path, files: Sequence[MapFiles], options: CheckOptions) -> Checked:
@@ -147,9 +157,27 @@ def own_set(place: Path, folder: Path, files: Sequence[MapFiles], options: Check
 
 
 def nothing_in(path: Path) -> Fault:
-    empty = not any(True for _ in islice(line_places(path), 1))
-    said = "holds no row" if empty else "no row of the first tells what the file holds; say its --kind"
-    return Fault(place=str(path), kind="empty" if empty else "form", said=said)
+    return Fault(place=str(path), kind="empty", said="holds no row")
+
+
+def unknown_rows(path: Path, options: CheckOptions) -> Checked:
+    """A file whose first rows do not tell its kind: what is wrong with each line, and which fields there are."""
+    places = list(islice(line_places(path), options.limit))
+    if not places:
+        return Checked(place=path, kind="unknown", units=(), faults=(nothing_in(path),))
+    lines = [line for _, line in islice(listing.rows_of(path), PROBED) if isinstance(line, Line)]
+    fields = ", ".join(list(dict.fromkeys(name for line in lines for name in line.values))[:PROBED]) or "none"
+    said = f"no row of the first tells what the file holds (fields: {fields}); say its --kind"
+    faults = (Fault(place=str(path), kind="form", said=said),) if lines else ()
+    return Checked(
+        place=path, kind="unknown", units=[(found[0], partial(_parsed, path, *found)) for found in places], faults=faults
+    )
+
+
+def _parsed(path: Path, place: str, start: int) -> Seen:
+    """What is seen of a line of unknown kind: whether it is a row at all. CooperError: it is none."""
+    read_line(path, place, start)
+    return Seen(place=place)
 
 
 def example_set(folder: Path, kind: str, found: ExampleSet, options: CheckOptions) -> Checked:

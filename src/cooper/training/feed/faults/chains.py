@@ -23,6 +23,7 @@ def chain_faults(row: TraceRow, prompts: Prompts, parts: bool) -> list[Fault]:
     if not learned and not targets:
         found.append(("no_loss", "no part of the row is learned, so it teaches nothing"))
     found += _prompts_learned(row, learned, tags, parts)
+    found += _empty_words(row, learned)
     found += _maps(row, prompts)
     if parts and learned and has_tag(learned[0].text, tags):
         found += _late_picture(row)
@@ -52,6 +53,16 @@ def _prompts_learned(row: TraceRow, learned: list[TextStep], tags: tuple[str, ..
         for step in learned if parts else _behind_maps(row):
             if not has_tag(step.text, tags):
                 yield "prompt_loss", f"words carry a loss that are no thought, request or answer: {shown(step.text)}"
+
+
+def _empty_words(row: TraceRow, learned: list[TextStep]) -> Iterator[tuple[str, str]]:
+    """Nothing is asked, or words are learned that are none."""
+    if not row.question and row.steps:
+        yield "no_question", "nothing stands before what is learned"
+    elif not any(part.strip() for part in row.question if isinstance(part, str)):
+        yield "no_words", "no words stand before what is learned, so that a picture alone is the question"
+    if any(not step.text.strip() for step in learned):
+        yield "no_words", "words that are learned are empty"
 
 
 def _behind_maps(row: TraceRow) -> Iterator[TextStep]:

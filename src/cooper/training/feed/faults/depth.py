@@ -21,6 +21,7 @@ HALF, FILTERED, SPARSE = (
 )  # shares of a depth file that are not known: of any, of a filtered list, of a sparse set
 MORE = 0.3  # by which a file of a sparse set may know less than the middle one
 STRETCH = (257, 256)  # by which 8 bits are stretched to 16
+MARKED = 0.005  # share of a file with the largest number, from which on it looks like a mark
 STEPS = 8  # numbers that a stretched file has at least
 APART = 5.0  # times that a file's depth lies from that of the set, for its unit to be in doubt
 TENFOLD, NEAR_TENFOLD, TIGHT = (10.0, 100.0, 1000.0), 1.3, 3.0  # a wrong unit among many right ones
@@ -63,6 +64,9 @@ def depth_seen(
     found: list[tuple[str, str]] = []
     if len(numbers) >= STEPS and any(not np.any(numbers % step) for step in STRETCH):
         found.append(("bits", f"holds {len(numbers)} different numbers, which are 8 bits that were stretched to 16"))
+    most = known[-1] / stored.size
+    if most > MARKED and len(numbers) > 1:
+        found.append(("mark", f"holds 65535 at {most:.1%} of its pixels: does it mean that nothing is known there?"))
     if len(numbers) == 1:
         found.append(("flat", f"has the depth {numbers[0] * metres_per_count:g} m at all known pixels"))
     places = np.searchsorted(np.cumsum(known), np.array([0.05, 0.5, 0.95]) * known.sum())

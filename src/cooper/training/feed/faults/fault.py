@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Literal
 
+LONGEST_SAID = 600  # characters of a sentence, which may hold a long name
 Level = Literal["error", "warning"]  # it cannot be trained on; it can, and should be looked at
 
 KINDS: Mapping[str, tuple[Level, str]] = MappingProxyType(
@@ -22,9 +23,11 @@ KINDS: Mapping[str, tuple[Level, str]] = MappingProxyType(
         "size": ("error", "wrong size"),
         "unit": ("error", "wrong unit"),
         "invalid": ("warning", "depth mostly unknown"),
+        "mark": ("warning", "largest number"),
         "flat": ("warning", "flat depth"),
         "class": ("error", "unknown class"),
         "blended": ("error", "labels compressed or blended"),
+        "no_question": ("error", "no question"),
         "no_words": ("warning", "empty words"),
         "void": ("warning", "nothing labelled"),
         "request": ("error", "request without map"),
@@ -39,6 +42,7 @@ KINDS: Mapping[str, tuple[Level, str]] = MappingProxyType(
         "tags": ("warning", "broken tags"),
         "too_long": ("error", "too long"),
         "twice": ("warning", "row twice"),
+        "same_file": ("warning", "map of two pictures"),
         "same_id": ("error", "same id"),
         "flag": ("error", "unknown flag"),
         "not_offered": ("warning", "answer not offered"),
@@ -63,10 +67,13 @@ SAYING = (  # what readers say, by kind; the first that is found counts
     ("void", r"every pixel is void"),
     ("invalid", r"no pixel has a depth"),
     ("unit", r"is the unit right"),
-    ("torn_picture", r"truncated|damaged|broken|cannot be decoded|broken data stream|checksum|decoder object|Truncated"),
+    (
+        "torn_picture",
+        r"0 bytes|truncated|damaged|broken|cannot be decoded|broken data stream|checksum|decoder object|Truncated",
+    ),
     ("missing", r"No such file|is missing$|not found|is a folder"),
     ("bits", r"16-bit|8-bit|16 bits|8 bits|one channel|pixels of the kind"),
-    ("size", r"\d px.*(its picture|less than the|at least|longer side|more than)"),
+    ("size", r"\d px.*(its picture|beside it|less than the|at least|longer side|more than)"),
     ("no_picture", r"not a picture|no PNG|cannot identify|cannot read|animated|floating-point"),
     ("marks", r"<image_(start|end)> in its middle|begins with <image_end>|ends? in <image_start>"),
     ("field", r"field|_list' has|unknown type|type is|needs \d|the truth|marks <image>|must be|unknown key"),
@@ -98,17 +105,20 @@ class Fault:
 def told(place: str, error: Exception | str) -> Fault:
     """What a reader said of a place, by its kind. The place is not said twice."""
     sentence = " ".join(str(error).split())
-    said = sentence.removeprefix(place).lstrip(":, ") or sentence
+    rest = sentence.removeprefix(place)
+    said = rest.lstrip(":, ") if rest[:1] in (":", ",", " ") and rest.strip(":, ") else sentence
+    said = said if len(said) <= LONGEST_SAID else f"{said[: LONGEST_SAID // 2]} ... {said[-LONGEST_SAID // 2 :]}"
     words = re.sub(r"\S*/\S*", "FILE", said)  # the name of a file says nothing of its fault
     kind = next((kind for kind, pattern in SAYING if re.search(pattern, words)), "form")
     return Fault(place=place, kind=kind, said=said)
 
 
 def once(faults: Iterable[Fault]) -> list[Fault]:
-    """One fault of each kind and place, with the number of others of that kind there."""
-    found: dict[tuple[str, str], list[Fault]] = {}
+    """The faults of a place that say the same of several parts as one, with their number."""
+    found: dict[tuple[str, str, str], list[Fault]] = {}
     for fault in faults:
-        found.setdefault((fault.place, fault.kind), []).append(fault)
+        said = re.sub(r"\[\d+\]", "[]", fault.said)
+        found.setdefault((fault.place, fault.kind, said), []).append(fault)
     return [
         Fault(place=first.place, kind=first.kind, said=f"{first.said} (so {len(rest) + 1} times)") if rest else first
         for first, *rest in found.values()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from cooper.data.sources.ade20k import CLASSES, VOID
 from cooper.data.sources.depth_pairs import stored_pixels
@@ -22,7 +22,7 @@ from cooper.training.feed.checking.lengths import map_tokens
 from cooper.training.feed.faults.depth import depth_of_metres, depth_seen
 from cooper.training.feed.faults.fault import Fault, once, told
 from cooper.training.feed.faults.labels import full_release_fault, is_blended
-from cooper.training.feed.faults.pictures import is_deep, opened_or_told
+from cooper.training.feed.faults.pictures import absent, is_deep, opened_or_told
 from cooper.training.feed.faults.seen import DepthSeen, Seen, Thumb, counted
 from cooper.training.feed.faults.thumbs import depth_picture, label_picture, thumb
 from cooper.training.traces import RowLengths
@@ -110,8 +110,8 @@ class _Looking:
         self.faults.append(told(self.files.at(path), error))
 
     def _picture(self, path: Path) -> None:
-        if not path.is_file():
-            return self._fault(path, "missing", "is missing")
+        if absent(path):
+            return self._fault(path, "missing", absent(path))
         place = self.files.at(path)
         self.image, faults = opened_or_told(LazyPicture(place, path), place)
         self.faults += faults
@@ -126,8 +126,8 @@ class _Looking:
         return None
 
     def _map(self, name: str, path: Path) -> None:
-        if not path.is_file():
-            return self._fault(path, "missing", "is missing")
+        if absent(path):
+            return self._fault(path, "missing", absent(path))
         if path.suffix in (".hdf5", ".h5"):
             return self._metres(path)
         stored = self._stored(name, path)
@@ -143,15 +143,24 @@ class _Looking:
 
     def _stored(self, name: str, path: Path) -> np.ndarray | None:
         """The numbers of a map; None where they cannot be read, or are not of the kind that the map needs."""
+        if not path.stat().st_size:
+            self._fault(path, "torn_picture", "has 0 bytes")
+            return None
         try:
             with Image.open(path) as image:
                 form, mode = image.format, image.mode
+        except UnidentifiedImageError:
+            self._fault(path, "no_picture", "is no picture that can be read")
+            return None
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            self._fault(path, "no_picture" if path.stat().st_size else "torn_picture", f"cannot be read: {error}")
+            self._fault(path, "no_picture", f"cannot be read: {error}")
             return None
         if form == "JPEG":
             said = "is a JPEG file, in which " + ("depth has 8 bits" if name == DEPTH else "ids do not survive")
             self._fault(path, "bits" if name == DEPTH else "blended", said)
+            return None
+        if form != "PNG":
+            self._fault(path, "form", f"is a {form} file; {name} must be a PNG file")
             return None
         modes, need = self._wanted(name)
         if mode not in modes:

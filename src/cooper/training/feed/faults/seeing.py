@@ -87,9 +87,10 @@ class RowSeeing:
                     self.thumbs.append(thumb(name, image))
 
     def measure(self, tokens: int) -> None:
-        """Keep the length of the row, of several traces that of the longest; too long is a fault."""
-        self.said["tokens"] = max(tokens, self.said.get("tokens", 0))
-        if tokens > self.measures.longest:
+        """Keep the length of the row, of several traces that of the longest; too long is a fault of the row."""
+        before = self.said.get("tokens", 0)
+        self.said["tokens"] = max(tokens, before)
+        if before <= self.measures.longest < tokens:
             said = f"the row has {tokens:,} tokens, above {self.measures.longest:,}, so it is left out"
             self.faults.append(Fault(place=self.line.place, kind="too_long", said=said))
 
