@@ -2,17 +2,29 @@
 teacher writes; check, what is wrong with some data; import, other layouts as rows that stage 2 reads."""
 
 import os
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cooper.cli.console.commands import OnceCommand, goes_on, told_when_interrupted
+from cooper.cli.console.commands import (
+    BaseOption,
+    DeviceOption,
+    OnceCommand,
+    QuantizationOption,
+    goes_on,
+    told_when_interrupted,
+)
 from cooper.curation.counts import By, Shown
 from cooper.errors import CooperError
 from cooper.files.arguments import visible, whole
 from cooper.files.folders import run_folder
 from cooper.trace.modes import AnswerMode
+
+if TYPE_CHECKING:
+    from cooper.evaluation.runs.origin import Origin
 
 app = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 
@@ -37,6 +49,9 @@ def flags(
     batch: Annotated[int, typer.Option(help="Number of questions in one batch.")] = 16,
     temperature: Annotated[float, typer.Option(help="Sampling temperature.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Random seed of questions and answers; as in the training recipe.")] = 0,
+    base: BaseOption = None,
+    device: DeviceOption = None,
+    quantization: QuantizationOption = None,
 ) -> None:
     """Answer each question with and without maps, and flag it positive (maps help), negative (maps hurt) or boundary."""
     from cooper.curation.counts import DrawingCounts, read_flag_rows
@@ -51,12 +66,13 @@ def flags(
     run_folder(out)
     settings = FlagSettings(
         model=model, data=source, out=out, samples=samples, margin=margin, by=by, limit=limit, batch=batch,
-        temperature=temperature, seed=seed,
+        temperature=temperature, seed=seed, origin=_origin(model, base, quantization),
     )  # fmt: skip
     questions = source_of(source, seed, per_scene)
     with held(out, "cooper data flags"):
         open_flags(settings, questions)
-        flagged = flag_questions(Cooper.from_pretrained(model), questions, settings)
+        door = Cooper.from_pretrained(model, base=base, device_map=device, quantization=quantization)
+        flagged = flag_questions(door, questions, settings)
     if by == "category":
         gains = category_gains(read_flag_rows(flagged.path))
         told = [f"{name} {category_flag(gain)} {points(gain)}" for name, gain in gains.items()]
@@ -69,6 +85,13 @@ def flags(
         typer.echo(f"{len(flagged.set_aside)} questions could not be read and have no flag; the first: {reason}", err=True)
 
 
+def _origin(model: str, base: Path | None, quantization: str | None) -> "Origin":
+    """How a model is loaded, for the record; told before a folder is made. CooperError: there is no such model or base."""
+    from cooper.evaluation.runs.origin import Origin
+
+    return replace(Origin.of(model, base, quantization=quantization), weights="")  # flags outlive a model that is trained on
+
+
 @app.command(cls=OnceCommand)
 def draw(
     source: Annotated[Path, typer.Option("--data", help="Folder of a rendered scene set.")],
@@ -78,6 +101,9 @@ def draw(
     limit: Annotated[int, typer.Option(help="Largest number of scenes, counted from the first.")] = 100_000,
     batch: Annotated[int, typer.Option(help="Number of maps in one batch.")] = 32,
     seed: Annotated[int, typer.Option(help="Random seed of the maps.")] = 0,
+    base: BaseOption = None,
+    device: DeviceOption = None,
+    quantization: QuantizationOption = None,
 ) -> None:
     """Draw the maps of a scene set with a model, so that stage 2 can train on them (`drawings` in its recipe)."""
     from cooper.curation.drawing import DrawSettings, draw_scenes, open_drawings
@@ -89,12 +115,19 @@ def draw(
     modalities = tuple(part.strip() for part in maps.split(",") if part.strip())
     run_folder(out)
     settings = DrawSettings(
-        model=model, data=source, out=out, modalities=modalities, limit=limit, batch=batch, seed=seed, origin=Origin.of(model)
+        model=model,
+        data=source,
+        out=out,
+        modalities=modalities,
+        limit=limit,
+        batch=batch,
+        seed=seed,
+        origin=Origin.of(model, base, quantization=quantization),
     )
     SceneSet(source)  # what cannot be read shows before a folder is made
     with told_when_interrupted(lambda: goes_on(out)), held(out, "cooper data draw"):
         open_drawings(settings)
-        draw_scenes(Cooper.from_pretrained(model), settings)
+        draw_scenes(Cooper.from_pretrained(model, base=base, device_map=device, quantization=quantization), settings)
     typer.echo(str(out))
 
 
@@ -122,10 +155,14 @@ def curate(
     estimate: Annotated[bool, typer.Option("--estimate", help="Print what it will take, and stop.")] = False,
     batch: Annotated[int, typer.Option(help="Number of questions in one batch.")] = 16,
     seed: Annotated[int, typer.Option(help="Random seed of questions and maps.")] = 0,
+    base: BaseOption = None,
+    device: DeviceOption = None,
+    quantization: QuantizationOption = None,
 ) -> None:
     """Let a teacher write reasoning about questions, with maps drawn in between, and keep what is right and uses its maps."""
     from cooper.curation.teaching.command import TeacherOptions, curate_questions
     from cooper.curation.teaching.curate import CurateSettings
+    from cooper.reasoning.cooper import Cooper
     from cooper.training.rl.tasks import source_of
 
     asked = TeacherOptions(teacher, teacher_model, teacher_key, temperature, max_tokens, price_in, price_out, estimate)
@@ -133,9 +170,11 @@ def curate(
         model=model, data=source, out=run_folder(out), teacher=teacher_model or teacher, mode=mode,
         maps=tuple(part.strip() for part in maps.split(",") if part.strip()), given_maps=given_maps, check_maps=check_maps,
         limit=limit, per_kind=per_kind, tries=tries, max_turns=max_turns, batch=batch, seed=seed,
+        origin=_origin(model, base, quantization),
     )  # fmt: skip
+    load = partial(Cooper.from_pretrained, model, base=base, device_map=device, quantization=quantization)
     with told_when_interrupted(lambda: goes_on(out)):
-        typer.echo(curate_questions(source_of(source, seed, whole(per_scene, "per_scene", 1)), settings, asked))
+        typer.echo(curate_questions(source_of(source, seed, whole(per_scene, "per_scene", 1)), settings, asked, load))
 
 
 @app.command(cls=OnceCommand)

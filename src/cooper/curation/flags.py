@@ -21,6 +21,7 @@ from cooper.evaluation.report.charts import share_chart
 from cooper.evaluation.runs.answering import answer_row
 from cooper.evaluation.runs.folder import FILE as RUN
 from cooper.evaluation.runs.folder import QUESTIONS, open_run
+from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.runs.progress import progress
 from cooper.evaluation.runs.settings import WorkSettings
 from cooper.files.digests import digests_in, first_changed, keep_digests
@@ -50,7 +51,8 @@ class Questions(Protocol):
 class FlagSettings(WorkSettings):
     """`samples` answers in each of the modes interleaved and text, at `temperature`; a difference of shares of at least
     `margin` makes a flag, where half of `samples` drew and as many did not. `by` category: all questions of a category get
-    the flag that their answers make together (`gains.py`). `limit`: questions."""
+    the flag that their answers make together (`gains.py`). `limit`: questions. `origin`: how the model was loaded, for the
+    record."""
 
     samples: int = 8
     margin: float = 0.25
@@ -58,6 +60,7 @@ class FlagSettings(WorkSettings):
     limit: int = 1000
     temperature: float = 1.0
     max_tokens: int = 128
+    origin: Origin = Origin()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,8 +105,9 @@ def flag_questions(door: Cooper, questions: Questions, settings: FlagSettings) -
 def open_flags(settings: FlagSettings, questions: Questions) -> None:
     """Make the folder the place of these flags, or go on with those there. CooperError: it holds others, also of questions that
     have changed since."""
-    record = {name: str(value) for name, value in asdict(settings).items() if name not in ("by", "limit", "batch", "quiet")}
-    open_run(settings.out, record)
+    passing = ("by", "limit", "batch", "quiet", "origin")
+    record = {name: str(value) for name, value in asdict(settings).items() if name not in passing}
+    open_run(settings.out, record | settings.origin.record)
     done = [row["id"] for row in read_flag_rows(settings.out / FILE)]
     wanted = digests_of(questions, {*done, *questions.ids()[: settings.limit]})
     keep_digests(settings.out / RUN, QUESTIONS, wanted, done)

@@ -17,8 +17,19 @@ BaseOption = Annotated[
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="Device: auto, cpu, cuda, ... The accelerator by default, if there is one.")
 ]
+
+
+def _few_bits(name: str | None) -> str | None:
+    """The option as it is. CooperError: no such weights; it is told before a folder is made or a model is read."""
+    if name is not None and name not in FEW_BITS:
+        raise CooperError(f"quantization must be {' or '.join(FEW_BITS)}, not {name!r}")
+    return name
+
+
+FEW_BITS = ("int8", "4bit")
 QuantizationOption = Annotated[
-    str | None, typer.Option("--quantization", help="Weights of the decoder in int8 or 4bit; needs the extra quant.")
+    str | None,
+    typer.Option("--quantization", callback=_few_bits, help="Weights of the decoder in int8 or 4bit; needs the extra quant."),
 ]
 
 

@@ -1,6 +1,7 @@
 """`cooper data curate` from its options: the teacher, the estimate, the run, and the files that it leaves."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -45,9 +46,9 @@ class TeacherOptions:
         )  # fmt: skip
 
 
-def curate_questions(questions: object, settings: CurateSettings, asked: TeacherOptions) -> str:
-    """Run, or only estimate, and say in one line what came of it. CooperError: options that do not fit, or questions that got
-    no reply."""
+def curate_questions(questions: object, settings: CurateSettings, asked: TeacherOptions, load: Callable[[], Cooper]) -> str:
+    """Run, or only estimate, and say in one line what came of it; `load` gives the model that draws. CooperError: options that
+    do not fit, or questions that got no reply."""
     known, prices = cast(KindedQuestions, questions), Prices(tokens_in=asked.price_in, tokens_out=asked.price_out)
     if asked.by_scenes and not isinstance(questions, SceneTasks):
         raise CooperError("--teacher scenes knows rendered scenes only; give --data the folder of a scene set")
@@ -56,7 +57,7 @@ def curate_questions(questions: object, settings: CurateSettings, asked: Teacher
     needs = CostEstimate.of(max(0, left), settings).told(prices) if endpoint else "no requests"
     if asked.estimate:
         return f"{max(0, left):,} questions: {needs}"
-    door = Cooper.from_pretrained(settings.model)
+    door = load()
     for name in settings.maps:
         modality_of(door, name)
     prompts = door.engine.parts.prompts

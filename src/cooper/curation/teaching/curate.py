@@ -23,6 +23,7 @@ from cooper.errors import CooperError
 from cooper.evaluation.runs.answering import Reasoner
 from cooper.evaluation.runs.folder import FILE as RUN
 from cooper.evaluation.runs.folder import QUESTIONS, open_run
+from cooper.evaluation.runs.origin import Origin
 from cooper.evaluation.runs.progress import progress
 from cooper.evaluation.runs.settings import WorkSettings
 from cooper.files.digests import keep_digests
@@ -45,7 +46,8 @@ class KindedQuestions(Questions, Protocol):
 class CurateSettings(WorkSettings):
     """`teacher`: its name, for the record. `mode`: interleaved, or text, which asks for no maps. `maps`: those that may be
     asked for. `given_maps`: as the model draws them, or as the scene has them. `tries`: how often a question is put before it
-    is given up. `per_kind`: examples of each kind at most. `check_maps`: whether examples must use their maps."""
+    is given up. `per_kind`: examples of each kind at most. `check_maps`: whether examples must use their maps. `origin`: how
+    the model that draws was loaded, for the record."""
 
     teacher: str
     mode: AnswerMode = "interleaved"
@@ -55,6 +57,7 @@ class CurateSettings(WorkSettings):
     max_turns: int = 4
     per_kind: int | None = None
     check_maps: bool = True
+    origin: Origin = Origin()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,7 +74,8 @@ class CurateSettings(WorkSettings):
     def record(self) -> dict[str, Any]:
         """What makes two runs the same run; tries, limits and batches may change."""
         names = ("model", "teacher", "mode", "maps", "given_maps", "max_turns", "check_maps", "seed")
-        return {"data": str(self.data), **{name: getattr(self, name) for name in names}, "maps": list(self.maps)}
+        named = {name: getattr(self, name) for name in names}
+        return {"data": str(self.data), **named, "maps": list(self.maps), **self.origin.record}
 
 
 @dataclass(frozen=True)

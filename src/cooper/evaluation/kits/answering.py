@@ -47,7 +47,11 @@ class KitModel:
     @property
     def record(self) -> dict[str, Any]:
         """What makes two runs the same run."""
-        return {"model": self.name, "mode": self.mode, **Origin.of(self.name, self.base, self.changed, self.quantization).record}
+        return {
+            "model": self.name,
+            "mode": self.mode,
+            **Origin.of(self.name, self.base, self.changed, self.quantization).record,
+        }
 
 
 @dataclass(frozen=True)
