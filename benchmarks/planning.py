@@ -4,8 +4,10 @@
 
 A run is a network and what is said of its training: `recomputing` of activations, adapters (`lora`), or the words' expert
 `frozen`. Each network trains some steps on rows of the planned sizes in a process of its own, in float32 on the processor.
-Measured is the most memory of the process, less what it had behind a step of a tiny network, for which torch loads what it
-loads late; the plan is made for a processor, too. Two steps are enough: from the second on the optimiser has its state.
+Measured is the most memory of the process, less what it had behind steps of a tiny network, for which torch loads what it
+loads late; the plan is made for a processor, too. The process gives freed memory back at once (`MALLOC_MMAP_THRESHOLD_`):
+otherwise glibc keeps pieces between those in use, which no plan can know. Two steps are enough: from the second on the
+optimiser has its state.
 """
 
 import argparse
@@ -33,12 +35,14 @@ from cooper.training.stages.objective import PackedObjective
 
 MIB = 2**20
 ROWS = {"nano": 24, "300m": 1, "1b": 1, "tiny": 1}
-SIDES = {"nano": 128, "300m": 512, "1b": 512, "tiny": 64}  # of pictures, in pixels
+SIDES = {"nano": 128, "300m": 512, "1b": 256, "tiny": 64}  # of pictures, in pixels
+GIVES_BACK = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 WORDS = ("recomputing", "lora", "frozen")  # what a run may say behind its network
 
 
 def config_of(shape: str) -> CooperConfig:
-    """The network of a shape: nano's, or 0.3 or 1 billion weights that see pictures as the published one does."""
+    """The network of a shape: nano's, or 0.3 or 1 billion weights that see pictures as the published one does,
+    the largest in smaller ones."""
     if shape == "nano":
         return CooperConfig.from_pretrained(Path(__file__).parents[1] / "src/cooper/assets/nano")
     if shape == "tiny":
@@ -48,7 +52,8 @@ def config_of(shape: str) -> CooperConfig:
     tower = {"hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": 6, "num_layers": 6}
     heads = {"num_attention_heads": 16, "num_key_value_heads": 4}
     if shape == "1b":
-        sizes: dict[str, Any] = {"hidden_size": 2048, "num_hidden_layers": 11, "intermediate_size": 5632}
+        views = {"vae": (SIDES[shape], SIDES[shape] // 2, 16), "vit": (SIDES[shape], SIDES[shape] // 2, 14)}
+        sizes: dict[str, Any] = {"hidden_size": 2048, "num_hidden_layers": 11, "intermediate_size": 5632, "transforms": views}
     else:
         sizes = {"hidden_size": 1024, "num_hidden_layers": 12, "intermediate_size": 2816}
     return CooperConfig(**sizes, **heads, vocab_size=8000, vit=tower)
@@ -109,7 +114,8 @@ def compared(run: str, steps: int) -> dict[str, object]:
     shape, *said = run.split("+")
     plan = plan_run(recipe_of(shape, said, steps), config_of(shape), sizes_of(shape), Machines(), accelerator=False)
     command = [sys.executable, __file__, "--measure", run, "--steps", str(steps)]
-    measured = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **GIVES_BACK})
+    measured = int(ran.stdout.split()[-1])
     sizes = f"planned {plan.total / MIB:,.0f} MiB, measured {measured / MIB:,.0f} MiB"
     print(f"{run}: {sizes}, ratio {plan.total / measured:.2f}", flush=True)
     return {"run": run, "steps": steps, "planned": plan.total, "parts": dict(plan.parts), "measured": measured}
