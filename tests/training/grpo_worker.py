@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import get_peft_model
+from torch.distributed.tensor import DTensor
 
 import cooper.training.rl.run as reinforcing
 import cooper.training.scale.results as results
@@ -16,6 +18,7 @@ from cooper.training.recipe import RecordSettings
 from cooper.training.rl.recipe import GrpoRecipe, RewardSettings, SamplingSettings
 from cooper.training.rl.sampler import Clock
 from cooper.training.rl.trainer import InterleavedGRPOTrainer
+from cooper.training.scale.adapters import LoraSettings, lora_config
 from cooper.training.scale.sharding import gathered
 
 
@@ -80,12 +83,16 @@ def shard_on_cpus() -> None:
 
 
 def run(start: str, data: str, out: str, rows: str, steps: str, rate: str, way: str = "") -> None:
-    """A whole run with that reward; one that is killed at a moment, or one with `sharded` weights and exams."""
-    trl: dict[str, Any] = {"optim": "adamw_torch" if way in ("sharded", "examined") else "sgd"}
-    if way == "sharded":
+    """A whole run with that reward. `way`: the moment at which it is killed, or some of `examined`, `sharded`, `lora` and
+    `beta` (a reference model), with a plus between them."""
+    ways = set(way.split("+")) - {""}
+    plain = ways <= {"examined", "sharded", "lora", "beta"}
+    trl: dict[str, Any] = {"optim": "adamw_torch" if plain and ways else "sgd"}
+    trl |= {"beta": 0.05} if "beta" in ways else {}
+    if "sharded" in ways:
         shard_on_cpus()
         trl |= {"fsdp": True, "fsdp_config": {"transformer_layer_cls_to_wrap": ["MotLayer"]}}
-    elif way not in ("", "examined"):
+    elif not plain:
         Killing(way)
     reinforcing.rewards_of = lambda recipe, door, flags, source: [Lengths()]
     RewardSettings.terms = {"lengths": 1.0}  # pyright: ignore
@@ -101,16 +108,21 @@ def run(start: str, data: str, out: str, rows: str, steps: str, rate: str, way: 
         sampling=SamplingSettings(max_tokens=5),
         max_turns=2,
         record=RecordSettings(log_every=1, save_every=1, keep=10),
-        frozen=("vit",),
+        frozen=() if "lora" in ways else ("vit",),
+        lora=LoraSettings(rank=2, alpha=8) if "lora" in ways else None,
         trl=trl,
-        val=Path(data) if way in ("sharded", "examined") else None,
+        val=Path(data) if ways & {"sharded", "examined"} else None,
         eval_questions=4,
     )
+    honest, made = reinforcing.assemble, []
+    reinforcing.assemble = lambda *given: made.append(honest(*given)) or made[-1]
     reinforcing.reinforce(recipe)
+    assert {isinstance(weight, DTensor) for weight in made[0].policy.parameters()} == {"sharded" in ways}
 
 
-def shard(start: str, data: str, out: str) -> None:
-    """Weights are gathered once, then ranks sample different numbers of rollouts; sharded training goes on as before."""
+def shard(start: str, data: str, out: str, way: str = "") -> None:
+    """Weights are gathered once, then ranks sample different numbers of rollouts; sharded training goes on as before. `lora`:
+    with adapters that change what is sampled."""
     from torch import distributed
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
@@ -129,19 +141,35 @@ def shard(start: str, data: str, out: str) -> None:
     options = door.options("direct")
     items = [SceneTasks(Path(data), 0, 2, 4).item(number) for number in range(4)]
     policy = Policy(bundle.model)
+    wrapped: Any = policy
+    if way == "lora":
+        plain = Sampler(door, options, 2).sample(items[:1], 2, seed=1)
+        torch.manual_seed(0)  # of the first factors, which must be the same on both processes
+        wrapped = get_peft_model(policy, lora_config(LoraSettings(rank=2, alpha=8), bundle.model))  # as TRL does
+        for name, weight in policy.named_parameters():
+            if ".lora_B." in name:
+                torch.nn.init.normal_(weight, std=0.5, generator=torch.Generator().manual_seed(len(name)))
+        policy.eval()
     whole = {name: weight.detach().clone() for name, weight in policy.named_parameters()}
     before = Sampler(door, options, 2).sample(items[: 1 + 3 * rank], 2, seed=1)
     for layer in bundle.model.layers:
         fully_shard(layer, mesh=mesh)
-    fully_shard(policy, mesh=mesh)
+    fully_shard(wrapped, mesh=mesh)
     scorer = Scorer(bundle.processor.geometry, Words(bundle.processor.vocabulary))
     for _ in range(2):
-        with gathered(policy, lambda: scorer.idle(policy, torch.device("cpu"))):
+        with gathered(wrapped, lambda: scorer.idle(wrapped, torch.device("cpu"))):
             sampled = Sampler(door, options, 2).sample(items[: 1 + 3 * rank], 2, seed=1)  # 1 question here, 4 there
         assert [rollout.ids for rollout in sampled] == [rollout.ids for rollout in before]
-        scored = scorer(policy, sampled[:2], torch.device("cpu"))
+        scored = scorer(wrapped, sampled[:2], torch.device("cpu"))
         torch.testing.assert_close(scored[0].logprobs, torch.tensor(sampled[0].logprobs), atol=1e-4, rtol=0)
+        if way == "lora":
+            with torch.no_grad(), wrapped.disable_adapter():  # the reference, as TRL asks for it
+                below = scorer(wrapped, plain, torch.device("cpu"))
+            torch.testing.assert_close(below[0].logprobs, torch.tensor(plain[0].logprobs), atol=1e-4, rtol=0)
+            assert [rollout.ids for rollout in plain] != [rollout.ids for rollout in sampled[:2]]
         sum(each.logprobs.sum() for each in scored).backward()
+        learnt = {name for name, weight in policy.named_parameters() if weight.grad is not None}
+        assert learnt and (way != "lora" or all(".lora_" in name for name in learnt))
         policy.zero_grad()
     for name, weight in policy.named_parameters():
         assert torch.equal(weight.full_tensor(), whole[name]), name

@@ -59,8 +59,7 @@ def test_only_what_can_be_written_at_the_end_is_sharded(recipe, monkeypatch):
     assert not arguments(replace(recipe, trl={"fsdp": True}), 1).fsdp, "a process by itself keeps all weights"
     with pytest.raises(CooperError, match="sharded by FSDP2 only"):
         arguments(replace(recipe, trl={"fsdp": True, "fsdp_config": {"version": 1}}), 1)
-    with pytest.raises(CooperError, match="lora and FSDP do not go together"):
-        arguments(replace(recipe, trl={"fsdp": True}, lora=LoraSettings(2, 4)), 1)
+    assert arguments(replace(recipe, trl={"fsdp": True}, lora=LoraSettings(2, 4)), 2).fsdp
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")  # as accelerate launch --use_fsdp says it
     with pytest.raises(CooperError, match="sharded by FSDP2 only"):
         arguments(recipe, 1)

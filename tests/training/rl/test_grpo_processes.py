@@ -84,22 +84,40 @@ def _steps(folder: Path) -> list[tuple[float, ...]]:
     return [(line["step"], round(line["loss"], 5), round(line["reward"], 5)) for line in logged if "reward" in line]
 
 
-def test_sharded_weights_are_gathered_once_for_rollouts(start, scene_folder, tmp_path):
-    run("shard", start, scene_folder, tmp_path, processes=2)
+@pytest.mark.parametrize("way", ["", "lora"])
+def test_sharded_weights_are_gathered_once_for_rollouts(start, scene_folder, tmp_path, way):
+    run("shard", start, scene_folder, tmp_path, way, processes=2)
     assert all((tmp_path / f"rank-{rank}").exists() for rank in (0, 1))
 
 
-def test_a_sharded_run_is_sampled_examined_resumed_and_written_like_any_other(start, scene_folder, tmp_path):
-    run("run", start, scene_folder, tmp_path / "whole", 2, 3, 1e-2, "examined", processes=2)
-    run("run", start, scene_folder, tmp_path / "sharded", 2, 1, 1e-2, "sharded", processes=2)
-    run("run", start, scene_folder, tmp_path / "sharded", 2, 3, 1e-2, "sharded", processes=2)
+@pytest.mark.parametrize("more", ["", "+lora+beta"], ids=["all weights", "adapters with a reference"])
+def test_a_sharded_run_is_sampled_examined_resumed_and_written_like_any_other(start, scene_folder, tmp_path, more):
+    run("run", start, scene_folder, tmp_path / "whole", 2, 3, 1e-2, f"examined{more}", processes=2)
+    run("run", start, scene_folder, tmp_path / "sharded", 2, 1, 1e-2, f"sharded{more}", processes=2)
+    run("run", start, scene_folder, tmp_path / "sharded", 2, 3, 1e-2, f"sharded{more}", processes=2)
     whole, sharded, before = weights(tmp_path / "whole"), weights(tmp_path / "sharded"), load_file(start / "model.safetensors")
-    assert whole.keys() == sharded.keys() and sum(not torch.equal(whole[name], before[name]) for name in whole) > 20
+    moved = sum(not torch.equal(whole[name], before[name]) for name in whole)
+    assert whole.keys() == sharded.keys() and moved > (10 if more else 20)
     for name, weight in whole.items():
         torch.testing.assert_close(sharded[name], weight, atol=1e-6, rtol=1e-5, msg=name)
     assert _steps(tmp_path / "whole") == _steps(tmp_path / "sharded")
+    if more:
+        adapters = [load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("whole", "sharded")]
+        assert (
+            adapters[0].keys() == adapters[1].keys() and len(adapters[0]) == 32
+        )  # two factors, 2 layers, 4 targets, 2 experts
+        for name, weight in adapters[0].items():
+            torch.testing.assert_close(adapters[1][name], weight, atol=1e-6, rtol=1e-5, msg=name)
+        assert _distances(tmp_path / "whole") == pytest.approx(_distances(tmp_path / "sharded"), rel=1e-3, abs=1e-9)
+        assert _distances(tmp_path / "sharded")[-1] > 1e-6, "the weights below the adapters are the reference"
     examined = [_exams(tmp_path / name) for name in ("whole", "sharded")]
     assert examined[0] and examined[0][-1] == examined[1][-1]
+
+
+def _distances(folder: Path) -> list[float]:
+    """How far every update found the policy from its reference."""
+    logged = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line["kl"] for line in logged if "kl" in line]
 
 
 def _exams(folder: Path) -> list[dict[str, float]]:

@@ -40,7 +40,7 @@ from cooper.training.rl.samples import Showing, draw_run
 from cooper.training.rl.scoring import Scorer
 from cooper.training.rl.tasks import FileTasks, Tasks, order_of, source_of
 from cooper.training.rl.trainer import InterleavedGRPOTrainer, Reinforcing
-from cooper.training.scale.adapters import LoraSettings, lora_config
+from cooper.training.scale.adapters import lora_config
 from cooper.training.scale.results import Result
 from cooper.training.scale.sharding import run_every_part
 from cooper.training.stages.exam import AnswerExam, exam_of
@@ -189,7 +189,7 @@ def arguments(recipe: GrpoRecipe, world: int) -> GRPOConfig:
         args = GRPOConfig(**{**defaults, **recipe.trl, **ours})
     except (TypeError, ValueError, OSError, ImportError) as error:
         raise CooperError(f"recipe: TRL refuses these settings: {' '.join(str(error).split())}") from None
-    _check_sharding(args, recipe.lora)
+    _check_sharding(args)
     if args.fsdp and world == 1:  # a process by itself keeps all weights, as in stages 1 and 2
         return GRPOConfig(**{**defaults, **recipe.trl, **ours, "fsdp": None, "fsdp_config": None})
     return args
@@ -200,13 +200,11 @@ def _is_sharded(args: GRPOConfig) -> bool:
     return bool(args.fsdp) or os.environ.get("ACCELERATE_USE_FSDP") == "true"
 
 
-def _check_sharding(args: GRPOConfig, lora: LoraSettings | None) -> None:
-    """CooperError: the first version of FSDP, which keeps no single weights, or adapters on sharded weights."""
+def _check_sharding(args: GRPOConfig) -> None:
+    """CooperError: the first version of FSDP, which keeps no single weights."""
     if not _is_sharded(args):
         return
     config: Any = args.fsdp_config or {}  # read from its file by now
     version = config.get("version", 2) if args.fsdp else os.environ.get("FSDP_VERSION", "1")
     if str(version) != "2":
         raise CooperError("weights can be sharded by FSDP2 only: set version 2 in trl.fsdp_config or in accelerate's own file")
-    if lora is not None:
-        raise CooperError("recipe: lora and FSDP do not go together: adapters are small, so train them without sharding")
