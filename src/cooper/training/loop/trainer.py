@@ -225,7 +225,7 @@ def _arguments(plan: TrainingPlan) -> TrainingArguments:
         report_to=[],
         seed=plan.seed,
         use_cpu=not torch.cuda.is_available(),
-        ddp_timeout=int(PATIENCE),  # the others wait while the first process examines
+        ddp_timeout=int(PATIENCE),  # the others wait while the first process writes a model
     )
 
 
@@ -270,8 +270,8 @@ def run_stage(
 ) -> Path:
     """Train an objective as a recipe says, with all that is watched, then write curves and the model of averaged weights.
 
-    `figures`: what is measured at intervals on the first process, by the number of the step; `export` writes the model into a
-    folder, and is called on every process where weights are sharded.
+    `figures`: what is measured at intervals, by the number of the step, on every process: they share the work. `export` writes
+    the model into a folder, and is called on every process where weights are sharded.
     """
     sharding = getattr(recipe, "sharding", None)
     plan = TrainingPlan(objective, make_batch, recipe.optimiser, recipe.record, recipe.out, recipe.seed, sharding)
@@ -282,7 +282,7 @@ def run_stage(
     def measure(step: int) -> Mapping[str, float]:
         with trainer.average.applied(objective):
             with gathered(objective):
-                measured = figures(step) if first else {}
+                measured = figures(step)
             best = not plan.record.best or agreed(first and _is_best(plan.record.best, measured, plan.folder, step))
             if best and exports:
                 export(model)

@@ -76,7 +76,7 @@ class Watching(TrainerCallback):
 
 
 class Evaluating(TrainerCallback):
-    """Runs `measure(step)` on every rank every so many steps and at the end, and hands the figures of the first to `report`."""
+    """Runs `measure(step)` on every process at intervals and at the end, and hands the figures of the first to `report`."""
 
     def __init__(
         self,

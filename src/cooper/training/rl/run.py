@@ -74,7 +74,7 @@ def reinforce(recipe: GrpoRecipe) -> Path:
 
         def measure(step: int) -> Mapping[str, float]:
             with trainer.whole():
-                return exam.figures(bundle) if trainer.is_world_process_zero() else {}
+                return exam.figures(bundle)
 
         trainer.add_callback(Evaluating(every, measure, report))
     last = resume_point(recipe.out)

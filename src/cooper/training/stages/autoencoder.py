@@ -24,6 +24,7 @@ from cooper.training.bundles import TrainedAutoencoder, check_memory, save_autoe
 from cooper.training.data import Data, one_source, places_of
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
+from cooper.training.scale.sharing import our_share
 from cooper.training.stages.exam import DrawnMaps, MapExam, with_map
 from cooper.training.stages.rows import to_pixels
 from cooper.training.targets import map_targets
@@ -163,10 +164,10 @@ def _per_picture(values: Tensor) -> Tensor:
 def reconstructed(
     autoencoder: Autoencoder, examples: Examples, modalities: Mapping[str, Modality], maps: Sequence[str] = MAPS
 ) -> DrawnMaps:
-    """The true maps of examples, as far as they are known, through the autoencoder and back."""
+    """The true maps of this process's share of examples, as far as they are known, through the autoencoder and back."""
     drawn: dict[str, list[Drawn]] = {kind: [] for kind in maps}
     for kind, pictures in drawn.items():
-        for example in with_map(examples, kind):
+        for example in our_share().of(with_map(examples, kind)):
             pixels = _whole(autoencoder, example, kind, modalities)
             pictures.append(autoencoder.decode(autoencoder.latents(pixels))[0].permute(1, 2, 0).cpu().numpy())
     return drawn

@@ -27,6 +27,7 @@ from cooper.sequence.images import ImageTransform, vit_pixels_CHW
 from cooper.sequence.packing import grid_positions
 from cooper.sequence.segments import pixel_patches
 from cooper.training.loop.trainer import Objective
+from cooper.training.scale.sharing import everyones, our_share
 from cooper.training.start.network import initialise_tower
 
 COUNTS = 8  # 0 to 7 things
@@ -212,10 +213,10 @@ def _sigmoid(logits: Tensor, truth: Tensor) -> Tensor:
 @torch.no_grad()
 def caption_scores(objective: CaptionObjective, batches: CaptionBatches, limit: int) -> Mapping[str, float]:
     """Of whole held-out pictures: how often the likeliest shape of a colour is right where that colour occurs once, and the
-    other way round; how often the number of things is right."""
+    other way round; how often the number of things is right. Every process must call it."""
     shape_right, colour_right, count_right = [], [], []
     device = objective.bias.device
-    for first in range(0, min(limit, len(batches.examples)), 20):
+    for first in our_share().of(range(0, min(limit, len(batches.examples)), 20)):
         batch = batches.whole(range(first, min(first + 20, limit, len(batches.examples))))
         logits_NCS, said = (each.cpu() for each in objective.names(batch.to(device)))
         names_NCS = batch.words.names_NCS
@@ -223,5 +224,6 @@ def caption_scores(objective: CaptionObjective, batches: CaptionBatches, limit: 
             once = names_NCS.sum(axis) == 1
             right += (logits_NCS.argmax(axis) == names_NCS.argmax(axis))[once].tolist()
         count_right += (said.split(SUMMARY, dim=-1)[2].argmax(-1) == batch.words.count_N).tolist()
-    means = (float(np.mean(each)) if each else 0.0 for each in (shape_right, colour_right, count_right))
+    found = [everyones(each) for each in (shape_right, colour_right, count_right)]  # in another order than by one process
+    means = (float(np.mean(each)) if each else 0.0 for each in found)
     return dict(zip(("shape_of_colour", "colour_of_shape", "count"), means, strict=True))

@@ -1,5 +1,6 @@
 """How a model in training draws and answers: maps and questions that it has not seen, with the engine that inference uses and
-the scores that evaluation uses.
+the scores that evaluation uses. The processes of a run share an exam: each answers and draws its part, and all know what the
+others found.
 
 N: examples drawn. H, W: height and width in pixels.
 """
@@ -30,6 +31,7 @@ from cooper.trace.modes import AnswerMode
 from cooper.training.bundles import Bundle
 from cooper.training.data import Data, is_rows, scene_folder, source_of_data
 from cooper.training.rl.tasks import FileTasks
+from cooper.training.scale.sharing import everyones, our_share
 
 TURN_TOKENS = 128  # the longest turn that is waited for
 ON_A_SHEET = 8  # examples
@@ -47,9 +49,10 @@ class AnswerExam:
     grey: bool = False
 
     def figures(self, bundle: Bundle) -> Mapping[str, float]:
-        """Per mode: accuracy over all questions, the mean over spatial categories, and maps per question."""
-        door = Cooper.of(bundle.model.eval(), bundle.processor, bundle.prompts)
-        questions = [item.question.opened() for item in self.items]
+        """Per mode: accuracy over all questions, the mean over spatial categories, and maps per question. Every process must
+        call it."""
+        door, items = Cooper.of(bundle.model.eval(), bundle.processor, bundle.prompts), our_share().of(self.items)
+        questions = [item.question.opened() for item in items]
         if self.grey:
             questions = [
                 replace(each, parts=tuple(part if isinstance(part, str) else grey_picture(part) for part in each.shown))
@@ -58,8 +61,8 @@ class AnswerExam:
         found: dict[str, float] = {}
         for mode in self.modes:
             traces = door.batch(questions, door.options(mode, Sampling(max_tokens=TURN_TOKENS)))
-            rows = [answer_row(item, mode, trace[0]) for item, trace in zip(self.items, traces, strict=True)]
-            figures = mode_figures(rows)
+            rows = [answer_row(item, mode, trace[0]) for item, trace in zip(items, traces, strict=True)]
+            figures = mode_figures(everyones(rows))
             found[f"{mode}_accuracy"], found[f"{mode}_maps"] = figures.accuracy.mean, figures.usage.maps
             found[f"{mode}_spatial"] = figures.means["spatial"].mean
         return found
@@ -76,30 +79,37 @@ class MapExam:
     maps: tuple[str, ...] = ("depth", "segmentation")
 
     def figures(self, bundle: Bundle, picture: Path) -> dict[str, float]:
-        """The scores of what a model draws; the sheet goes into the file `picture`."""
-        drawn = self.drawn(bundle)
-        self.sheet(drawn).save(picture)
+        """The scores of what a model draws; the sheet goes into the file `picture`. Every process must call it."""
+        drawn, share = self.drawn(bundle), our_share()
+        shown = {kind: everyones(maps[: -(-ON_A_SHEET // share.count)]) for kind, maps in drawn.items()}
+        if share.first:
+            self.sheet(shown).save(picture)
         return self.scores(drawn)
 
     def drawn(self, bundle: Bundle) -> DrawnMaps:
-        """The maps of all examples of which they are known, each from the noise of its own name."""
+        """This process's share of the maps that are known, each from the noise of its own name."""
         door = Cooper.of(bundle.model.eval(), bundle.processor, bundle.prompts)
         unguided = replace(bundle.model.config.drawing_defaults, text_scale=1.0, image_scale=1.0)
         door = replace(door, defaults=replace(door.defaults, drawing=unguided))
-        return {kind: _drawn(door, kind, examples) for kind in self.maps if (examples := with_map(self.examples, kind))}
+        return {kind: _drawn(door, kind, self.ours(kind)) for kind in self.maps if with_map(self.examples, kind)}
+
+    def ours(self, kind: str) -> list[Example]:
+        """This process's share of the examples of which a map is known."""
+        return our_share().of(with_map(self.examples, kind))
 
     def scores(self, drawn: DrawnMaps) -> dict[str, float]:
-        """`drawn` against the truth: `abs_rel` in metres where the model draws metres, `abs_rel_aligned` and `delta1_aligned`
-        after affine alignment, `miou` where the model draws the classes of the set, else `region_iou`."""
+        """What all processes have `drawn` against the truth: `abs_rel` in metres where the model draws metres,
+        `abs_rel_aligned` and `delta1_aligned` after affine alignment, `miou` where the model draws the classes of the set, else
+        `region_iou`."""
         depth = [
             depth_row(reading, example, self.conventions) for reading, example in zip(*self._read(drawn, "depth"), strict=True)
         ]
         readings, examples = self._read(drawn, "segmentation")
         names = self.conventions.names
-        same = bool(names) and all(class_names(reading) == names for reading in readings)
+        same = bool(names) and all(everyones([class_names(reading) == names for reading in readings]))
         conventions = self.conventions if same else replace(self.conventions, names=())
         regions = [segmentation_row(*pair, conventions) for pair in zip(readings, examples, strict=True)]
-        of_depth, of_regions = depth_figures(depth), segmentation_figures(regions, conventions)
+        of_depth, of_regions = depth_figures(everyones(depth)), segmentation_figures(everyones(regions), conventions)
         wanted = {
             "abs_rel": of_depth.get("abs_rel_metres"),
             "abs_rel_aligned": of_depth.get("abs_rel"),
@@ -111,10 +121,11 @@ class MapExam:
     def _read(self, drawn: DrawnMaps, kind: str) -> tuple[list[Reading], list[Example]]:
         """What the drawn maps of a kind say, and the examples that they are of."""
         maps = drawn.get(kind, ())
-        return [self.modalities[kind].decode(each) for each in maps], with_map(self.examples, kind) if maps else []
+        return [self.modalities[kind].decode(each) for each in maps], self.ours(kind) if maps else []
 
     def sheet(self, drawn: DrawnMaps) -> Image.Image:
-        """One line per example: picture, then of each map the true and the drawn one; grey where the truth is not known."""
+        """One line per example: picture, then of each map the true and the drawn one (of the first examples at least); grey
+        where the truth is not known."""
         lines = []
         waiting = {kind: iter(maps) for kind, maps in drawn.items()}
         for example in self.examples[:ON_A_SHEET]:

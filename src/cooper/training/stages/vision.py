@@ -38,6 +38,7 @@ from cooper.training.bundles import TrainedVision, check_memory, load_bundle, sa
 from cooper.training.data import Data, one_source, scene_folder
 from cooper.training.loop.trainer import Objective, run_stage
 from cooper.training.recipe import StageRecipe, check_maps, check_mixture
+from cooper.training.scale.sharing import everyones, our_share
 from cooper.training.stages.autoencoder import KINDS
 from cooper.training.stages.captions import CaptionBatches, CaptionObjective, caption_scores
 from cooper.training.stages.cells import ANSWERS, NOT_ASKED, Cells, Shown, VisionBatch
@@ -223,22 +224,24 @@ class VisionObjective(Objective):
 @torch.no_grad()
 def vision_scores(objective: VisionObjective, batches: VisionBatches) -> dict[str, float]:
     """How well the head reads colour pictures of held-out scenes: mean IoU of classes over cells, shares of object cells
-    with the right shape, colour and material, and AbsRel in metres."""
-    counts, right, errors = np.zeros((ANSWERS[0],) * 2, dtype=np.int64), [], []
-    for first in range(0, min(batches.recipe.eval_scenes, len(batches.examples)), 20):
-        scenes = range(first, min(first + 20, batches.recipe.eval_scenes, len(batches.examples)))
+    with the right shape, colour and material, and AbsRel in metres. Every process must call it."""
+    counts, right, errors = [], [], []
+    most = min(batches.recipe.eval_scenes, len(batches.examples))
+    for first in our_share().of(range(0, most, 20)):
+        scenes = range(first, min(first + 20, most))
         batch = batches.batch([Shown(scene) for scene in scenes])
         cells = batch.cells
         *logits, depth = (each.cpu() for each in objective.answers(batch.to(objective.head.weight.device)))
         said = [each.argmax(-1) for each in logits]
-        counts += confusion(said[0][None].numpy(), cells.classes_S[None].numpy(), ANSWERS[0])
+        counts.append(confusion(said[0][None].numpy(), cells.classes_S[None].numpy(), ANSWERS[0]))
         on_S = cells.objects_S
         truths = (cells.classes_S, cells.colours_S, cells.materials_S)
         right.append([float((guess == truth)[on_S].float().mean()) for guess, truth in zip(said, truths, strict=True)])
         errors.append(float(((depth[:, 0] - cells.depth_S).exp() - 1).abs().mean()))
+    counts, right, errors = everyones(counts), everyones(right), everyones(errors)
     means = (float(mean) for mean in np.mean(right, axis=0))
     named = dict(zip(("shape", "colour", "material"), means, strict=True))
-    return {"miou": mean_iou(counts), **named, "abs_rel": float(np.mean(errors))}
+    return {"miou": mean_iou(np.sum(counts, axis=0)), **named, "abs_rel": float(np.mean(errors))}
 
 
 def train_vision(recipe: VisionRecipe) -> Path:
