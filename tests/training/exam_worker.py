@@ -1,4 +1,4 @@
-"""Processes of the tests of exams: `python -m torch.distributed.run ... exam_worker.py OUT START SCENES WIDE`."""
+"""Processes of the tests of exams: `python -m torch.distributed.run ... exam_worker.py OUT START SCENES`."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ from torch import distributed
 from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.scenes.problems import exam_items
 from cooper.training.bundles import load_bundle
+from cooper.training.scale.sharding import leave
 from cooper.training.scale.sharing import everyones, our_share
 from cooper.training.stages.exam import AnswerExam, MapExam, ReasoningExam
 from cooper.training.targets import modalities_of
@@ -29,5 +30,4 @@ if __name__ == "__main__":
     figures = ReasoningExam(answers, maps).figures(bundle, out / f"sheet-{share.rank}.png")
     one = MapExam(examples[:1], CONVENTIONS, maps.modalities).figures(bundle, out / f"one-{share.rank}.png")
     (out / f"figures-{share.rank}.json").write_text(json.dumps([figures, one, len(share.of(answers.items))]))
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
+    leave()
