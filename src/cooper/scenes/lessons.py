@@ -62,11 +62,6 @@ class SceneLessons:
     fixed: Sequence[SceneQuestions] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def refuses(self) -> bool:
-        """Whether some answers are that a thing cannot be seen."""
-        return self.weights.get("absent", 0.0) > 0
-
     def count(self, kind: str) -> int:
         """How many scenes there are, for all kinds alike."""
         return len(self.examples)

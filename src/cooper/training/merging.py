@@ -15,14 +15,16 @@ from cooper.model.checkpoints.loading import ADAPTER_CONFIG
 from cooper.model.checkpoints.opening import PROMPTS_FILE
 from cooper.reasoning.cooper import Cooper
 from cooper.training.bundles import Bundle, load_bundle, save_bundle
+from cooper.training.data import is_rows, one_source, scene_folder
 from cooper.training.loop.averaging import Average
 from cooper.training.loop.folder import RECIPE_FILE
 from cooper.training.loop.sealing import STATE_FILE, fault_of, step_of
+from cooper.training.refusals import allow_refusals, weights_of
 from cooper.training.scale.adapters import plain_state
 from cooper.training.scale.shards import FOLDER, load_weights
 from cooper.training.stages.maps import AmgRecipe, first_bundle
 from cooper.training.stages.objective import trainee
-from cooper.training.stages.reasoning import SftRecipe
+from cooper.training.stages.reasoning import SCENES_ONLY, SftRecipe
 
 
 def merge(source: Path, out: Path, base: Path | None = None) -> Path:
@@ -62,6 +64,10 @@ def _write_averaged(source: Path, out: Path) -> None:
     recipe = _recipe_of(source)
     recipe = replace(recipe, sharding=None, quantise=None)  # here the network is whole
     bundle = first_bundle(recipe) if isinstance(recipe, AmgRecipe) else load_bundle(recipe.init, recipe.base)
+    if isinstance(recipe, SftRecipe) and not is_rows(recipe.data):
+        scenes = scene_folder(one_source(recipe.data), SCENES_ONLY)
+        if scenes.is_dir():  # elsewhere than where it was trained, the configuration stays that of the start
+            allow_refusals(bundle, weights_of(scenes, recipe.categories))
     objective, _ = trainee(bundle, recipe)
     average = Average(objective, recipe.optimiser.ema)
     if (source / FOLDER).is_dir():

@@ -13,6 +13,7 @@ from cooper.scenes.questions.question import CANNOT_SEE
 from cooper.scenes.room.render import SceneRecord, stage_scene
 from cooper.scenes.room.sampling import SceneKey
 from cooper.scenes.store import SetInfo, shard_path, write_info, write_shard
+from cooper.training.merging import merge
 from cooper.training.run import train
 from tests.training.conftest import SIDE
 
@@ -60,6 +61,8 @@ def test_the_result_says_how_it_refuses_where_it_learned_to(silent, wide, tmp_pa
     path.write_text(yaml.safe_dump(recipe))
     model = train("sft", path)
     assert json.loads((model / "config.json").read_text())["refusal"] == said
+    merged = merge(tmp_path / "run" / "checkpoint-1", tmp_path / "merged")
+    assert json.loads((merged / "config.json").read_text())["refusal"] == said
 
 
 def test_scenes_without_such_questions_teach_none(silent, scene_folder, tmp_path):

@@ -20,8 +20,7 @@ from cooper.perception import build_modalities
 from cooper.scenes.drawings import Drawings
 from cooper.scenes.examples import CONVENTIONS, SceneExamples
 from cooper.scenes.lessons import LESSONS, SceneLessons, fixed_questions
-from cooper.scenes.questions.categories import ALL_CATEGORIES, categories_of
-from cooper.scenes.questions.question import CANNOT_SEE
+from cooper.scenes.questions.categories import ALL_CATEGORIES
 from cooper.sequence.packed import PackedSequence
 from cooper.sequence.packing import Geometry, Row
 from cooper.trace.modes import MODES, AnswerMode
@@ -34,6 +33,7 @@ from cooper.training.feed.latents import LatentStore
 from cooper.training.feed.rows import Pick, RowMaker, mixed, packed
 from cooper.training.loop.trainer import run_stage
 from cooper.training.recipe import check_mixture
+from cooper.training.refusals import allow_refusals, weights_of
 from cooper.training.scale.loading import load_scaled
 from cooper.training.stages.exam import AnswerExam, MapExam, ReasoningExam, exam_of
 from cooper.training.stages.objective import trainee
@@ -279,20 +279,7 @@ def _rows_of_scenes(recipe: SftRecipe, bundle: Bundle) -> TraceBatches:
         drawings=None if recipe.drawings is None else Drawings.opened(recipe.drawings, examples.scenes),
         own=recipe.own,
         fixed=() if recipe.traces is None else fixed_questions(examples, recipe.traces, recipe.questions_seed),
-        weights=_weights(recipe, examples),
+        weights=weights_of(folder, recipe.categories),
     )
-    if source.refuses:
-        bundle.model.config.refusal = bundle.model.config.refusal or CANNOT_SEE
+    allow_refusals(bundle, source.weights)
     return TraceBatches(TraceRows(source, maps, bundle.model.config.view_rules, recipe.drawn, recipe.grey), recipe)
-
-
-def _weights(recipe: SftRecipe, examples: SceneExamples) -> Mapping[str, float]:
-    """How often each category is asked about. CooperError: the scenes have no such questions, or none is left."""
-    known = categories_of(examples.scene(0))
-    for name in recipe.categories:
-        if name not in known:
-            raise CooperError(f"categories names {name!r}, but the scenes of {examples.scenes.folder} have: {', '.join(known)}")
-    weights = {name: recipe.categories.get(name, 1.0) for name in known}
-    if not any(weights.values()):
-        raise CooperError(f"categories leaves nothing to ask: all of {', '.join(known)} weigh 0")
-    return weights
