@@ -32,7 +32,7 @@ BUDGETS = {  # lines of an area: its size when this was written and a twentieth;
     "files": 1670,  # raised by 60: groups of keys by name; places of lines
     "model": 3700,  # raised by 650: projections computed together, few queries in fewer operations; memory, few bits
     "perception": 1070,
-    "reasoning": 2010,  # raised by 410: given maps; a picture tower by itself; rows that join, leave and fail, or run by themselves
+    "reasoning": 2010,  # raised by 410: given maps; a picture tower by itself; rows that join, leave and fail, or run alone
     "scenes": 3780,  # raised by 770: format 3, wordings, harder questions, finding, answers for scenes seen otherwise
     "sequence": 940,  # tiles of attention came from model; they are cut where branches begin; pictures are remembered
     "serving": 2240,  # raised by 220: replicas under Ray Serve, figures of all

@@ -85,9 +85,7 @@ def evaluate(
     base: BaseOption = None,
     device: DeviceOption = None,
     quantization: QuantizationOption = None,
-    inference: Annotated[
-        Path | None, typer.Option(help="YAML file with settings of sampling, drawing, max_turns and deterministic.")
-    ] = None,
+    inference: Annotated[Path | None, typer.Option(help="YAML file of sampling, drawing, max_turns, deterministic.")] = None,
     judge: Annotated[str, typer.Option(help="Address of an OpenAI-compatible judge that scores what rules cannot.")] = "",
     judge_model: Annotated[str, typer.Option(help="Name of the judge model.")] = "",
     judge_key: Annotated[str, typer.Option(help="Environment variable, or line of .env, with the key.")] = "OPENAI_API_KEY",

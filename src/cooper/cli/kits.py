@@ -23,9 +23,7 @@ def vlmeval(
     mode: Annotated[str, typer.Option(help="Mode: interleaved, perception, text or direct.")] = "interleaved",
     limit: Annotated[int | None, typer.Option(help="Largest number of questions.")] = None,
     base: Annotated[str, typer.Option(help="BAGEL directory or hub id, if MODEL holds only weights.")] = "",
-    inference: Annotated[
-        str, typer.Option(help="YAML file with settings of sampling, drawing, max_turns and deterministic.")
-    ] = "",
+    inference: Annotated[str, typer.Option(help="YAML file of sampling, drawing, max_turns, deterministic.")] = "",
     device: Annotated[str, typer.Option(help="Device, such as cuda. The accelerator by default, if there is one.")] = "",
     quantization: QuantizationOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
