@@ -60,7 +60,8 @@ def test_a_client_that_leaves_frees_its_row(served, gate, stream, route):
     with httpx.Client(base_url=served.url, timeout=60) as client, ThreadPoolExecutor(1) as pool:
         if stream:
             with client.stream("POST", route, json=body) as answer:
-                next(answer.iter_bytes())
+                coming = answer.iter_bytes()  # held: one that is let go of takes its connection along
+                next(coming)
                 until(lambda: busy(served) == 1, served)
         else:
             asked = pool.submit(client.post, route, json=body, timeout=httpx.Timeout(60, read=1.0))
