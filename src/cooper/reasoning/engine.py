@@ -92,7 +92,7 @@ class Running:
     options are `deterministic` has a lane of its own, so that its numbers cannot depend on who else is there."""
 
     def __init__(self, session: Session, name: str, patience: int) -> None:
-        self.session, self.name, self.patience = session, name, patience
+        self.session, self.name = session, name
         self._lanes = [_Lane(session, patience)]
 
     @property

@@ -19,6 +19,9 @@ DeviceOption = Annotated[
 ]
 
 
+FEW_BITS = ("int8", "4bit")
+
+
 def _few_bits(name: str | None) -> str | None:
     """The option as it is. CooperError: no such weights; it is told before a folder is made or a model is read."""
     if name is not None and name not in FEW_BITS:
@@ -26,7 +29,6 @@ def _few_bits(name: str | None) -> str | None:
     return name
 
 
-FEW_BITS = ("int8", "4bit")
 QuantizationOption = Annotated[
     str | None,
     typer.Option("--quantization", callback=_few_bits, help="Weights of the decoder in int8 or 4bit; needs the extra quant."),
